@@ -1,0 +1,21 @@
+/** The single entrance: every effect of every transport goes through `admit`. */
+import type { EffectResult, PreparedEffect } from '../effects/contract.ts'
+import type { OperationName, Subject } from '../vocabulary/index.ts'
+
+export interface AdmitRequest {
+  readonly operation: OperationName
+  readonly subject: Subject
+  /** Capability handle of the session; 0 is the run's own. */
+  readonly handle: number
+  readonly effect: PreparedEffect
+  readonly signal: AbortSignal
+  /** Bytes whose keyed commitment stands in the INTENT. */
+  readonly argsBytes?: Uint8Array
+}
+
+export interface Gate {
+  /** decode → capability → policy → budget → INTENT (durable) → execute → OUTCOME (durable). For operations of class `change`. Throws AuthorityError, with the denial where it is one. */
+  admit(request: AdmitRequest): Promise<EffectResult>
+  /** The same decisions for class `look`, synchronously where resolve and execute are: counted, recorded coalesced, not waited for. */
+  look(request: Omit<AdmitRequest, 'signal' | 'argsBytes'>): EffectResult | Promise<EffectResult>
+}

@@ -1,0 +1,29 @@
+/** What the pipeline knows of the policy stage (DESIGN 4.4; research security.md 6.3). */
+import type { Charges, Question } from '../vocabulary/index.ts'
+
+export interface PolicyVerdict {
+  readonly allow: boolean
+  /** JSON pointer of the deciding rule (`/fs/read/0`, `profile:python/fs/read/1`, `always-deny:git-hooks`), or null: no rule, default deny. */
+  readonly rule: string | null
+  /** One sentence for the operator. */
+  readonly reason: string
+  /** A whole policy document (JSON text) that loads and would allow the question; null when nothing may (always-deny says its literal rule instead). */
+  readonly fix: string | null
+}
+
+export interface Policy {
+  /** SHA-256 (hex) of the bytes of the file. */
+  readonly id: string
+  /** Where it came from: a path, `image`, or `built-in: deny everything outside`. */
+  readonly source: string
+  /** Limits of the run, in kernel units; absent is unlimited. */
+  readonly budgets: Charges
+  /** Everything the policy could allow, expanded: what the run capability grants. */
+  readonly grants: import('../capability/types.ts').Grants
+  /** `net.hosts`: names the operator mapped to an address; counts as the rule for that address. */
+  readonly hosts: ReadonlyMap<string, string>
+  /** Pure and total: any failure inside is a denial whose reason says so. */
+  decide(question: Question): PolicyVerdict
+  /** Whether some rule could allow this name to be resolved (net.dns, or a connect rule that implies it). */
+  mayResolve(name: string): boolean
+}

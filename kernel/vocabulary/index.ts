@@ -1,0 +1,47 @@
+/** The words every stage and effect share. No behaviour lives here. */
+import type { Action, ErrorCode, OperationName, Via } from '@authority/protocol'
+
+/**
+ * One thing that capability and policy must both allow.
+ * Objects are canonical text: fs.* an absolute guest path without `.`/`..`/empty components; net.dns a lower-case A-label name;
+ * net.connect/net.listen `dns:NAME:PORT`, `ip:ADDRESS:PORT` (IPv6 in brackets); tools a tool name; infer a model name.
+ */
+export interface Question {
+  readonly action: Action
+  readonly object: string
+  /**
+   * Asks only whether the object may be looked at (lookup, stat, a directory on the way): allowed when fs.read or fs.write allows the object itself,
+   * or when a rule could allow something below it. Only with fs.*; never allows reading or changing.
+   */
+  readonly reach?: true
+}
+
+/** Who asks. `pid` and `executable` are what init said of a local process: guest-claimed, never used to decide. */
+export interface Subject {
+  /** Unique in this run: `effects:3`, `fuse:1`, `init`, `socket:2`, `operator:1`. */
+  readonly session: string
+  readonly via: Via
+  readonly pid?: number
+  readonly executable?: string
+}
+
+/** What can be bounded. Units: `_ms` milliseconds, `_nano_usd` 10⁻⁹ US dollar, `bytes` bytes, else a count. Integers 0…2^53−1 only. */
+export const DIMENSIONS = ['calls', 'tool_calls', 'tokens', 'cost_nano_usd', 'bytes', 'wall_time_ms', 'cpu_ms', 'concurrency', 'log_bytes'] as const
+export type Dimension = (typeof DIMENSIONS)[number]
+export type Charges = Readonly<Partial<Record<Dimension, number>>>
+
+/** JSON a record may hold. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+/** Wall clock and monotonic clock, passed in; no stage reads its own. */
+export interface Clock {
+  /** ms since the epoch. */
+  wallMs(): number
+  /** ms since an arbitrary start, never goes back. */
+  monotonicMs(): number
+}
+
+/** Source of unpredictable bytes, passed in. */
+export type RandomBytes = (bytes: number) => Uint8Array
+
+export type { Action, ErrorCode, OperationName, Via }

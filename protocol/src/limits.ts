@@ -1,0 +1,41 @@
+/** Every bound of the wire, in one place. A peer that exceeds one is answered as SPEC.md's state table says; none is ever allocated for first. */
+
+/** Protocol version in hello and welcome: another number is refused. */
+export const PROTOCOL_VERSION = 1
+/** Newest generation this build speaks: the lower of both ends wins; fields are only ever added. */
+export const GENERATION = 1
+
+/** Bytes of one link frame after its length field (session number and CBOR item). */
+export const MAX_FRAME_BYTES = 1 << 20
+/** Bytes of the link header: u32 length, u32 session, big-endian. */
+export const LINK_HEADER_BYTES = 8
+/** Bytes of one stream chunk. */
+export const MAX_CHUNK_BYTES = 64 * 1024
+/** Nesting of CBOR arrays, the outermost counting as 1. */
+export const MAX_CBOR_DEPTH = 8
+/** Elements of one CBOR array. */
+export const MAX_CBOR_ARRAY = 4096
+/** Bytes of a path, as Linux's PATH_MAX. */
+export const MAX_PATH_BYTES = 4096
+/** Bytes of one path component, as Linux's NAME_MAX. */
+export const MAX_NAME_BYTES = 255
+/** Bytes of a host name (RFC 1035). */
+export const MAX_HOST_BYTES = 253
+/** Bytes of a capability token in text form. */
+export const MAX_TOKEN_BYTES = 6 * 1024
+/** Requests one session may have unanswered. */
+export const MAX_IN_FLIGHT = 256
+/** Streams one session may have open. */
+export const MAX_STREAMS = 256
+/** Open file handles one session may hold. */
+export const MAX_FILES = 1024
+/** Bytes of credit a fresh stream starts with, in each direction. */
+export const INITIAL_STREAM_CREDIT = 256 * 1024
+/** Sessions one link may have open. */
+export const MAX_SESSIONS = 256
+/** ms a request may ask to wait at most; 0 in a request means this. */
+export const MAX_DEADLINE_MS = 10 * 60 * 1000
+/** ms a connected peer has to say hello. */
+export const HELLO_DEADLINE_MS = 10_000
+/** Bytes of FUSE data in one read or write: fits a frame with its FUSE header. */
+export const MAX_FUSE_DATA_BYTES = 512 * 1024

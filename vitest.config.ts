@@ -1,0 +1,27 @@
+import { defineConfig } from 'vitest/config'
+
+/** Unit tests live beside the code; acceptance tests (compiled binary, real VM) run one file at a time because two VMs on two cores starve each other. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['{protocol,kernel,cli,sdks/typescript,benchmarks}/**/*.test.ts'],
+          exclude: ['**/node_modules/**', 'cli/acceptance/**', 'cli/campaigns/**'],
+          pool: 'forks',
+        },
+      },
+      {
+        test: {
+          name: 'acceptance',
+          include: ['cli/acceptance/**/*.test.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
+  },
+})
