@@ -32,8 +32,14 @@ export interface CapabilityStage {
   release(session: string, handle: number): void
   /** Ends all handles of a session. */
   endSession(session: string): void
-  /** Every block must allow every question, at this moment: expiry and revocation are looked at again. */
-  check(session: string, handle: number, questions: readonly Question[]): CapabilityVerdict
+  /**
+   * Every block must allow every question, at this moment: expiry and revocation are looked at again. An allowed call counts one use against `uses` and
+   * rates of every block of the token. `again` is for further questions of an effect that was counted already (its resolved object, a redirect hop): nothing
+   * is counted. No questions at all are refused unless `again`.
+   * Codes: E_CAP_MISSING when handle 0 (the run's own capability, whose grants are the policy's) does not cover the question: the policy's denial then carries
+   * the fix; E_CAP_SCOPE when a block of a bound token refuses; E_CAP_INVALID for a handle this session does not hold; E_CAP_EXPIRED, E_CAP_REVOKED, E_CAP_RATE.
+   */
+  check(session: string, handle: number, questions: readonly Question[], again?: true): CapabilityVerdict
   /** Kills a block, all its descendants and their handles. The caller makes it durable first. Throws E_NOT_FOUND for a malformed id. */
   revoke(blockId: string): void
   /** Erases the run key: every token of the run is dead. */
