@@ -9,10 +9,14 @@ export const GENERATION = 1
 export const MAX_FRAME_BYTES = 1 << 20
 /** Bytes of the link header: u32 length, u32 session, big-endian. */
 export const LINK_HEADER_BYTES = 8
+/** Bytes of the CBOR item of one frame: what is left beside the session number. */
+export const MAX_ITEM_BYTES = MAX_FRAME_BYTES - 4
 /** Bytes of one stream chunk. */
 export const MAX_CHUNK_BYTES = 64 * 1024
 /** Nesting of CBOR arrays, the outermost counting as 1. */
 export const MAX_CBOR_DEPTH = 8
+/** Values in one CBOR item, all arrays together: 1 MiB of one-byte values would otherwise become tens of MiB of objects. */
+export const MAX_CBOR_VALUES = 32 * 1024
 /** Elements of one CBOR array. */
 export const MAX_CBOR_ARRAY = 4096
 /** Bytes of a path, as Linux's PATH_MAX. */
@@ -39,3 +43,11 @@ export const MAX_DEADLINE_MS = 10 * 60 * 1000
 export const HELLO_DEADLINE_MS = 10_000
 /** Bytes of FUSE data in one read or write: fits a frame with its FUSE header. */
 export const MAX_FUSE_DATA_BYTES = 512 * 1024
+/** Bytes of the sentence in an error, a reset or a goodbye; a longer one is cut by the sender. */
+export const MAX_MESSAGE_BYTES = 4096
+/** Bytes of a policy fix in a denial; a longer one is left out by the sender. */
+export const MAX_FIX_BYTES = 64 * 1024
+/** Bytes of an object in a denial: a URL of net.fetch. */
+export const MAX_OBJECT_BYTES = 8192
+/** Credit of one stream and direction, at most: what is granted beyond counts as this. */
+export const MAX_STREAM_CREDIT = 0xffff_ffff

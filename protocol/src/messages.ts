@@ -1,32 +1,32 @@
-import type { WireValue } from './codec.ts'
 import type { Denial } from './errors.ts'
+import type { WireValue } from './value.ts'
 
 /**
  * Messages of a session, each one CBOR array whose first element is its type number. The same numbers in both directions.
- * SPEC.md has the state table: which message is legal when, and what every other one does.
+ * Their fields are declared in message-schema.ts; SPEC.md has the state table: which message is legal when, and what every other one does.
  */
 export const MESSAGE = {
-  /** client→gate [1, version, generation, client text, token text|null] */
+  /** client→gate: first message, names version, generation and token */
   HELLO: 1,
-  /** gate→client [2, version, generation, run text, max_in_flight, max_streams, stream_credit bytes, handle] */
+  /** gate→client: answers a hello */
   WELCOME: 2,
-  /** client→gate [3, id, operation, deadline_ms, handle, args array] */
+  /** client→gate: asks for one operation */
   REQUEST: 3,
-  /** gate→client [4, id, result array] */
+  /** gate→client: a request succeeded */
   RESULT: 4,
-  /** gate→client [5, id, code, message text, errno text, denial [permission, object, fix, seq] | null] */
+  /** gate→client: a request failed or was denied */
   ERROR: 5,
-  /** client→gate [6, id] */
+  /** client→gate: the answer to a request is no longer wanted */
   CANCEL: 6,
-  /** both [7, stream, bytes] */
+  /** both: bytes of a stream; spends credit */
   STREAM_DATA: 7,
-  /** both [8, stream]: this direction is finished */
+  /** both: this direction is finished */
   STREAM_END: 8,
-  /** both [9, stream, bytes]: the peer may send that many more */
+  /** both: the peer may send that many more bytes */
   STREAM_CREDIT: 9,
-  /** both [10, stream, code, message text]: both directions are over */
+  /** both: both directions are over */
   STREAM_RESET: 10,
-  /** gate→client [11, code, message text]: the session is over */
+  /** gate→client: the session is over */
   GOODBYE: 11,
 } as const
 
