@@ -31,7 +31,7 @@ export interface BudgetStage {
   extend(reservation: Reservation, more: Charges): ReserveResult
   /** How much of a dimension is still free on the tightest of these accounts; Infinity when unlimited. */
   available(accounts: readonly AccountName[], dimension: Dimension): number
-  /** Captures what was used and frees the rest. A reserved dimension left out of `actual` is captured in full; `concurrency` is only ever freed. More than reserved: captured in full, `overrun` true, the accounts that no longer fit are frozen. Twice: no-op. */
+  /** Captures what was used and frees the rest. A dimension left out of `actual` was not used; `concurrency` is only ever freed. More than reserved: captured in full, `overrun` true, the accounts that no longer fit are frozen. Twice: no-op. */
   settle(reservation: Reservation, actual: Charges): { readonly overrun: boolean }
   /** Frees everything: only when it is known that nothing happened. Twice: no-op. */
   void(reservation: Reservation): void
