@@ -1,6 +1,6 @@
 /** The small contract between an effect and the pipeline: all an effect folder knows of the gate, and all the gate knows of an effect. */
 import type { OperationName, WireValue } from '@authority/protocol'
-import type { Charges, Json, Question, Subject } from '../vocabulary/index.ts'
+import type { Charges, Dimension, Json, Question, Subject } from '../vocabulary/index.ts'
 
 /** What an admitted effect may use while it runs. */
 export interface Permit {
@@ -25,7 +25,7 @@ export interface ByteLease {
 export interface EffectResult {
   /** In the order of the operations table. */
   readonly result: readonly WireValue[]
-  /** What was really used, of the dimensions reserved; left out: all of it. A leased dimension is settled by the lease. */
+  /** What was really used, of the dimensions reserved; left out: all of it. `bytes` move only through the lease, which settles them. */
   readonly captured?: Charges
   /** Small facts for the OUTCOME record; never values. */
   readonly detail?: { readonly [key: string]: Json }
@@ -42,8 +42,8 @@ export interface PreparedEffect {
   readonly requestedText: string
   /** Finds and holds the real object; returns the questions about it and its text for the record. Throws AuthorityError (E_NOT_FOUND…). */
   resolve(): Promise<ResolvedObject> | ResolvedObject
-  /** The most this can use; called after resolve. */
-  worstCase(): Charges
+  /** The most this can use, beyond the one call every change costs; called after resolve. `available` tells what is left on the tightest account (Infinity: unlimited). */
+  worstCase(available: (dimension: Dimension) => number): Charges
   execute(permit: Permit): Promise<EffectResult> | EffectResult
   /** Always called once, last, whatever happened. Lets go of what resolve holds. */
   release(): void

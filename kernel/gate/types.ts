@@ -19,3 +19,11 @@ export interface Gate {
   /** The same decisions for class `look`, synchronously where resolve and execute are: counted, recorded coalesced, not waited for. */
   look(request: Omit<AdmitRequest, 'signal' | 'argsBytes'>): EffectResult | Promise<EffectResult>
 }
+
+/** Counts since the start of the run. */
+export interface GateStatistics {
+  readonly effects: number
+  readonly denials: number
+  readonly looks: number
+  readonly openLeases: number
+}

@@ -1,0 +1,8 @@
+export { AdmitPipeline, type Stages } from './admit.ts'
+export { EffectsLink } from './effects-link.ts'
+export { COALESCE_MS } from './limits.ts'
+export { OperationRegistry, type OperatorOperation } from './registry.ts'
+export { Session } from './session.ts'
+export { serveSocketSession } from './socket-session.ts'
+export type { Transport } from './transport.ts'
+export type { AdmitRequest, Gate, GateStatistics } from './types.ts'

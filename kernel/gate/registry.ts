@@ -1,0 +1,99 @@
+import { AuthorityError, type OperationName, operationRow, type WireValue } from '@authority/protocol'
+import type { BudgetStage } from '../budget/types.ts'
+import type { CapabilityStage } from '../capability/types.ts'
+import type { BytesOperation, EffectClass, EffectSession } from '../effects/contract.ts'
+import type { Gate } from './types.ts'
+
+export interface PerformRequest {
+  readonly operation: OperationName
+  /** Checked against the operations table. */
+  readonly args: readonly WireValue[]
+  readonly session: EffectSession
+  readonly handle: number
+  readonly signal: AbortSignal
+  /** The arguments' bytes, for the commitment in the INTENT. */
+  readonly argsBytes: () => Uint8Array
+}
+
+/** What an operator may do through control.sock; the composition root supplies it. */
+export type OperatorOperation = (args: readonly WireValue[]) => Promise<readonly WireValue[]>
+
+export interface RegistryOptions {
+  readonly gate: Gate
+  readonly capability: CapabilityStage
+  readonly budget: BudgetStage
+  readonly effects: readonly EffectClass[]
+  readonly bytes: readonly BytesOperation[]
+  readonly operator?: ReadonlyMap<OperationName, OperatorOperation>
+}
+
+/** Which implementation performs which operation; whatever has none answers E_UNSUPPORTED. */
+export class OperationRegistry {
+  private readonly options: RegistryOptions
+  private readonly effects: ReadonlyMap<OperationName, EffectClass>
+  private readonly bytes: ReadonlyMap<OperationName, BytesOperation>
+
+  constructor(options: RegistryOptions) {
+    this.options = options
+    this.effects = new Map(options.effects.map((effect) => [effect.operation, effect]))
+    this.bytes = new Map(options.bytes.map((operation) => [operation.operation, operation]))
+  }
+
+  /** Throws E_CAP_*. */
+  bind(session: string, token: string): number {
+    return this.options.capability.bind(session, token)
+  }
+
+  endSession(session: string): void {
+    this.options.capability.endSession(session)
+  }
+
+  async perform(request: PerformRequest): Promise<readonly WireValue[]> {
+    const { operation, args, session } = request
+    const effect = this.effects.get(operation)
+    if (effect !== undefined) return this.performEffect(request, effect)
+    const bytes = this.bytes.get(operation)
+    if (bytes !== undefined) return bytes.perform(args, session)
+    const operator = session.subject.via === 'operator' ? this.options.operator?.get(operation) : undefined
+    if (operator !== undefined) return operator(args)
+    return this.performControl(request)
+  }
+
+  private async performEffect(request: PerformRequest, effect: EffectClass): Promise<readonly WireValue[]> {
+    const { operation, session, handle, signal } = request
+    const prepared = effect.prepare(request.args, session)
+    const common = { operation, subject: session.subject, handle, effect: prepared }
+    const { result } =
+      operationRow(operation).class === 'look'
+        ? await this.options.gate.look(common)
+        : await this.options.gate.admit({ ...common, signal, argsBytes: request.argsBytes() })
+    return result
+  }
+
+  /** Operations about the session itself: they change nothing outside it. */
+  private performControl({ operation, args, session, handle }: PerformRequest): readonly WireValue[] {
+    const { capability, budget } = this.options
+    const name = session.subject.session
+    switch (operation) {
+      case 'session.ping':
+        return [args[0] ?? null]
+      case 'cap.bind':
+        return [capability.bind(name, String(args[0]))]
+      case 'cap.release':
+        capability.release(name, Number(args[0]))
+        return []
+      case 'cap.self':
+        // A session that was handed a narrower token must not fetch the run's own: it attenuates what it holds.
+        if (handle !== 0) throw new AuthorityError('E_CAP_SCOPE', 'this session acts under a token of its own: attenuate that one')
+        return [capability.runToken]
+      case 'budget.status': {
+        const verdict = capability.check(name, handle, [])
+        if (!verdict.allow) throw new AuthorityError(verdict.code, verdict.reason)
+        const accounts = ['run', ...verdict.blocks.map((block) => `block:${block}`)]
+        return [budget.rows(accounts).map((row) => [row.account, row.dimension, row.limit, row.captured, row.reserved])]
+      }
+      default:
+        throw new AuthorityError('E_UNSUPPORTED', `${operation} is not available in this version`, { hint: 'LIMITS.md lists what is' })
+    }
+  }
+}

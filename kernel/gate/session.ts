@@ -1,0 +1,241 @@
+import {
+  AuthorityError,
+  type ClientMessage,
+  checkArguments,
+  ERROR_CODES,
+  encode,
+  errorReply,
+  type GateMessage,
+  HELLO_DEADLINE_MS,
+  INITIAL_STREAM_CREDIT,
+  MAX_DEADLINE_MS,
+  MAX_FILES,
+  MAX_IN_FLIGHT,
+  MAX_STREAMS,
+  MESSAGE,
+  negotiate,
+  operationOf,
+  operationRow,
+  PROTOCOL_VERSION,
+  parseClientMessage,
+  type Request,
+  type WireValue,
+} from '@authority/protocol'
+import type { EffectSession, GateStream, HeldThing, StreamEnds } from '../effects/contract.ts'
+import type { Subject } from '../vocabulary/index.ts'
+import type { OperationRegistry } from './registry.ts'
+import { SessionStream } from './stream.ts'
+
+export interface SessionOptions {
+  readonly subject: Subject
+  readonly run: string
+  readonly registry: OperationRegistry
+  readonly send: (message: GateMessage) => void
+  /** The session is over; called once. Nothing is sent after it. */
+  readonly onEnd: () => void
+}
+
+interface InFlight {
+  readonly abort: AbortController
+  readonly timer: ReturnType<typeof setTimeout>
+}
+
+/** One client's conversation with the gate: SPEC.md's state table, in code. */
+export class Session implements EffectSession {
+  readonly subject: Subject
+  private readonly options: SessionOptions
+  private readonly inFlight = new Map<number, InFlight>()
+  private readonly things = new Map<number, HeldThing>()
+  private readonly streams = new Map<number, SessionStream>()
+  private nextThing = 1
+  private nextStream = 1
+  private lastRequest = 0
+  private greeted = false
+  private generation: number | undefined
+  private over = false
+  private handle = 0
+  private readonly helloTimer: ReturnType<typeof setTimeout>
+
+  constructor(options: SessionOptions) {
+    this.options = options
+    this.subject = options.subject
+    this.helloTimer = setTimeout(
+      () => this.refuse(new AuthorityError('E_TIMEOUT', `no hello within ${HELLO_DEADLINE_MS} ms`)),
+      HELLO_DEADLINE_MS,
+    )
+  }
+
+  /** Takes one CBOR item. Never throws: what a bad one does is said to the peer. */
+  receive(item: Uint8Array): void {
+    if (this.over) return
+    try {
+      this.dispatch(parseClientMessage(item, this.generation))
+    } catch (error) {
+      this.refuse(asAuthorityError(error))
+    }
+  }
+
+  /** Ends the session, its requests, streams and things; resolves when all are closed. */
+  async end(): Promise<void> {
+    if (this.over) return
+    this.over = true
+    clearTimeout(this.helloTimer)
+    for (const request of this.inFlight.values()) request.abort.abort(new AuthorityError('E_CANCELLED', 'the session ended'))
+    for (const stream of this.streams.values()) stream.abandon()
+    const things = [...this.things.values()]
+    this.things.clear()
+    this.options.registry.endSession(this.subject.session)
+    this.options.onEnd()
+    await Promise.allSettled(things.map((thing) => thing.close()))
+  }
+
+  private dispatch(message: ClientMessage): void {
+    if (message.type === MESSAGE.HELLO) return this.onHello(message)
+    if (!this.greeted) throw new AuthorityError('E_PROTOCOL', 'the first message must be a hello')
+    switch (message.type) {
+      case MESSAGE.REQUEST:
+        return this.onRequest(message)
+      case MESSAGE.CANCEL:
+        this.inFlight.get(message.id)?.abort.abort(new AuthorityError('E_CANCELLED', 'the client cancelled the request'))
+        return
+      case MESSAGE.STREAM_DATA:
+        return this.streamOf(message.stream)?.onData(message.data)
+      case MESSAGE.STREAM_END:
+        return this.streamOf(message.stream)?.onEnd()
+      case MESSAGE.STREAM_CREDIT:
+        return this.streamOf(message.stream)?.onCredit(message.bytes)
+      case MESSAGE.STREAM_RESET:
+        return this.streamOf(message.stream)?.onReset()
+    }
+  }
+
+  private onHello(hello: Extract<ClientMessage, { type: typeof MESSAGE.HELLO }>): void {
+    if (this.greeted) throw new AuthorityError('E_PROTOCOL', 'a second hello')
+    if (hello.version !== PROTOCOL_VERSION)
+      throw new AuthorityError(
+        'E_UNSUPPORTED',
+        `protocol version ${hello.version} is not spoken here; this gate speaks ${PROTOCOL_VERSION}`,
+      )
+    if (hello.token !== null) this.handle = this.options.registry.bind(this.subject.session, hello.token)
+    this.greeted = true
+    this.generation = negotiate(hello.generation)
+    clearTimeout(this.helloTimer)
+    this.post({
+      type: MESSAGE.WELCOME,
+      version: PROTOCOL_VERSION,
+      generation: this.generation,
+      run: this.options.run,
+      maxInFlight: MAX_IN_FLIGHT,
+      maxStreams: MAX_STREAMS,
+      streamCredit: INITIAL_STREAM_CREDIT,
+      handle: this.handle,
+    })
+  }
+
+  /** Handle 0 is "as I said hello": the hello's token when there was one, so that a restricted session cannot reach back to the run's capability. */
+  private effectiveHandle(handle: number): number {
+    return handle === 0 ? this.handle : handle
+  }
+
+  private onRequest(request: Request): void {
+    if (request.id <= this.lastRequest)
+      throw new AuthorityError('E_PROTOCOL', `request id ${request.id} does not follow ${this.lastRequest}: ids only grow`)
+    if (this.inFlight.size >= MAX_IN_FLIGHT) throw new AuthorityError('E_PROTOCOL', `more than ${MAX_IN_FLIGHT} requests unanswered`)
+    this.lastRequest = request.id
+    const abort = new AbortController()
+    const deadline = request.deadlineMs === 0 ? MAX_DEADLINE_MS : Math.min(request.deadlineMs, MAX_DEADLINE_MS)
+    const timer = setTimeout(
+      () => abort.abort(new AuthorityError('E_TIMEOUT', `the request's deadline of ${deadline} ms passed`)),
+      deadline,
+    )
+    this.inFlight.set(request.id, { abort, timer })
+    this.perform(request, abort.signal).then(
+      (result) => this.settle(request.id, { type: MESSAGE.RESULT, id: request.id, result }),
+      (error: unknown) => this.settle(request.id, errorReply(request.id, asAuthorityError(error))),
+    )
+  }
+
+  private async perform(request: Request, signal: AbortSignal): Promise<readonly WireValue[]> {
+    const operation = operationOf(request.operation)
+    if (operation === undefined) throw new AuthorityError('E_UNSUPPORTED', `operation ${request.operation} is unknown to this gate`)
+    const row = operationRow(operation)
+    if (!row.via.includes(this.subject.via))
+      throw new AuthorityError('E_UNSUPPORTED', `${operation} is not for ${this.subject.via} sessions`)
+    checkArguments(row.args, request.args, operation)
+    const handle = this.effectiveHandle(request.handle)
+    return this.options.registry.perform({
+      operation,
+      args: request.args,
+      session: this,
+      handle,
+      signal,
+      argsBytes: () => encode(request.args),
+    })
+  }
+
+  private settle(id: number, message: GateMessage): void {
+    const request = this.inFlight.get(id)
+    if (request === undefined) return
+    clearTimeout(request.timer)
+    this.inFlight.delete(id)
+    if (!this.over) this.post(message)
+  }
+
+  private post(message: GateMessage): void {
+    if (!this.over) this.options.send(message)
+  }
+
+  /** Says why and ends the session. */
+  refuse(error: AuthorityError): void {
+    this.post({ type: MESSAGE.GOODBYE, code: ERROR_CODES[error.code].code, message: error.message })
+    void this.end()
+  }
+
+  /** Late messages for a stream that is over are dropped; a number never given out breaks the protocol. */
+  private streamOf(number: number): SessionStream | undefined {
+    if (number === 0 || number >= this.nextStream) throw new AuthorityError('E_PROTOCOL', `stream ${number} was never opened`)
+    return this.streams.get(number)
+  }
+
+  // ── EffectSession ──
+
+  hold(thing: HeldThing): number {
+    if (this.over) throw new AuthorityError('E_CANCELLED', 'the session ended')
+    if (this.things.size >= MAX_FILES)
+      throw new AuthorityError('E_RATE_LIMIT', `more than ${MAX_FILES} open handles on one session`, { errno: 'EMFILE' })
+    const number = this.nextThing++
+    this.things.set(number, thing)
+    return number
+  }
+
+  held<T extends HeldThing>(number: number, kind: T['kind']): T {
+    const thing = this.things.get(number)
+    if (thing === undefined || thing.kind !== kind)
+      throw new AuthorityError('E_CAP_INVALID', `handle ${number} is not an open ${kind} of this session`, { errno: 'EBADF' })
+    return thing as T
+  }
+
+  drop(number: number): void {
+    this.things.delete(number)
+  }
+
+  openStream(ends: StreamEnds): GateStream {
+    if (this.over) throw new AuthorityError('E_CANCELLED', 'the session ended')
+    if (this.streams.size >= MAX_STREAMS)
+      throw new AuthorityError('E_RATE_LIMIT', `more than ${MAX_STREAMS} streams on one session`, { errno: 'EMFILE' })
+    const number = this.nextStream++
+    const stream = new SessionStream(
+      number,
+      ends,
+      (message) => this.post(message),
+      () => this.streams.delete(number),
+    )
+    this.streams.set(number, stream)
+    return stream
+  }
+}
+
+/** A fault of ours says nothing of its inside to the peer. */
+function asAuthorityError(error: unknown): AuthorityError {
+  return error instanceof AuthorityError ? error : new AuthorityError('E_INTERNAL', 'a fault in the gate', { cause: error })
+}

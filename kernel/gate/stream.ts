@@ -1,0 +1,150 @@
+import {
+  AuthorityError,
+  ERROR_CODES,
+  type ErrorCode,
+  type GateMessage,
+  INITIAL_STREAM_CREDIT,
+  MAX_CHUNK_BYTES,
+  MESSAGE,
+} from '@authority/protocol'
+import type { GateStream, StreamEnds } from '../effects/contract.ts'
+
+/** Bytes handed on before credit goes back: half the window, so that a sender never waits for a full round trip. */
+const CREDIT_STEP = INITIAL_STREAM_CREDIT / 2
+
+interface Waiting {
+  data: Uint8Array
+  readonly done: () => void
+  readonly failed: (error: AuthorityError) => void
+}
+
+/** One byte stream of a session, with credit in each direction: neither side ever holds more than its window. */
+export class SessionStream implements GateStream {
+  readonly number: number
+  private readonly post: (message: GateMessage) => void
+  private readonly ends: StreamEnds
+  private readonly onOver: () => void
+  private credit = INITIAL_STREAM_CREDIT
+  private readonly queue: Waiting[] = []
+  private window = INITIAL_STREAM_CREDIT
+  private owed = 0
+  private passing: Promise<void> = Promise.resolve()
+  private ending = false
+  private sentEnd = false
+  private gotEnd = false
+  private over = false
+
+  constructor(number: number, ends: StreamEnds, post: (message: GateMessage) => void, onOver: () => void) {
+    this.number = number
+    this.ends = ends
+    this.post = post
+    this.onOver = onOver
+  }
+
+  // ── to the agent ──
+
+  send(data: Uint8Array): Promise<void> {
+    if (this.over || this.ending) return Promise.reject(new AuthorityError('E_CANCELLED', 'the stream is over'))
+    if (data.length === 0) return Promise.resolve()
+    return new Promise((done, failed) => {
+      this.queue.push({ data, done, failed })
+      this.pump()
+    })
+  }
+
+  end(): void {
+    if (this.over) return
+    this.ending = true
+    this.pump()
+  }
+
+  reset(code: ErrorCode, message: string): void {
+    if (this.over) return
+    this.post({ type: MESSAGE.STREAM_RESET, stream: this.number, code: ERROR_CODES[code].code, message })
+    this.finish(new AuthorityError(code, message))
+  }
+
+  private pump(): void {
+    for (let head = this.queue[0]; head !== undefined && this.credit > 0; head = this.queue[0]) {
+      const size = Math.min(head.data.length, this.credit, MAX_CHUNK_BYTES)
+      this.post({ type: MESSAGE.STREAM_DATA, stream: this.number, data: head.data.subarray(0, size) })
+      this.credit -= size
+      head.data = head.data.subarray(size)
+      if (head.data.length > 0) continue
+      this.queue.shift()
+      head.done()
+    }
+    if (!this.ending || this.sentEnd || this.queue.length > 0) return
+    this.sentEnd = true
+    this.post({ type: MESSAGE.STREAM_END, stream: this.number })
+    this.finishWhenBothEnded()
+  }
+
+  // ── from the agent ──
+
+  /** Throws E_PROTOCOL when the agent sends beyond its credit or after its end. */
+  onData(data: Uint8Array): void {
+    if (this.gotEnd) throw new AuthorityError('E_PROTOCOL', `stream ${this.number}: data after its end`)
+    if (data.length > this.window)
+      throw new AuthorityError('E_PROTOCOL', `stream ${this.number}: ${data.length} bytes where credit for ${this.window} was left`)
+    this.window -= data.length
+    this.passing = this.passing
+      .then(() => (this.over ? undefined : this.ends.write(data)))
+      .then(() => this.giveCredit(data.length))
+      .catch((error: unknown) => this.fail(error))
+  }
+
+  onEnd(): void {
+    if (this.gotEnd) throw new AuthorityError('E_PROTOCOL', `stream ${this.number}: ended twice`)
+    this.gotEnd = true
+    this.passing = this.passing.then(() => {
+      if (this.over) return
+      this.ends.end()
+      this.finishWhenBothEnded()
+    })
+  }
+
+  /** Throws E_PROTOCOL when the sum exceeds what a number holds: an agent cannot buy unbounded credit. */
+  onCredit(bytes: number): void {
+    if (!Number.isSafeInteger(this.credit + bytes)) throw new AuthorityError('E_PROTOCOL', `stream ${this.number}: credit overflows`)
+    this.credit += bytes
+    this.pump()
+  }
+
+  onReset(): void {
+    this.finish(new AuthorityError('E_CANCELLED', 'the agent reset the stream'))
+  }
+
+  private giveCredit(bytes: number): void {
+    if (this.over) return
+    this.owed += bytes
+    if (this.owed < CREDIT_STEP || this.gotEnd) return
+    this.window += this.owed
+    this.post({ type: MESSAGE.STREAM_CREDIT, stream: this.number, bytes: this.owed })
+    this.owed = 0
+  }
+
+  private fail(error: unknown): void {
+    const failure =
+      error instanceof AuthorityError ? error : new AuthorityError('E_INTERNAL', 'the stream failed inside the gate', { cause: error })
+    this.reset(failure.code, failure.message)
+  }
+
+  private finishWhenBothEnded(): void {
+    if (this.sentEnd && this.gotEnd) this.finish(null)
+  }
+
+  private finish(error: AuthorityError | null): void {
+    if (this.over) return
+    this.over = true
+    const waiting = this.queue.splice(0)
+    for (const entry of waiting) entry.failed(error ?? new AuthorityError('E_CANCELLED', 'the stream is over'))
+    if (error !== null) this.ends.reset()
+    this.onOver()
+  }
+
+  /** The session is gone: nothing more is posted. */
+  abandon(): void {
+    this.finish(new AuthorityError('E_CANCELLED', 'the session ended'))
+  }
+}
