@@ -37,8 +37,16 @@ function fingerprint() {
 function installDebianPackages() {
   const missing = wanted.filter((name) => !isInstalled(name))
   if (missing.length === 0) return
-  if (!has('apt-get')) fail(`missing programs: ${missing.join(' ')}`, 'this set-up knows Debian and Ubuntu; install their equivalents by hand, then run the command again')
-  if (process.getuid() !== 0) fail(`missing Debian packages: ${missing.join(' ')}`, `type this, then run the command again:\n\n    sudo apt-get install --no-install-recommends -y ${missing.join(' ')}\n`)
+  if (!has('apt-get'))
+    fail(
+      `missing programs: ${missing.join(' ')}`,
+      'this set-up knows Debian and Ubuntu; install their equivalents by hand, then run the command again',
+    )
+  if (process.getuid() !== 0)
+    fail(
+      `missing Debian packages: ${missing.join(' ')}`,
+      `type this, then run the command again:\n\n    sudo apt-get install --no-install-recommends -y ${missing.join(' ')}\n`,
+    )
   const apt = ['-o', `DPkg::Lock::Timeout=${APT_LOCK_WAIT_S}`, '-y', '--no-install-recommends']
   let plan = run('apt-get', [...apt, '--print-uris', 'install', ...missing], { quiet: true, mayFail: true })
   if (plan.status !== 0) {
@@ -47,7 +55,8 @@ function installDebianPackages() {
     plan = run('apt-get', [...apt, '--print-uris', 'install', ...missing], { quiet: true })
   }
   step(`Debian packages ${missing.join(' ')} (${megabytes(sumOfUris(plan.stdout))} to download)`)
-  const install = () => run('apt-get', [...apt, '-qq', 'install', ...missing], { mayFail: true, env: { DEBIAN_FRONTEND: 'noninteractive' } })
+  const install = () =>
+    run('apt-get', [...apt, '-qq', 'install', ...missing], { mayFail: true, env: { DEBIAN_FRONTEND: 'noninteractive' } })
   if (install().status !== 0) {
     // Stale lists name files the mirror no longer has: update once, then it must work.
     run('apt-get', ['-o', `DPkg::Lock::Timeout=${APT_LOCK_WAIT_S}`, 'update', '-qq'])
@@ -63,7 +72,16 @@ function installBun() {
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{"private":true}')
   // The platform package alone is the whole program; the `bun` package would run an install script.
-  run('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--no-save', '--ignore-scripts', `@oven/${BUN_PACKAGE}@${BUN_VERSION}`])
+  run('npm', [
+    'install',
+    '--prefix',
+    folder,
+    '--no-audit',
+    '--no-fund',
+    '--no-save',
+    '--ignore-scripts',
+    `@oven/${BUN_PACKAGE}@${BUN_VERSION}`,
+  ])
   if (!existsSync(BUN)) fail('Bun is not where npm should have put it', `look into ${folder}`)
 }
 
@@ -76,15 +94,17 @@ function installPython() {
   if (existsSync(PYTHON) && run(PYTHON, ['-c', 'import pytest'], { quiet: true, mayFail: true }).status === 0) return
   step('Python test environment (about 15 MB) into .cache/venv')
   rmSync(VENV, { recursive: true, force: true })
-  const interpreter = ['/usr/bin/python3', 'python3'].find((p) => run(p, ['-c', 'import ensurepip, venv'], { quiet: true, mayFail: true }).status === 0)
+  const interpreter = ['/usr/bin/python3', 'python3'].find(
+    (p) => run(p, ['-c', 'import ensurepip, venv'], { quiet: true, mayFail: true }).status === 0,
+  )
   if (!interpreter) fail('no python3 with venv and ensurepip', 'install python3-venv')
   run(interpreter, ['-m', 'venv', VENV])
   run(PYTHON, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', PYTEST])
 }
 
 function isInstalled(name) {
-  const query = run('dpkg-query', ['-W', '-f', '${Status}', name], { quiet: true, mayFail: true })
-  return query.status === 0 && query.stdout.includes('ok installed')
+  const query = run('dpkg-query', ['-s', name], { quiet: true, mayFail: true })
+  return query.status === 0 && query.stdout.includes('\nStatus: install ok installed')
 }
 
 function has(program) {
@@ -112,7 +132,8 @@ function run(program, args, { quiet = false, mayFail = false, env = {} } = {}) {
     // Their chatter goes to stderr: stdout belongs to what runs after set-up.
     stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2],
   })
-  if (done.status !== 0 && !mayFail) fail(`\`${program} ${args.join(' ')}\` failed`, done.error ? String(done.error.message) : (done.stderr ?? 'see its output above'))
+  if (done.status !== 0 && !mayFail)
+    fail(`\`${program} ${args.join(' ')}\` failed`, done.error ? String(done.error.message) : (done.stderr ?? 'see its output above'))
   return { status: done.status, stdout: done.stdout ?? '' }
 }
 

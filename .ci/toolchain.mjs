@@ -6,7 +6,12 @@ export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 export const CACHE = join(ROOT, '.cache')
 export const BUN_VERSION = '1.4.5'
 
-const BUN_PACKAGES = { 'linux-x64': 'bun-linux-x64', 'linux-arm64': 'bun-linux-aarch64', 'darwin-x64': 'bun-darwin-x64', 'darwin-arm64': 'bun-darwin-aarch64' }
+const BUN_PACKAGES = {
+  'linux-x64': 'bun-linux-x64',
+  'linux-arm64': 'bun-linux-aarch64',
+  'darwin-x64': 'bun-darwin-x64',
+  'darwin-arm64': 'bun-darwin-aarch64',
+}
 const platform = `${process.platform}-${process.arch}`
 export const BUN_PACKAGE = BUN_PACKAGES[platform]
 export const BUN = join(CACHE, 'bun', 'node_modules', '@oven', BUN_PACKAGE ?? 'none', 'bin', 'bun')

@@ -1,1 +1,1 @@
-throw new Error('cbor-extract is overridden away: its native addon aborts Bun');
+throw new Error('cbor-extract is overridden away: its native addon aborts Bun')
