@@ -5,6 +5,8 @@ import { kindOf, type WireValue } from './value.ts'
 const FIRST_SCRATCH_BYTES = 4096
 /** UTF-16 units up to which a text is written by hand: below it the loop is quicker than TextEncoder. */
 const SHORT_TEXT = 64
+/** Bytes of the longest initial byte with its argument. */
+const MAX_HEAD_BYTES = 9
 const TWO_POW_32 = 0x1_0000_0000
 
 const MAJOR_UINT = 0x00
@@ -36,10 +38,24 @@ export function encodeFrame(session: number, item: WireValue): Uint8Array {
   if (!Number.isInteger(session) || session < 0 || session >= TWO_POW_32) {
     throw new AuthorityError('E_PROTOCOL', `cannot encode a frame for session ${session}: not an unsigned 32-bit number`)
   }
+  if (item instanceof Uint8Array) return bytesFrame(session, item)
   WRITER.begin(LINK_HEADER_BYTES)
   WRITER.item(item)
   WRITER.frameHeader(session)
   return WRITER.copy()
+}
+
+/** The frame of one byte string, written once: FUSE messages are large, and a second copy of each would be felt. */
+function bytesFrame(session: number, data: Uint8Array): Uint8Array {
+  const n = data.length
+  const head = n < 24 ? 1 : n < 0x100 ? 2 : n < 0x1_0000 ? 3 : 5
+  if (head + n > MAX_ITEM_BYTES) throw tooLarge()
+  const frame = new Uint8Array(LINK_HEADER_BYTES + head + n)
+  writeU32(frame, 0, frame.length - 4)
+  writeU32(frame, 4, session)
+  writeHead(frame, LINK_HEADER_BYTES, MAJOR_BYTES, n)
+  frame.set(data, LINK_HEADER_BYTES + head)
+  return frame
 }
 
 /** Writes into one buffer that is kept between calls: encoding is synchronous and calls nobody, so two encodings never overlap. */
@@ -58,6 +74,7 @@ class Writer {
   }
 
   copy(): Uint8Array {
+    if (this.#at > this.#limit) throw tooLarge()
     return this.#bytes.slice(0, this.#at)
   }
 
@@ -84,16 +101,8 @@ class Writer {
   }
 
   frameHeader(session: number): void {
-    const bytes = this.#bytes
-    const length = this.#at - 4
-    bytes[0] = length >>> 24
-    bytes[1] = length >>> 16
-    bytes[2] = length >>> 8
-    bytes[3] = length
-    bytes[4] = session >>> 24
-    bytes[5] = session >>> 16
-    bytes[6] = session >>> 8
-    bytes[7] = session
+    writeU32(this.#bytes, 0, this.#at - 4)
+    writeU32(this.#bytes, 4, session)
   }
 
   #array(values: readonly WireValue[]): void {
@@ -141,36 +150,16 @@ class Writer {
     this.#at += data.length
   }
 
-  /** The initial byte and the shortest argument that holds `n` (RFC 8949 section 4.2.1). */
   #head(major: number, n: number): void {
-    this.#reserve(9)
-    const bytes = this.#bytes
-    let at = this.#at
-    if (n < 24) {
-      bytes[at++] = major | n
-    } else if (n < 0x100) {
-      bytes[at++] = major | 24
-      bytes[at++] = n
-    } else if (n < 0x1_0000) {
-      bytes[at++] = major | 25
-      bytes[at++] = n >>> 8
-      bytes[at++] = n
-    } else if (n < TWO_POW_32) {
-      bytes[at++] = major | 26
-      at = writeU32(bytes, at, n)
-    } else {
-      bytes[at++] = major | 27
-      at = writeU32(bytes, at, Math.floor(n / TWO_POW_32))
-      at = writeU32(bytes, at, n % TWO_POW_32)
-    }
-    this.#at = at
-    if (at > this.#limit) throw tooLarge()
+    this.#reserve(MAX_HEAD_BYTES)
+    this.#at = writeHead(this.#bytes, this.#at, major, n)
+    if (this.#at > this.#limit) throw tooLarge()
   }
 
-  /** Room for `n` more bytes. The scratch may run past the limit by the 9 bytes of a head; `#head` itself refuses what ends beyond it. */
+  /** Room for `n` more bytes. A head may reserve its most past the limit; what really ends beyond it is refused where it is written. */
   #reserve(n: number): void {
     const need = this.#at + n
-    if (need > this.#limit + 9) throw tooLarge()
+    if (need > this.#limit + MAX_HEAD_BYTES) throw tooLarge()
     if (need <= this.#bytes.length) return
     const grown = new Uint8Array(Math.max(need, this.#bytes.length * 2))
     grown.set(this.#bytes.subarray(0, this.#at))
@@ -179,6 +168,29 @@ class Writer {
 }
 
 const WRITER = new Writer()
+
+/** Writes the initial byte and the shortest argument that holds `n` (RFC 8949 section 4.2.1); returns where it ends. */
+function writeHead(bytes: Uint8Array, start: number, major: number, n: number): number {
+  let at = start
+  if (n < 24) {
+    bytes[at++] = major | n
+  } else if (n < 0x100) {
+    bytes[at++] = major | 24
+    bytes[at++] = n
+  } else if (n < 0x1_0000) {
+    bytes[at++] = major | 25
+    bytes[at++] = n >>> 8
+    bytes[at++] = n
+  } else if (n < TWO_POW_32) {
+    bytes[at++] = major | 26
+    at = writeU32(bytes, at, n)
+  } else {
+    bytes[at++] = major | 27
+    at = writeU32(bytes, at, Math.floor(n / TWO_POW_32))
+    at = writeU32(bytes, at, n % TWO_POW_32)
+  }
+  return at
+}
 
 function writeU32(bytes: Uint8Array, at: number, n: number): number {
   bytes[at] = n >>> 24

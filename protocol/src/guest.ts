@@ -1,6 +1,7 @@
 /**
  * What init (PID 1 in the guest) and the gate say to each other. One table, from which the C header of kernel/guest/init is generated.
- * Each message is one link frame holding one CBOR array whose first element is the number given here; field lists are positional.
+ * Each message is one link frame holding one CBOR array whose first element is the number given here; the fields that follow are declared in
+ * guest-schema.ts.
  * Everything from the guest is a claim: the gate bounds it, records it as `guest-claimed`, and builds no invariant on it.
  */
 
@@ -19,62 +20,62 @@ export const GUEST_VERSION = 1
 
 /** Session 0 of the effects port. */
 export const LINK_CONTROL = {
-  /** guest→gate [1, session u32, pid, uid, exe text]: a local process connected to /run/authority/gate.sock */
+  /** guest→gate: a local process connected to GUEST_SOCKET */
   SESSION_OPEN: 1,
-  /** both [2, session]: that end is gone; nothing more is sent on it. The number is not reused before the other end answered with the same. */
+  /** both: that end is gone; nothing more is sent on it. The number is not reused before the other end answered with the same. */
   SESSION_CLOSE: 2,
 } as const
 
 export const GUEST_TO_GATE = {
-  /** [1, version, boot_ms, kernel release text] first message; nothing is mounted yet */
+  /** first message; nothing is mounted yet */
   READY: 1,
-  /** [2, fences text array] every fence of SETUP is armed: `root`, `fuse`, `fanotify`, `loopback`, `scratch` */
+  /** every fence of SETUP is armed */
   ARMED: 2,
-  /** [3, pid] the agent is about to execute */
+  /** the agent is about to execute */
   STARTED: 3,
-  /** [4, kind 0 exit | 1 signal | 2 exec failed, value (status, signal or errno), cpu_us, max_rss_kib] */
+  /** the agent is gone; init powers off when told to */
   EXITED: 4,
-  /** [5, fd 1|2, bytes ≤ 32 KiB] spends STDOUT_CREDIT */
+  /** spends STDOUT_CREDIT */
   OUTPUT: 5,
-  /** [6, fd 1|2] end of file */
+  /** end of file */
   OUTPUT_END: 6,
-  /** [7, bytes] the agent's stdin can take that many more */
+  /** the agent's stdin can take that many more bytes */
   STDIN_CREDIT: 7,
-  /** [8, id u32, pid, exec bool, nlink, path bytes] an image file is opened; unanswered, only that thread waits */
+  /** an image file is opened; unanswered, only that thread waits */
   OPEN_QUESTION: 8,
-  /** [9, stage text, errno, detail text] a fence could not be armed or broke; init powers off next */
+  /** a fence could not be armed or broke; init powers off next */
   FAULT: 9,
-  /** [10, n] answer to PING */
+  /** answer to PING */
   PONG: 10,
-  /** [11, cpu_us] CPU time of the guest so far, each 250 ms while the agent runs */
+  /** CPU time of the guest so far, each 250 ms while the agent runs */
   TICK: 11,
 } as const
 
 export const GATE_TO_GUEST = {
-  /**
-   * [1, version, entropy 32 bytes, time_s, time_ns, hostname text,
-   *  mounts [[number u32, guest path text, readonly bool]…], scratch [[guest path text, size bytes, mode]…]]
-   */
+  /** what to mount and arm; answered with ARMED or FAULT */
   SETUP: 1,
-  /** [2, argv text array, env `K=V` text array, cwd text, uid, gid, tty bool, rows, cols] */
+  /** what to run */
   START: 2,
-  /** [3, bytes ≤ 32 KiB] spends STDIN_CREDIT */
+  /** spends STDIN_CREDIT */
   STDIN: 3,
-  /** [4] end of file */
+  /** end of file */
   STDIN_END: 4,
-  /** [5, fd 1|2, bytes] the gate can take that many more */
+  /** the gate can take that many more bytes */
   STDOUT_CREDIT: 5,
-  /** [6, id u32, allow bool, cacheable bool] */
   OPEN_ANSWER: 6,
-  /** [7, signal number] for the agent's process group */
+  /** for the agent's process group */
   SIGNAL: 7,
-  /** [8, rows, cols] */
+  /** size of the terminal */
   WINDOW: 8,
-  /** [9] sync nothing, power off now */
+  /** sync nothing, power off now */
   POWER_OFF: 9,
-  /** [10, n] */
   PING: 10,
 } as const
+
+/** `kind` of EXITED, and what `value` then is. */
+export const EXIT_KIND = { EXIT: 0, SIGNAL: 1, EXEC_FAILED: 2 } as const
+/** What ARMED names. */
+export const FENCES = ['root', 'fuse', 'fanotify', 'loopback', 'scratch'] as const
 
 /** Bytes of stdio one OUTPUT or STDIN message carries at most. */
 export const MAX_STDIO_BYTES = 32 * 1024
@@ -88,3 +89,15 @@ export const GUEST_SOCKET = '/run/authority/gate.sock'
 export const MAX_MOUNTS = 32
 /** The agent's uid and gid in the guest. */
 export const AGENT_UID = 1000
+/** Scratch file systems one run may have. */
+export const MAX_SCRATCH = 32
+/** Bytes of an executable's path in SESSION_OPEN: init cuts a longer one at its end. */
+export const MAX_EXE_BYTES = 256
+/** Strings of argv, and of the environment, at most. */
+export const MAX_START_STRINGS = 1024
+/** Bytes of one of them, as Linux's MAX_ARG_STRLEN. */
+export const MAX_START_STRING_BYTES = 128 * 1024
+/** Unpredictable bytes SETUP brings. */
+export const ENTROPY_BYTES = 32
+/** Greatest errno Linux has room for. */
+export const MAX_ERRNO = 4095

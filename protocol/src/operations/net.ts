@@ -1,0 +1,59 @@
+import { MAX_DEADLINE_MS, MAX_HOST_BYTES } from '../limits.ts'
+import { bytes, field as f, list, optional, text, tuple, uint } from '../schema.ts'
+import type { OperationRows, Via } from './row.ts'
+
+const S: readonly Via[] = ['session']
+const header = tuple(f('name', text(256), 'header name'), f('value', text(8192), 'header value'))
+
+/** Names and connections. */
+export const NET_OPERATIONS = {
+  'net.dns': {
+    code: 0x0200,
+    class: 'look',
+    via: ['session', 'init'],
+    action: 'net.dns',
+    args: [f('name', text(MAX_HOST_BYTES), 'host name')],
+    result: [f('addresses', list(text(45), 16), 'synthetic addresses that stand for the name')],
+    doc: 'Resolves a name some rule could allow; others do not exist, and no query leaves.',
+  },
+  'net.connect': {
+    code: 0x0201,
+    class: 'change',
+    via: ['session', 'init'],
+    action: 'net.connect',
+    args: [f('host', text(MAX_HOST_BYTES), 'name or address'), f('port', uint(65535, 1), 'TCP port')],
+    result: [f('stream', uint(0xffffffff), 'byte stream on this session'), f('address', text(64), 'the pinned address that was dialled')],
+    doc: 'Opens a TCP connection to a vetted, pinned address.',
+  },
+  'net.fetch': {
+    code: 0x0202,
+    class: 'change',
+    via: S,
+    action: 'net.connect',
+    args: [
+      f('method', text(16), 'HTTP method'),
+      f('url', text(8192), 'http or https'),
+      f('headers', list(header, 128), 'request headers'),
+      f('body', optional(bytes(512 * 1024)), 'request body'),
+      f('max_bytes', uint(), 'response body bytes at most; 0 is the gate’s own cap'),
+      f('timeout_ms', uint(MAX_DEADLINE_MS), 'ms for the whole exchange; 0 is the gate’s own cap'),
+      f('redirects', uint(10), 'redirects followed at most, each decided again'),
+    ],
+    result: [
+      f('status', uint(999), 'HTTP status'),
+      f('url', text(8192), 'where the answer came from'),
+      f('headers', list(header, 256), 'response headers'),
+      f('stream', uint(0xffffffff), 'the response body'),
+    ],
+    doc: 'HTTP(S) by the gate.',
+  },
+  'net.listen': {
+    code: 0x0203,
+    class: 'change',
+    via: S,
+    action: 'net.listen',
+    args: [f('port', uint(65535, 1), 'guest port')],
+    result: [f('address', text(64), 'host address')],
+    doc: 'Publishes a guest port.',
+  },
+} as const satisfies OperationRows

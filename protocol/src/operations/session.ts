@@ -1,0 +1,69 @@
+import { MAX_TOKEN_BYTES } from '../limits.ts'
+import { bytes, field as f, list, optional, text, tuple, uint } from '../schema.ts'
+import type { OperationRows, Via } from './row.ts'
+
+const S: readonly Via[] = ['session']
+
+/** The session itself: no effect on the world. */
+export const SESSION_OPERATIONS = {
+  'session.ping': {
+    code: 0x0001,
+    class: 'control',
+    via: S,
+    action: null,
+    args: [f('payload', bytes(1024), 'echoed')],
+    result: [f('payload', bytes(1024), 'as sent')],
+    doc: 'Proves the session answers; performs nothing.',
+  },
+  'cap.bind': {
+    code: 0x0010,
+    class: 'control',
+    via: S,
+    action: null,
+    args: [f('token', text(MAX_TOKEN_BYTES), '`cap1_…`')],
+    result: [f('handle', uint(0xffffffff), 'valid on this session only')],
+    doc: 'Verifies a token once and exchanges it for a handle.',
+  },
+  'cap.release': {
+    code: 0x0011,
+    class: 'control',
+    via: S,
+    action: null,
+    args: [f('handle', uint(0xffffffff), 'from cap.bind')],
+    result: [],
+    doc: 'Gives a handle up.',
+  },
+  'cap.self': {
+    code: 0x0012,
+    class: 'control',
+    via: S,
+    action: null,
+    args: [],
+    result: [f('token', text(MAX_TOKEN_BYTES), 'an open token of the run, to attenuate offline')],
+    doc: 'The run capability this session acts under, as a token bound to the run.',
+  },
+  'budget.status': {
+    code: 0x0020,
+    class: 'control',
+    via: S,
+    action: null,
+    args: [],
+    result: [
+      f(
+        'rows',
+        list(
+          tuple(
+            f('account', text(128), 'account name'),
+            f('dimension', text(32), 'e.g. `calls`, `bytes`'),
+            f('limit', optional(uint()), 'in the unit of the dimension; null is unlimited'),
+            f('captured', uint(), 'spent'),
+            f('reserved', uint(), 'held for effects under way'),
+          ),
+          256,
+        ),
+        'one row per account and dimension',
+      ),
+    ],
+    doc: 'What is left of each budget this session is charged to.',
+  },
+} as const satisfies OperationRows

@@ -1,0 +1,378 @@
+# Generated from protocol/src by `bun protocol/generate.ts`; do not edit.
+"""Numbers and names of the wire. protocol/SPEC.md says what they mean."""
+
+from typing import Dict, NamedTuple, Tuple
+
+
+class Operation(NamedTuple):
+    code: int
+    args: Tuple[str, ...]
+    result: Tuple[str, ...]
+
+
+class ErrorCode(NamedTuple):
+    number: int
+    errno: str
+    meaning: str
+
+
+PROTOCOL_VERSION = 1
+GENERATION = 1
+MAX_FRAME_BYTES = 1048576
+LINK_HEADER_BYTES = 8
+MAX_ITEM_BYTES = 1048572
+MAX_CHUNK_BYTES = 65536
+MAX_CBOR_DEPTH = 8
+MAX_CBOR_VALUES = 32768
+MAX_CBOR_ARRAY = 4096
+MAX_PATH_BYTES = 4096
+MAX_NAME_BYTES = 255
+MAX_HOST_BYTES = 253
+MAX_TOKEN_BYTES = 6144
+MAX_DEADLINE_MS = 600000
+INITIAL_STREAM_CREDIT = 262144
+
+MESSAGE_HELLO = 1
+MESSAGE_WELCOME = 2
+MESSAGE_REQUEST = 3
+MESSAGE_RESULT = 4
+MESSAGE_ERROR = 5
+MESSAGE_CANCEL = 6
+MESSAGE_STREAM_DATA = 7
+MESSAGE_STREAM_END = 8
+MESSAGE_STREAM_CREDIT = 9
+MESSAGE_STREAM_RESET = 10
+MESSAGE_GOODBYE = 11
+
+OPEN_READ = 1
+OPEN_WRITE = 2
+OPEN_APPEND = 4
+OPEN_CREATE = 8
+OPEN_EXCLUSIVE = 16
+OPEN_TRUNCATE = 32
+
+RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
+
+ERRORS: Dict[str, ErrorCode] = {
+    "E_PROTOCOL": ErrorCode(
+        1,
+        "EPROTO",
+        "the peer broke the protocol",
+    ),
+    "E_FRAME_TOO_LARGE": ErrorCode(
+        2,
+        "EMSGSIZE",
+        "a frame or field exceeds its limit",
+    ),
+    "E_UNSUPPORTED": ErrorCode(
+        3,
+        "EOPNOTSUPP",
+        "the operation is known but not available here",
+    ),
+    "E_CAP_MISSING": ErrorCode(
+        10,
+        "EACCES",
+        "no capability covers the request",
+    ),
+    "E_CAP_INVALID": ErrorCode(
+        11,
+        "EACCES",
+        "the token or handle is not genuine",
+    ),
+    "E_CAP_EXPIRED": ErrorCode(
+        12,
+        "EACCES",
+        "the token is outside its time",
+    ),
+    "E_CAP_SCOPE": ErrorCode(
+        13,
+        "EACCES",
+        "a block of the token does not allow this",
+    ),
+    "E_CAP_REVOKED": ErrorCode(
+        14,
+        "EACCES",
+        "the token or an ancestor was revoked",
+    ),
+    "E_CAP_RATE": ErrorCode(
+        15,
+        "EAGAIN",
+        "the token is used too often",
+    ),
+    "E_CAP_RUN": ErrorCode(
+        16,
+        "EACCES",
+        "the token belongs to another run, installation or channel",
+    ),
+    "E_POLICY_DENY": ErrorCode(
+        20,
+        "EACCES",
+        "no policy rule allows this, or one denies it",
+    ),
+    "E_APPROVAL_REQUIRED": ErrorCode(
+        21,
+        "EACCES",
+        "a person must approve this first",
+    ),
+    "E_APPROVAL_DENIED": ErrorCode(
+        22,
+        "EACCES",
+        "a person refused this",
+    ),
+    "E_BUDGET_EXCEEDED": ErrorCode(
+        30,
+        "EDQUOT",
+        "the worst case does not fit what is left of a budget",
+    ),
+    "E_RATE_LIMIT": ErrorCode(
+        31,
+        "EAGAIN",
+        "too many requests for now",
+    ),
+    "E_AUDIT": ErrorCode(
+        40,
+        "EIO",
+        "the audit log cannot be written, so nothing is allowed",
+    ),
+    "E_NOT_FOUND": ErrorCode(
+        50,
+        "ENOENT",
+        "no such object",
+    ),
+    "E_EXISTS": ErrorCode(
+        51,
+        "EEXIST",
+        "the object exists already",
+    ),
+    "E_CONFLICT": ErrorCode(
+        52,
+        "EINVAL",
+        "the object is of another kind or state than the request needs",
+    ),
+    "E_IO": ErrorCode(
+        53,
+        "EIO",
+        "the host refused the system call",
+    ),
+    "E_TIMEOUT": ErrorCode(
+        54,
+        "ETIMEDOUT",
+        "the deadline passed",
+    ),
+    "E_CANCELLED": ErrorCode(
+        55,
+        "ECANCELED",
+        "the caller or the end of the run cancelled it",
+    ),
+    "E_UPSTREAM": ErrorCode(
+        56,
+        "ECONNREFUSED",
+        "the remote end failed",
+    ),
+    "E_INTERNAL": ErrorCode(
+        57,
+        "EIO",
+        "a fault in the gate; nothing was allowed by it",
+    ),
+}
+
+ERROR_NAMES: Dict[int, str] = {row.number: name for name, row in ERRORS.items()}
+
+OPERATIONS: Dict[str, Operation] = {
+    "session.ping": Operation(
+        0x0001,
+        ("payload",),
+        ("payload",),
+    ),
+    "cap.bind": Operation(
+        0x0010,
+        ("token",),
+        ("handle",),
+    ),
+    "cap.release": Operation(
+        0x0011,
+        ("handle",),
+        (),
+    ),
+    "cap.self": Operation(
+        0x0012,
+        (),
+        ("token",),
+    ),
+    "budget.status": Operation(
+        0x0020,
+        (),
+        ("rows",),
+    ),
+    "fs.open": Operation(
+        0x0100,
+        ("path", "flags", "mode"),
+        ("file", "size"),
+    ),
+    "fs.read": Operation(
+        0x0101,
+        ("file", "offset", "length"),
+        ("data",),
+    ),
+    "fs.write": Operation(
+        0x0102,
+        ("file", "offset", "data"),
+        ("written",),
+    ),
+    "fs.fsync": Operation(
+        0x0103,
+        ("file",),
+        (),
+    ),
+    "fs.close": Operation(
+        0x0104,
+        ("file",),
+        (),
+    ),
+    "fs.stat": Operation(
+        0x0105,
+        ("path",),
+        ("kind", "size", "mode", "mtime_us", "nlink"),
+    ),
+    "fs.readdir": Operation(
+        0x0106,
+        ("path", "cursor", "max"),
+        ("entries", "next"),
+    ),
+    "fs.mkdir": Operation(
+        0x0107,
+        ("path", "mode"),
+        (),
+    ),
+    "fs.rmdir": Operation(
+        0x0108,
+        ("path",),
+        (),
+    ),
+    "fs.unlink": Operation(
+        0x0109,
+        ("path",),
+        (),
+    ),
+    "fs.rename": Operation(
+        0x010a,
+        ("from", "to", "flags"),
+        (),
+    ),
+    "fs.truncate": Operation(
+        0x010b,
+        ("path", "size"),
+        (),
+    ),
+    "fs.chmod": Operation(
+        0x010c,
+        ("path", "mode"),
+        (),
+    ),
+    "fs.utimens": Operation(
+        0x010d,
+        ("path", "atime_us", "mtime_us"),
+        (),
+    ),
+    "fs.symlink": Operation(
+        0x010e,
+        ("path", "target"),
+        (),
+    ),
+    "fs.link": Operation(
+        0x010f,
+        ("from", "to"),
+        (),
+    ),
+    "fs.readlink": Operation(
+        0x0110,
+        ("path",),
+        ("target",),
+    ),
+    "fs.fsyncdir": Operation(
+        0x0111,
+        ("path",),
+        (),
+    ),
+    "net.dns": Operation(
+        0x0200,
+        ("name",),
+        ("addresses",),
+    ),
+    "net.connect": Operation(
+        0x0201,
+        ("host", "port"),
+        ("stream", "address"),
+    ),
+    "net.fetch": Operation(
+        0x0202,
+        ("method", "url", "headers", "body", "max_bytes", "timeout_ms", "redirects"),
+        ("status", "url", "headers", "stream"),
+    ),
+    "net.listen": Operation(
+        0x0203,
+        ("port",),
+        ("address",),
+    ),
+    "tool.call": Operation(
+        0x0300,
+        ("name", "arguments"),
+        ("result",),
+    ),
+    "tool.list": Operation(
+        0x0301,
+        (),
+        ("names",),
+    ),
+    "infer.chat": Operation(
+        0x0400,
+        ("model", "body"),
+        ("status", "stream"),
+    ),
+    "infer.models": Operation(
+        0x0401,
+        (),
+        ("names",),
+    ),
+    "state.get": Operation(
+        0x0500,
+        ("key",),
+        ("value",),
+    ),
+    "state.put": Operation(
+        0x0501,
+        ("key", "value"),
+        (),
+    ),
+    "agent.spawn": Operation(
+        0x0600,
+        ("image", "arguments"),
+        ("run",),
+    ),
+    "image.open": Operation(
+        0x0700,
+        ("path", "exec"),
+        (),
+    ),
+    "scratch.mount": Operation(
+        0x0701,
+        ("path",),
+        (),
+    ),
+    "run.status": Operation(
+        0x0800,
+        (),
+        ("json",),
+    ),
+    "run.stop": Operation(
+        0x0801,
+        ("reason",),
+        (),
+    ),
+    "cap.revoke": Operation(
+        0x0802,
+        ("block",),
+        (),
+    ),
+}
