@@ -1,0 +1,72 @@
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { CliError } from './errors.ts'
+import type { Home } from './home.ts'
+import { isAlive, type RunRecord, readRun, runFolder, writeRun } from './run-record.ts'
+
+const RUN_ID = /^[0-9a-f]{32}$/
+const PREFIX = /^[0-9a-f]{1,32}$/
+
+/** Makes `runs/ID/` for a fresh id. */
+export function createRunFolder(home: Home, id: string): string {
+  const folder = runFolder(home.runs, id)
+  mkdirSync(folder, { mode: 0o700 })
+  return folder
+}
+
+/** All runs, newest first. A folder without a readable record is left out. */
+export function listRuns(home: Home): RunRecord[] {
+  const records: RunRecord[] = []
+  for (const id of readdirSync(home.runs)) {
+    if (!RUN_ID.test(id)) continue
+    try {
+      records.push(readRun(runFolder(home.runs, id)))
+    } catch {}
+  }
+  return records.sort((a, b) => (a.started < b.started ? 1 : -1))
+}
+
+/** The run of a unique prefix. Throws CliError. `last` is the newest. */
+export function findRun(home: Home, prefix: string): { readonly record: RunRecord; readonly folder: string } {
+  if (prefix === 'last') {
+    const newest = listRuns(home)[0]
+    if (newest === undefined) throw new CliError('not_found', 'there are no runs yet', 'start one with `authority run`', { exitCode: 64 })
+    return { record: newest, folder: runFolder(home.runs, newest.id) }
+  }
+  const matches = PREFIX.test(prefix) ? readdirSync(home.runs).filter((id) => RUN_ID.test(id) && id.startsWith(prefix)) : []
+  const [id, another] = matches
+  if (id === undefined) throw new CliError('not_found', `no run \`${prefix}\``, '`authority runs ls` lists them', { exitCode: 64 })
+  if (another !== undefined) throw new CliError('usage', `\`${prefix}\` is the beginning of ${matches.length} runs`, 'type more of the id')
+  const folder = runFolder(home.runs, id)
+  return { record: readRun(folder), folder }
+}
+
+/** Removes an ended run, its log included. */
+export function removeRun(home: Home, id: string): void {
+  const { record, folder } = findRun(home, id)
+  if (record.state !== 'ended' && isAlive(record)) throw new CliError('usage', `run ${record.id.slice(0, 12)} is still going`, `authority stop ${record.id.slice(0, 12)}`)
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** What a crash left behind: runs whose gate is gone but which never ended. `recover` repairs the log and says what it found. */
+export async function reconcile(home: Home, recover: (folder: string, record: RunRecord) => Promise<void>): Promise<RunRecord[]> {
+  const repaired: RunRecord[] = []
+  for (const record of listRuns(home)) {
+    if (record.state === 'ended' || isAlive(record)) continue
+    const folder = runFolder(home.runs, record.id)
+    await recover(folder, record)
+    removeLeftovers(folder)
+    const ended: RunRecord = { ...record, state: 'ended', ended: new Date().toISOString(), ended_by: 'crash', exit_code: 125 }
+    writeRun(folder, ended)
+    repaired.push(ended)
+  }
+  return repaired
+}
+
+/** Sockets and scratch of a run that is over. */
+export function removeLeftovers(folder: string): void {
+  for (const name of ['control.sock', 'ports', 'scratch']) {
+    const path = join(folder, name)
+    if (existsSync(path)) rmSync(path, { recursive: true, force: true })
+  }
+}
