@@ -1,0 +1,69 @@
+import { refuse } from './errors.ts'
+import { MAX_HANDLE_NUMBER, MAX_HANDLES, MAX_SESSION_HANDLES } from './limits.ts'
+import type { LiveBlock } from './registry.ts'
+import type { Validity } from './verify.ts'
+
+/** A token that was verified once. */
+export interface BoundToken {
+  readonly validity: Validity
+  /** Root first. */
+  readonly blocks: readonly LiveBlock[]
+  /** Id of the revoked block that killed it. */
+  revokedBy: string | null
+}
+
+/** Handles by session. A number is given once in a run and found only by the session it was given to: another's is nobody's. */
+export class HandleTable {
+  readonly #sessions = new Map<string, Map<number, BoundToken>>()
+  #next = 1
+  #total = 0
+
+  /** Throws E_RATE_LIMIT when the session or the run holds too many. */
+  assertRoom(session: string): void {
+    const held = this.#sessions.get(session)?.size ?? 0
+    if (held >= MAX_SESSION_HANDLES)
+      throw refuse(
+        'E_RATE_LIMIT',
+        `the session holds ${MAX_SESSION_HANDLES} handles already`,
+        'Release handles that are not used any more.',
+      )
+    if (this.#total >= MAX_HANDLES || this.#next > MAX_HANDLE_NUMBER)
+      throw refuse('E_RATE_LIMIT', 'the run holds too many capability handles', 'Release handles that are not used any more.')
+  }
+
+  add(session: string, token: BoundToken): number {
+    this.assertRoom(session)
+    const handles = this.#sessions.get(session) ?? new Map<number, BoundToken>()
+    this.#sessions.set(session, handles)
+    const number = this.#next++
+    handles.set(number, token)
+    this.#total += 1
+    return number
+  }
+
+  find(session: string, number: number): BoundToken | undefined {
+    return this.#sessions.get(session)?.get(number)
+  }
+
+  remove(session: string, number: number): BoundToken | undefined {
+    const handles = this.#sessions.get(session)
+    const token = handles?.get(number)
+    if (handles === undefined || token === undefined) return undefined
+    handles.delete(number)
+    this.#total -= 1
+    if (handles.size === 0) this.#sessions.delete(session)
+    return token
+  }
+
+  removeSession(session: string): readonly BoundToken[] {
+    const handles = this.#sessions.get(session)
+    if (handles === undefined) return []
+    this.#sessions.delete(session)
+    this.#total -= handles.size
+    return [...handles.values()]
+  }
+
+  *all(): Iterable<BoundToken> {
+    for (const handles of this.#sessions.values()) yield* handles.values()
+  }
+}

@@ -1,0 +1,12 @@
+/** What others may import of the capability stage. Everything but `bunMac` and the stage runs in any JavaScript runtime. */
+export { attenuate, lastBlockId, seal } from './attenuate.ts'
+export type { Limits, Rate } from './blocks.ts'
+export { describe } from './describe.ts'
+export type { Mac } from './mac.ts'
+export { portableMac } from './mac.ts'
+export { bunMac } from './mac-bun.ts'
+export { patternRules } from './pattern-rules.ts'
+export type { Grant, Restriction } from './restriction.ts'
+export type { CompileRules, Rules } from './rules.ts'
+export { type CapabilityOptions, createCapabilityStage, type OperatorCapabilities } from './stage.ts'
+export type { CapabilityStage, CapabilityVerdict, Grants } from './types.ts'

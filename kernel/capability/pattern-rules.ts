@@ -1,0 +1,8 @@
+import { compileRules } from '../patterns/index.ts'
+import type { CompileRules } from './rules.ts'
+
+/** The policy's own pattern grammar, for the stage's `compile`. */
+export const patternRules: CompileRules = (grants) => {
+  const rules = compileRules(grants)
+  return { allows: (question) => rules.match(question) !== null }
+}

@@ -1,0 +1,25 @@
+import type { Question } from '../vocabulary/index.ts'
+import type { BlockBody } from './blocks.ts'
+import { grantsOf } from './sections.ts'
+import type { Grants } from './types.ts'
+
+/** What the stage needs of the pattern matcher; passed in, so that no pattern grammar lives here. */
+export interface Rules {
+  allows(question: Question): boolean
+}
+/** Throws when a pattern is not one. */
+export type CompileRules = (grants: Grants) => Rules
+
+/** Decides for one block, on its own: blocks are never merged and no intersection of patterns is computed. */
+export function rulesOf(body: BlockBody, compile: CompileRules, runRules: Rules): Rules {
+  if (body.kind === 'run-grant') return runRules
+  const listed = compile(grantsOf(body.sections))
+  if (body.kind === 'grant' || body.closed) return listed
+  return { allows: (question) => leavesAlone(body.sections, question) || listed.allows(question) }
+}
+
+/** An absent section is not restricted; looking is, only when both reading and writing are. */
+function leavesAlone(sections: { has(action: Question['action']): boolean }, question: Question): boolean {
+  if (question.reach === true) return !sections.has('fs.read') || !sections.has('fs.write')
+  return !sections.has(question.action)
+}

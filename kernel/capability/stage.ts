@@ -1,0 +1,217 @@
+import { encode } from '@authority/protocol'
+import type { Charges, Clock, Question, RandomBytes } from '../vocabulary/index.ts'
+import { type BlockBody, writeSections } from './blocks.ts'
+import { unhex } from './chain.ts'
+import { refusesUse, takeUse } from './counters.ts'
+import { refuse } from './errors.ts'
+import { type BoundToken, HandleTable } from './handles.ts'
+import { deriveRunKey, KEY_BYTES, keyIdOf } from './keys.ts'
+import { MAX_TIME_MS } from './limits.ts'
+import type { Mac } from './mac.ts'
+import { mintToken } from './mint.ts'
+import { BlockRegistry, type LiveBlock } from './registry.ts'
+import { type Grant, readGrant } from './restriction.ts'
+import { type CompileRules, type Rules, rulesOf } from './rules.ts'
+import { sectionsOf } from './sections.ts'
+import { gateTime } from './time.ts'
+import { NONCE_BYTES, RUN_BYTES } from './token.ts'
+import type { CapabilityStage, CapabilityVerdict, Grants } from './types.ts'
+import { assertInTime, outOfTime, type RunKey, readBlocks, type Validity, validities, verifyToken } from './verify.ts'
+
+export interface CapabilityOptions {
+  /** Run id, 32 hex digits. */
+  readonly run: string
+  readonly installation: string
+  /** What the policy could allow: the run's own capability. */
+  readonly grants: Grants
+  readonly compile: CompileRules
+  readonly clock: Clock
+  readonly random: RandomBytes
+  readonly mac: Mac
+  /** 32 bytes kept across restarts (`gate serve`); left out: random, and gone with this process. */
+  readonly secret?: Uint8Array
+  /** Block ids revoked before, from the audit log. */
+  readonly revoked?: Iterable<string>
+  /** Told once for each block that has a budget of its own, before its first use: `block:<id>`. */
+  readonly declareBudget: (account: string, limits: Charges) => void
+}
+
+/** The operator's side, beside what the pipeline knows. */
+export interface OperatorCapabilities extends CapabilityStage {
+  /** A token with grants of its own (policy still decides too). Times in ms since the epoch. Throws E_CAP_INVALID. */
+  mint(grant: Grant, validity: Validity): string
+}
+
+export function createCapabilityStage(options: CapabilityOptions): OperatorCapabilities {
+  return new HmacCapabilities(options)
+}
+
+class HmacCapabilities implements OperatorCapabilities {
+  readonly runToken: string
+  readonly #options: CapabilityOptions
+  readonly #now: () => number
+  readonly #registry = new BlockRegistry()
+  readonly #handles = new HandleTable()
+  readonly #runRules: Rules
+  readonly #runDigest: Uint8Array
+  readonly #keyBytes: Uint8Array
+  #key: RunKey | null
+  /** Handle 0 of every session. */
+  #own: BoundToken
+
+  constructor(options: CapabilityOptions) {
+    this.#options = options
+    this.#now = gateTime(options.clock)
+    const run = unhex(options.run, RUN_BYTES)
+    if (run === null) throw new RangeError('a run id is 32 hex digits')
+    const secret = options.secret ?? options.random(KEY_BYTES)
+    this.#keyBytes = deriveRunKey(secret, options.installation, run)
+    if (options.secret === undefined) secret.fill(0)
+    this.#key = { run, keyId: keyIdOf(this.#keyBytes), mac: options.mac.keyed(this.#keyBytes) }
+    for (const id of options.revoked ?? []) this.#registry.revoke(id)
+    this.#runRules = options.compile(options.grants)
+    this.#runDigest = options.mac.digest(encode(writeSections(sectionsOf(options.grants))))
+    this.runToken = this.#mint({ kind: 'run-grant', digest: this.#runDigest }, { notBefore: Math.floor(this.#now()), expires: MAX_TIME_MS })
+    this.#own = this.#verify(this.runToken)
+    this.#registry.hold(this.#own.blocks)
+  }
+
+  mint(grant: Grant, validity: Validity): string {
+    const body = readGrant(grant)
+    rulesOf(body, this.#compile, this.#runRules)
+    return this.#mint(body, validity)
+  }
+
+  bind(session: string, token: string): number {
+    this.#handles.assertRoom(session)
+    const bound = this.#verify(token)
+    this.#registry.hold(bound.blocks)
+    return this.#handles.add(session, bound)
+  }
+
+  release(session: string, handle: number): void {
+    const token = this.#handles.remove(session, handle)
+    if (token === undefined) throw refuse('E_CAP_INVALID', `this session holds no capability handle ${handle}`)
+    this.#registry.letGo(token.blocks)
+  }
+
+  endSession(session: string): void {
+    for (const token of this.#handles.removeSession(session)) this.#registry.letGo(token.blocks)
+  }
+
+  check(session: string, handle: number, questions: readonly Question[], again?: true): CapabilityVerdict {
+    if (this.#key === null) return refusal('E_CAP_REVOKED', 'the run has ended, and its capabilities with it', null)
+    const token = handle === 0 ? this.#own : this.#handles.find(session, handle)
+    if (token === undefined) return refusal('E_CAP_INVALID', `this session holds no capability handle ${handle}`, null)
+    if (token.revokedBy !== null) return refusal('E_CAP_REVOKED', `block ${token.revokedBy} of the token was revoked`, token.revokedBy)
+    const late = outOfTime(token.validity, this.#now())
+    if (late !== null) return refusal('E_CAP_EXPIRED', `the token: ${late}`, null)
+    for (const question of questions) {
+      const index = token.blocks.findIndex((block) => !allows(block.rules, question))
+      const block = token.blocks[index]
+      if (block !== undefined) return notCovered(handle, question, index, block)
+    }
+    return again === true || questions.length === 0 ? allowed(token) : this.#use(token)
+  }
+
+  revoke(blockId: string): void {
+    if (unhex(blockId, 16) === null)
+      throw refuse('E_NOT_FOUND', 'a block id is 32 lower-case hex digits', '`authority cap show` and the audit log name the ids.')
+    this.#registry.revoke(blockId)
+    for (const token of [this.#own, ...this.#handles.all()])
+      if (token.blocks.some((block) => block.id === blockId)) token.revokedBy ??= blockId
+  }
+
+  end(): void {
+    this.#keyBytes.fill(0)
+    this.#key = null
+  }
+
+  /** All of the token's blocks have room for one more use, or none is charged. */
+  #use(token: BoundToken): CapabilityVerdict {
+    const now = this.#options.clock.monotonicMs()
+    for (const [index, { body, counters, id }] of token.blocks.entries()) {
+      const reason = refusesUse(body, counters, now)
+      if (reason !== null) return refusal('E_CAP_RATE', `block ${index} of the token: ${reason}`, id)
+    }
+    for (const { body, counters } of token.blocks) takeUse(body, counters, now)
+    return allowed(token)
+  }
+
+  /** The order of research security.md 6.1: … MAC chain → run → time → revocation → payloads. */
+  #verify(text: string): BoundToken {
+    if (this.#key === null) throw refuse('E_CAP_REVOKED', 'the run has ended, and its capabilities with it')
+    const { token, ids } = verifyToken(text, this.#key, this.#options.mac)
+    const now = this.#now()
+    assertInTime(token, now)
+    const revoked = this.#registry.revokedAmong(ids)
+    if (revoked !== null) throw refuse('E_CAP_REVOKED', `capability token: its block ${revoked} was revoked`)
+    const bodies = readBlocks(token)
+    const times = validities(token, bodies)
+    const validity = times.at(-1) ?? token
+    assertInTime(validity, now)
+    this.#registry.reserveRoom(ids, now)
+    return { validity, blocks: this.#blocks(ids, bodies, times), revokedBy: null }
+  }
+
+  #blocks(ids: readonly string[], bodies: readonly BlockBody[], times: readonly Validity[]): readonly LiveBlock[] {
+    const rules = bodies.map((body, index) => this.#registry.find(ids[index] ?? '')?.rules ?? this.#rules(body, index))
+    const blocks: LiveBlock[] = []
+    bodies.forEach((body, index) => {
+      const id = ids[index] ?? ''
+      const known = this.#registry.find(id)
+      const parent = blocks.at(-1) ?? null
+      const block = known ?? this.#registry.add({ id, parent, body, rules: rules[index] ?? NOTHING, expires: times[index]?.expires ?? 0 })
+      if (known === undefined && body.budget !== undefined) this.#options.declareBudget(`block:${id}`, body.budget)
+      blocks.push(block)
+    })
+    return blocks
+  }
+
+  #rules(body: BlockBody, index: number): Rules {
+    if (body.kind === 'run-grant' && !this.#options.mac.equal(body.digest, this.#runDigest))
+      throw refuse('E_CAP_INVALID', `capability token: block ${index} refers to grants this run does not have`)
+    try {
+      return rulesOf(body, this.#compile, this.#runRules)
+    } catch (error) {
+      throw refuse(
+        'E_CAP_INVALID',
+        `capability token: block ${index}: ${error instanceof Error ? error.message : 'a pattern cannot be used'}`,
+      )
+    }
+  }
+
+  get #compile(): CompileRules {
+    return this.#options.compile
+  }
+
+  #mint(body: Parameters<typeof mintToken>[3], validity: Validity): string {
+    if (this.#key === null) throw refuse('E_CAP_REVOKED', 'the run has ended, and its capabilities with it')
+    const { run, keyId, mac } = this.#key
+    return mintToken(this.#options.mac, mac, { run, keyId, nonce: this.#options.random(NONCE_BYTES), ...validity }, body)
+  }
+}
+
+const NOTHING: Rules = { allows: () => false }
+
+/** A matcher that fails allows nothing. */
+function allows(rules: Rules, question: Question): boolean {
+  try {
+    return rules.allows(question) === true
+  } catch {
+    return false
+  }
+}
+
+function allowed(token: BoundToken): CapabilityVerdict {
+  return { allow: true, blocks: token.blocks.map((block) => block.id) }
+}
+
+function notCovered(handle: number, { action, object }: Question, index: number, { id }: LiveBlock): CapabilityVerdict {
+  if (handle === 0) return refusal('E_CAP_MISSING', `the run's own capability does not cover ${action} on ${object}`, id)
+  return refusal('E_CAP_SCOPE', `block ${index} of the token does not allow ${action} on ${object}`, id)
+}
+
+function refusal(code: Extract<CapabilityVerdict, { allow: false }>['code'], reason: string, block: string | null): CapabilityVerdict {
+  return { allow: false, code, reason, block }
+}

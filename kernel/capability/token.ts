@@ -1,0 +1,138 @@
+import { decodeBase64url, encodeBase64url } from './base64url.ts'
+import { malformed } from './errors.ts'
+import { MAX_BLOCKS, MAX_TOKEN_BINARY_BYTES } from './limits.ts'
+
+/** The layout of FORMAT.md: header, blocks, tag; all integers big-endian. Nothing here knows a key or what a payload means. */
+export const TOKEN_PREFIX = 'cap1_'
+export const TOKEN_VERSION = 1
+export const KEY_ID_BYTES = 8
+export const NONCE_BYTES = 16
+export const RUN_BYTES = 16
+export const TAG_BYTES = 32
+/** ver u8 | kid 8 | nonce 16 | run 16 | nbf u64 | exp u64 */
+export const HEADER_BYTES = 1 + KEY_ID_BYTES + NONCE_BYTES + RUN_BYTES + 8 + 8
+/** len u16 | type u8 */
+export const BLOCK_HEADER_BYTES = 3
+/** Characters of the longest text: the prefix and canonical base64url of the longest token. */
+export const MAX_TOKEN_TEXT = TOKEN_PREFIX.length + Math.ceil((MAX_TOKEN_BINARY_BYTES * 4) / 3)
+
+const MIN_TOKEN_BYTES = HEADER_BYTES + BLOCK_HEADER_BYTES + TAG_BYTES
+/** Upper half of the greatest u64 that is a safe integer. */
+const MAX_SAFE_HIGH = 0x1f_ffff
+
+export interface Block {
+  /** One byte; blocks.ts knows the types. */
+  readonly type: number
+  readonly payload: Uint8Array
+}
+
+export interface Header {
+  readonly keyId: Uint8Array
+  readonly nonce: Uint8Array
+  readonly run: Uint8Array
+  /** ms since the epoch: valid from here… */
+  readonly notBefore: number
+  /** …and until just before here. */
+  readonly expires: number
+}
+
+export interface Token extends Header {
+  /** The header as it stands in the token: these bytes are MACed, never a re-encoding. */
+  readonly headerBytes: Uint8Array
+  readonly blocks: readonly Block[]
+  readonly tag: Uint8Array
+}
+
+/** Size, base64url and layout, in this order and before any cryptography. Throws E_CAP_INVALID. Nothing in the result was verified. */
+export function parseToken(text: string): Token {
+  if (!text.startsWith(TOKEN_PREFIX)) throw malformed(`it does not begin with ${TOKEN_PREFIX}`)
+  if (text.length > MAX_TOKEN_TEXT) throw malformed(`it is longer than ${MAX_TOKEN_TEXT} characters`)
+  const bytes = decodeBase64url(text, TOKEN_PREFIX.length)
+  if (bytes === null) throw malformed('it is not canonical base64url without padding')
+  return parseTokenBytes(bytes)
+}
+
+/** As parseToken, of the bytes. */
+export function parseTokenBytes(bytes: Uint8Array): Token {
+  if (bytes.length > MAX_TOKEN_BINARY_BYTES) throw malformed(`it is longer than ${MAX_TOKEN_BINARY_BYTES} bytes`)
+  if (bytes.length < MIN_TOKEN_BYTES) throw malformed('it is too short to hold a header, a grant and a tag')
+  const version = bytes[0]
+  if (version !== TOKEN_VERSION) throw malformed(`version ${version} is unknown to this build`)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let at = 1
+  const take = (length: number): Uint8Array => {
+    at += length
+    return bytes.subarray(at - length, at)
+  }
+  const keyId = take(KEY_ID_BYTES)
+  const nonce = take(NONCE_BYTES)
+  const run = take(RUN_BYTES)
+  const notBefore = readTime(view, at, 'not-before')
+  const expires = readTime(view, at + 8, 'expiry')
+  return {
+    keyId,
+    nonce,
+    run,
+    notBefore,
+    expires,
+    headerBytes: bytes.subarray(0, HEADER_BYTES),
+    blocks: parseBlocks(bytes, view),
+    tag: bytes.subarray(bytes.length - TAG_BYTES),
+  }
+}
+
+/** `cap1_…` of a token. Throws E_CAP_INVALID when it would break a limit. */
+export function serialiseToken(token: Pick<Token, 'headerBytes' | 'blocks' | 'tag'>): string {
+  const { headerBytes, blocks, tag } = token
+  if (blocks.length > MAX_BLOCKS) throw malformed(`it would have ${blocks.length} blocks, ${MAX_BLOCKS} are allowed`)
+  const length = blocks.reduce((sum, block) => sum + BLOCK_HEADER_BYTES + block.payload.length, HEADER_BYTES + TAG_BYTES)
+  if (length > MAX_TOKEN_BINARY_BYTES) throw malformed(`it would be ${length} bytes long, ${MAX_TOKEN_BINARY_BYTES} are allowed`)
+  const bytes = new Uint8Array(length)
+  const view = new DataView(bytes.buffer)
+  bytes.set(headerBytes, 0)
+  let at = HEADER_BYTES
+  for (const { type, payload } of blocks) {
+    view.setUint16(at, payload.length)
+    view.setUint8(at + 2, type)
+    bytes.set(payload, at + BLOCK_HEADER_BYTES)
+    at += BLOCK_HEADER_BYTES + payload.length
+  }
+  bytes.set(tag, at)
+  return TOKEN_PREFIX + encodeBase64url(bytes)
+}
+
+/** The bytes of a header. Times are checked by the caller. */
+export function headerBytes(header: Header): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES)
+  const view = new DataView(bytes.buffer)
+  view.setUint8(0, TOKEN_VERSION)
+  bytes.set(header.keyId, 1)
+  bytes.set(header.nonce, 1 + KEY_ID_BYTES)
+  bytes.set(header.run, 1 + KEY_ID_BYTES + NONCE_BYTES)
+  view.setBigUint64(HEADER_BYTES - 16, BigInt(header.notBefore))
+  view.setBigUint64(HEADER_BYTES - 8, BigInt(header.expires))
+  return bytes
+}
+
+/** Everything between header and tag is blocks, with not a byte over. */
+function parseBlocks(bytes: Uint8Array, view: DataView): Block[] {
+  const end = bytes.length - TAG_BYTES
+  const blocks: Block[] = []
+  let at = HEADER_BYTES
+  while (at < end) {
+    if (blocks.length === MAX_BLOCKS) throw malformed(`it has more than ${MAX_BLOCKS} blocks`)
+    if (at + BLOCK_HEADER_BYTES > end) throw malformed(`block ${blocks.length} is cut off`)
+    const from = at + BLOCK_HEADER_BYTES
+    const to = from + view.getUint16(at)
+    if (to > end) throw malformed(`block ${blocks.length} reaches past the end`)
+    blocks.push({ type: view.getUint8(at + 2), payload: bytes.subarray(from, to) })
+    at = to
+  }
+  return blocks
+}
+
+function readTime(view: DataView, at: number, name: string): number {
+  const high = view.getUint32(at)
+  if (high > MAX_SAFE_HIGH) throw malformed(`its ${name} is above 2^53−1`)
+  return high * 0x1_0000_0000 + view.getUint32(at + 4)
+}
