@@ -33,13 +33,19 @@ export function openHome(path: string): Home {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
   } catch (cause) {
-    throw new CliError('home', `the home folder ${path} cannot be made: ${reason(cause)}`, 'set AUTHORITY_HOME to a folder you may write', { cause })
+    throw new CliError('home', `the home folder ${path} cannot be made: ${reason(cause)}`, 'set AUTHORITY_HOME to a folder you may write', {
+      cause,
+    })
   }
   assertPrivate(path)
   const format = readFormat(path)
   if (format === null) writeFileAtomic(join(path, FORMAT_FILE), `authority-home ${HOME_FORMAT}\n`)
   else if (format > HOME_FORMAT)
-    throw new CliError('home', `${path} was made by a newer authority (format ${format}; this one knows ${HOME_FORMAT})`, 'use the newer program, or set AUTHORITY_HOME to another folder')
+    throw new CliError(
+      'home',
+      `${path} was made by a newer authority (format ${format}; this one knows ${HOME_FORMAT})`,
+      'use the newer program, or set AUTHORITY_HOME to another folder',
+    )
   const home: Home = { path, images: join(path, 'images'), runs: join(path, 'runs'), cache: join(path, 'cache') }
   for (const folder of [home.images, home.runs, home.cache]) mkdirSync(folder, { recursive: true, mode: 0o700 })
   return home
@@ -49,7 +55,8 @@ function assertPrivate(path: string): void {
   const stat = lstatSync(path)
   if (!stat.isDirectory()) throw new CliError('home', `${path} is not a folder`, 'set AUTHORITY_HOME to a folder')
   const uid = process.getuid?.()
-  if (uid !== undefined && stat.uid !== uid) throw new CliError('home', `${path} belongs to another user (uid ${stat.uid})`, 'set AUTHORITY_HOME to a folder of your own')
+  if (uid !== undefined && stat.uid !== uid)
+    throw new CliError('home', `${path} belongs to another user (uid ${stat.uid})`, 'set AUTHORITY_HOME to a folder of your own')
   if ((stat.mode & 0o022) !== 0) throw new CliError('home', `${path} can be written by other users`, `chmod 700 ${path}`)
   if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700)
 }
@@ -60,12 +67,22 @@ function readFormat(path: string): number | null {
   try {
     text = readFileSync(join(path, FORMAT_FILE), 'utf8')
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw new CliError('home', `${join(path, FORMAT_FILE)} cannot be read: ${reason(cause)}`, 'check its permissions', { cause })
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw new CliError('home', `${join(path, FORMAT_FILE)} cannot be read: ${reason(cause)}`, 'check its permissions', { cause })
     if (readdirSync(path).length === 0) return null
-    throw new CliError('home', `${path} is not empty and has no \`${FORMAT_FILE}\` file: it is not a home folder of authority`, 'set AUTHORITY_HOME to an empty folder')
+    throw new CliError(
+      'home',
+      `${path} is not empty and has no \`${FORMAT_FILE}\` file: it is not a home folder of authority`,
+      'set AUTHORITY_HOME to an empty folder',
+    )
   }
   const match = FORMAT_LINE.exec(text)
-  if (match === null) throw new CliError('home', `${join(path, FORMAT_FILE)} is corrupt`, 'restore the folder from a backup, or set AUTHORITY_HOME to another one')
+  if (match === null)
+    throw new CliError(
+      'home',
+      `${join(path, FORMAT_FILE)} is corrupt`,
+      'restore the folder from a backup, or set AUTHORITY_HOME to another one',
+    )
   return Number(match[1])
 }
 

@@ -44,7 +44,8 @@ export function findRun(home: Home, prefix: string): { readonly record: RunRecor
 /** Removes an ended run, its log included. */
 export function removeRun(home: Home, id: string): void {
   const { record, folder } = findRun(home, id)
-  if (record.state !== 'ended' && isAlive(record)) throw new CliError('usage', `run ${record.id.slice(0, 12)} is still going`, `authority stop ${record.id.slice(0, 12)}`)
+  if (record.state !== 'ended' && isAlive(record))
+    throw new CliError('usage', `run ${record.id.slice(0, 12)} is still going`, `authority stop ${record.id.slice(0, 12)}`)
   rmSync(folder, { recursive: true, force: true })
 }
 

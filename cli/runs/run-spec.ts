@@ -1,0 +1,90 @@
+/** What the supervisor hands the gate through an inherited pipe: one line of JSON. Both ends are the same program. */
+export interface RunSpec {
+  readonly format: 1
+  /** 32 hex digits. */
+  readonly run: string
+  readonly home: string
+  /** Version and commit of this program. */
+  readonly build: string
+  /** As the operator typed it. */
+  readonly program: string
+  readonly image: { readonly path: string; readonly sha256: string; readonly name: string }
+  readonly machine: {
+    readonly arch: 'x86_64' | 'aarch64'
+    readonly accel: 'kvm' | 'hvf' | 'tcg'
+    readonly isolation: string
+    readonly memoryMib: number
+    readonly cpus: number
+    readonly kernel: { readonly path: string; readonly sha256: string; readonly release: string }
+    readonly initrd: { readonly path: string; readonly sha256: string }
+    readonly cell: string
+    readonly console: boolean
+  }
+  readonly agent: { readonly argv: readonly string[]; readonly env: readonly string[]; readonly cwd: string; readonly tty: boolean }
+  readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
+  /** Scratch folders in the guest: what the policy lets be written and no mount covers. */
+  readonly scratch: readonly { readonly guest: string; readonly bytes: number }[]
+  readonly policy: { readonly base64: string; readonly source: string; readonly deniesAll: boolean }
+  /** Files that must not be written through a mount while the run goes: policy and config in use. */
+  readonly guarded: readonly string[]
+  readonly hosts: readonly (readonly [name: string, address: string])[]
+  /** `--budget`: limits in kernel units; the lower of these and the policy's wins. */
+  readonly budgets: Readonly<Record<string, number>>
+  readonly timeoutMs: number | null
+  /** Whether to remember when each step happened. */
+  readonly timing: boolean
+}
+
+/** Gate → supervisor, one JSON object per line. */
+export type GateEvent =
+  | { readonly event: 'started'; readonly start: StartFacts }
+  | { readonly event: 'running' }
+  | { readonly event: 'ended'; readonly end: EndFacts }
+  | { readonly event: 'failed'; readonly code: string; readonly message: string; readonly hint: string; readonly exitCode: number }
+
+/** What the start line says is enforced. */
+export interface StartFacts {
+  readonly run: string
+  readonly isolation: string
+  readonly policy: { readonly id: string; readonly source: string }
+  readonly budgets: Readonly<Record<string, number>>
+  readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
+  readonly scratch: readonly string[]
+  readonly audit: string
+  readonly console: boolean
+  readonly unfilteredTerminal: boolean
+}
+
+export interface EndFacts {
+  readonly run: string
+  readonly exitCode: number
+  readonly endedBy: string
+  readonly reason: string | null
+  readonly effects: number
+  readonly denials: number
+  readonly spent: Readonly<Record<string, number>>
+  readonly limits: Readonly<Record<string, number>>
+  /** Distinct denials in order of appearance, at most MAX_SHOWN_DENIALS. */
+  readonly shownDenials: readonly {
+    readonly seq: number
+    readonly permission: string
+    readonly object: string
+    readonly fix: string | null
+  }[]
+  readonly audit: { readonly path: string; readonly root: string | null; readonly records: number }
+  /** ms since the supervisor began, in order; empty without --timing. */
+  readonly timing: readonly (readonly [step: string, ms: number])[]
+}
+
+/** Supervisor → gate, one JSON object per line, after the spec. */
+export type SupervisorCommand =
+  | { readonly command: 'signal'; readonly signal: number }
+  | { readonly command: 'stop'; readonly reason: string }
+  | { readonly command: 'window'; readonly rows: number; readonly cols: number }
+
+export const MAX_SHOWN_DENIALS = 5
+/** The gate reads the spec here and writes events there. */
+export const SPEC_FD = 3
+export const EVENTS_FD = 4
+/** First word of the command line that makes this program a gate. */
+export const GATE_COMMAND = '__gate'
