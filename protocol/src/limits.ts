@@ -49,5 +49,5 @@ export const MAX_MESSAGE_BYTES = 4096
 export const MAX_FIX_BYTES = 64 * 1024
 /** Bytes of an object in a denial: a URL of net.fetch. */
 export const MAX_OBJECT_BYTES = 8192
-/** Credit of one stream and direction, at most: what is granted beyond counts as this. */
+/** Bytes of credit one STREAM_CREDIT grants at most. */
 export const MAX_STREAM_CREDIT = 0xffff_ffff

@@ -26,7 +26,7 @@ export interface MessageRow {
 
 const version = field('version', uint(MAX_U32), 'of the protocol; 1')
 const generation = (doc: string) => field('generation', uint(MAX_U32, 1), doc)
-const id = field('id', uint(), 'chosen by the client; free again after the answer')
+const id = field('id', uint(Number.MAX_SAFE_INTEGER, 1), 'chosen by the client; each greater than the one before')
 const stream = field('stream', uint(MAX_U32, 1), 'number from a result of this session')
 const code = field('code', uint(0xffff), 'error code')
 const message = field('message', text(MAX_MESSAGE_BYTES), 'a sentence for people')
@@ -53,7 +53,7 @@ export const MESSAGES: { readonly [name in keyof typeof MESSAGE]: MessageRow } =
       field('max_in_flight', uint(MAX_IN_FLIGHT, 1), 'requests unanswered at once'),
       field('max_streams', uint(MAX_STREAMS, 1), 'streams open at once'),
       field('stream_credit', uint(MAX_STREAM_CREDIT), 'bytes each direction of a fresh stream may send'),
-      field('handle', u32, 'of the hello’s token; 0 is the run’s own capability'),
+      field('handle', u32, 'of the hello’s token; 0 when it had none'),
     ],
     doc: 'The session is open.',
   },
@@ -64,7 +64,7 @@ export const MESSAGES: { readonly [name in keyof typeof MESSAGE]: MessageRow } =
       id,
       field('operation', uint(0xffff), 'code of the operation'),
       field('deadline_ms', uint(MAX_DEADLINE_MS), 'ms the client waits at most; 0 is the longest allowed'),
-      field('handle', u32, 'capability to act under: 0, or from welcome or cap.bind'),
+      field('handle', u32, 'capability to act under: from cap.bind, or 0 for the one said hello with'),
       field('args', values(MAX_CBOR_ARRAY), 'the operation’s arguments'),
     ],
     doc: 'Asks for one operation.',
