@@ -1,0 +1,120 @@
+import { AuthorityError, type WireValue } from '@authority/protocol'
+import { FETCH_DEADLINE_MS, MAX_BODY_BYTES, MAX_REDIRECTS } from './limits.ts'
+import { type Target, targetOf } from './object.ts'
+import type { SyntheticAddresses } from './synthetic.ts'
+
+/** A request as it will be sent: method and headers checked, fragment and userinfo gone. */
+export interface FetchRequest {
+  readonly method: string
+  readonly url: URL
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: Uint8Array | null
+  readonly maxBytes: number
+  readonly timeoutMs: number
+  readonly redirects: number
+}
+
+const METHOD = /^[A-Z]{1,16}$/
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/
+/** Tunnels are connections in disguise; TRACE echoes what others may have added. */
+const REFUSED_METHODS = ['CONNECT', 'TRACE']
+/** The gate frames the message itself; these would let a caller smuggle a second one or leave HTTP. */
+const REFUSED_HEADERS = [
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+/** What is not sent on to another origin. */
+const CREDENTIAL_HEADERS = ['authorization', 'cookie', 'cookie2', 'proxy-authorization', 'www-authenticate']
+
+/** Checks the arguments of net.fetch. Throws E_CONFLICT naming the part. */
+export function parseFetch(args: readonly WireValue[]): FetchRequest {
+  const [method, url, headers, body, maxBytes, timeoutMs, redirects] = args as readonly [
+    string,
+    string,
+    readonly (readonly [string, string])[],
+    Uint8Array | null,
+    number,
+    number,
+    number,
+  ]
+  if (!METHOD.test(method) || REFUSED_METHODS.includes(method)) throw invalid(`method \`${method}\` is not sent`)
+  if (body !== null && (method === 'GET' || method === 'HEAD')) throw invalid(`a ${method} has no body`)
+  return {
+    method,
+    url: parseUrl(url),
+    headers: headers.map(([name, value]) => checkHeader(name, value)),
+    body,
+    maxBytes: maxBytes === 0 ? MAX_BODY_BYTES : Math.min(maxBytes, MAX_BODY_BYTES),
+    timeoutMs: timeoutMs === 0 ? FETCH_DEADLINE_MS : Math.min(timeoutMs, FETCH_DEADLINE_MS),
+    redirects: Math.min(redirects, MAX_REDIRECTS),
+  }
+}
+
+/** Throws E_CONFLICT. */
+export function parseUrl(text: string): URL {
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch {
+    throw invalid('the URL cannot be read')
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw invalid(`\`${url.protocol}\` URLs are not fetched; http and https are`)
+  if (url.username !== '' || url.password !== '') throw invalid('userinfo in a URL is refused: send an authorization header')
+  url.hash = ''
+  return url
+}
+
+function checkHeader(name: string, value: string): readonly [string, string] {
+  const lower = name.toLowerCase()
+  if (!HEADER_NAME.test(name)) throw invalid('a header name has characters HTTP does not allow')
+  if (REFUSED_HEADERS.includes(lower)) throw invalid(`header \`${lower}\` is the gate's to set`)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what would split the message
+  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) throw invalid(`the value of header \`${lower}\` has control characters`)
+  return [lower, value]
+}
+
+export function portOf(url: URL): number {
+  if (url.port !== '') return Number(url.port)
+  return url.protocol === 'https:' ? 443 : 80
+}
+
+export function targetOfUrl(url: URL, synthetic: SyntheticAddresses): Target {
+  return targetOf(url.hostname, portOf(url), synthetic)
+}
+
+/** How records and denials name it: the query is a value and only committed. */
+export function describe(method: string, url: URL): string {
+  return `${method} ${url.origin}${url.pathname}${url.search === '' ? '' : '?…'}`
+}
+
+/** The request a redirect asks for (Fetch standard, HTTP-redirect fetch), or null when the answer is no redirect to follow. */
+export function redirected(request: FetchRequest, status: number, location: string | undefined): FetchRequest | null {
+  if (![301, 302, 303, 307, 308].includes(status) || location === undefined || request.redirects === 0) return null
+  const url = parseUrl(new URL(location, request.url).href)
+  const becomesGet = status === 303 ? request.method !== 'HEAD' : (status === 301 || status === 302) && request.method === 'POST'
+  const sameOrigin = url.origin === request.url.origin
+  const headers = request.headers.filter(
+    ([name]) => (sameOrigin || !CREDENTIAL_HEADERS.includes(name)) && !(becomesGet && name.startsWith('content-')),
+  )
+  return {
+    ...request,
+    url,
+    headers,
+    method: becomesGet ? 'GET' : request.method,
+    body: becomesGet ? null : request.body,
+    redirects: request.redirects - 1,
+  }
+}
+
+function invalid(cause: string): AuthorityError {
+  return new AuthorityError('E_CONFLICT', `net.fetch: ${cause}`)
+}

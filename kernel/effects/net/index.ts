@@ -1,0 +1,88 @@
+import type { WireValue } from '@authority/protocol'
+import { AuthorityError } from '@authority/protocol'
+import type { EffectClass, EffectSession, PreparedEffect } from '../contract.ts'
+import { executeConnect } from './execute-connect.ts'
+import { executeFetch } from './execute-fetch.ts'
+import { describe, parseFetch, targetOfUrl } from './fetch-request.ts'
+import { assertRealHttpClient } from './http-client.ts'
+import { connectQuestion, objectOf, targetOf } from './object.ts'
+import { SyntheticAddresses } from './synthetic.ts'
+import type { Resolver } from './vet.ts'
+import { connectionWorstCase } from './worst-case.ts'
+
+export { systemResolver } from './resolver.ts'
+export { SyntheticAddresses } from './synthetic.ts'
+export type { Resolver } from './vet.ts'
+
+export interface NetDependencies {
+  readonly resolve: Resolver
+  /** NAME → address the operator mapped. */
+  readonly hosts: ReadonlyMap<string, string>
+}
+
+/** net.dns, net.connect and net.fetch. Throws when the HTTP client cannot pin addresses. */
+export function netEffects(deps: NetDependencies): readonly EffectClass[] {
+  assertRealHttpClient()
+  const synthetic = new SyntheticAddresses()
+  const all = { ...deps, synthetic }
+  return [
+    { operation: 'net.dns', prepare: (args) => prepareDns(String(args[0]), synthetic) },
+    { operation: 'net.connect', prepare: (args, session) => prepareConnect(String(args[0]), Number(args[1]), session, all) },
+    { operation: 'net.fetch', prepare: (args, session) => prepareFetch(args, session, all) },
+  ]
+}
+
+/** Answers from the table alone: a denied name causes no query, and an allowed one is resolved when it is dialled. */
+function prepareDns(host: string, synthetic: SyntheticAddresses): PreparedEffect {
+  const target = targetOf(host, 0, synthetic)
+  const name = target.kind === 'name' ? target.name : host
+  const question = { action: 'net.dns', object: name } as const
+  return {
+    requested: [question],
+    requestedText: host,
+    resolve: () => ({ questions: [question], object: name }),
+    worstCase: () => ({}),
+    execute: () => {
+      const address = synthetic.addressOf(name)
+      if (address === undefined) throw new AuthorityError('E_RATE_LIMIT', 'no synthetic addresses are left in this run')
+      return { result: [[address]] }
+    },
+    release: () => undefined,
+  }
+}
+
+function prepareConnect(
+  host: string,
+  port: number,
+  session: EffectSession,
+  deps: NetDependencies & { synthetic: SyntheticAddresses },
+): PreparedEffect {
+  const target = targetOf(host, port, deps.synthetic)
+  const question = connectQuestion(target)
+  return {
+    requested: [question],
+    requestedText: `${host}:${port}`,
+    resolve: () => ({ questions: [question], object: objectOf(target) }),
+    worstCase: connectionWorstCase,
+    execute: (permit) => executeConnect(target, session, permit, deps),
+    release: () => undefined,
+  }
+}
+
+function prepareFetch(
+  args: readonly WireValue[],
+  session: EffectSession,
+  deps: NetDependencies & { synthetic: SyntheticAddresses },
+): PreparedEffect {
+  const request = parseFetch(args)
+  const question = connectQuestion(targetOfUrl(request.url, deps.synthetic))
+  const text = describe(request.method, request.url)
+  return {
+    requested: [question],
+    requestedText: text,
+    resolve: () => ({ questions: [question], object: text }),
+    worstCase: connectionWorstCase,
+    execute: (permit) => executeFetch(request, session, permit, deps),
+    release: () => undefined,
+  }
+}

@@ -1,0 +1,22 @@
+/** Bounds of the network effects. */
+
+/** ms to resolve a name. */
+export const RESOLVE_DEADLINE_MS = 10_000
+/** ms to connect to one address. */
+export const DIAL_DEADLINE_MS = 15_000
+/** Addresses of one name that are tried. */
+export const MAX_ADDRESSES_TRIED = 4
+/** Bytes first leased to a connection; renewed as it moves more. */
+export const FIRST_LEASE_BYTES = 1 << 20
+/** Names one run may have synthetic addresses for: 198.18.0.0/15 less its first and last. */
+export const MAX_SYNTHETIC_NAMES = 65_536
+/** Bytes of a response body when the caller sets no lower cap. */
+export const MAX_BODY_BYTES = 1 << 30
+/** ms for a whole exchange when the caller sets none. */
+export const FETCH_DEADLINE_MS = 5 * 60_000
+/** Bytes of all response headers. */
+export const MAX_RESPONSE_HEADER_BYTES = 64 * 1024
+/** Response headers handed on; further ones are dropped and counted. */
+export const MAX_RESPONSE_HEADERS = 256
+/** Redirects followed at most. */
+export const MAX_REDIRECTS = 10

@@ -1,0 +1,7 @@
+import type { Charges, Dimension } from '../../vocabulary/index.ts'
+import { FIRST_LEASE_BYTES } from './limits.ts'
+
+/** A connection reserves its first lease; what it moves beyond is reserved before it moves. */
+export function connectionWorstCase(available: (dimension: Dimension) => number): Charges {
+  return { bytes: Math.min(FIRST_LEASE_BYTES, available('bytes')) }
+}
