@@ -3,21 +3,82 @@ import type { Charges, Json } from '../vocabulary/index.ts'
 
 /** Record types and their fields; FORMAT.md explains each. Values (arguments, bodies, queries) are never stored: only commitments. */
 export type RecordBody =
-  | { readonly type: 'RUN_START'; readonly run: string; readonly installation: string; readonly build: string; readonly operator_uid: number; readonly policy: string; readonly policy_source: string; readonly isolation: string; readonly limits: readonly { readonly account: string; readonly dimension: string; readonly limit: number }[]; readonly detail: { readonly [key: string]: Json } }
-  | { readonly type: 'INTENT'; readonly op: string; readonly session: string; readonly action: string | null; readonly object: string; readonly requested: string; readonly rule: string | null; readonly policy: string; readonly blocks: readonly string[]; readonly accounts: readonly string[]; readonly reserve: Charges; readonly args?: string; readonly claimed?: { readonly pid: number; readonly exe: string } }
-  | { readonly type: 'OUTCOME'; readonly intent: number; readonly status: 'ok' | 'error' | 'unknown' | 'void'; readonly code?: string; readonly captured: Charges; readonly leased?: Charges; readonly overrun?: boolean; readonly detail?: { readonly [key: string]: Json } }
+  | {
+      readonly type: 'RUN_START'
+      readonly run: string
+      readonly installation: string
+      readonly build: string
+      readonly operator_uid: number
+      readonly policy: string
+      readonly policy_source: string
+      readonly isolation: string
+      readonly limits: readonly { readonly account: string; readonly dimension: string; readonly limit: number }[]
+      readonly detail: { readonly [key: string]: Json }
+    }
+  | {
+      readonly type: 'INTENT'
+      readonly op: string
+      readonly session: string
+      readonly action: string | null
+      readonly object: string
+      readonly requested: string
+      readonly rule: string | null
+      readonly policy: string
+      readonly blocks: readonly string[]
+      readonly accounts: readonly string[]
+      readonly reserve: Charges
+      readonly args?: string
+      readonly claimed?: { readonly pid: number; readonly exe: string }
+    }
+  | {
+      readonly type: 'OUTCOME'
+      readonly intent: number
+      readonly status: 'ok' | 'error' | 'unknown' | 'void'
+      readonly code?: string
+      readonly captured: Charges
+      readonly leased?: Charges
+      readonly overrun?: boolean
+      readonly detail?: { readonly [key: string]: Json }
+    }
   | { readonly type: 'LEASE'; readonly intent: number; readonly reserve: Charges }
   | { readonly type: 'CLOSE'; readonly intent: number; readonly captured: Charges; readonly detail: { readonly [key: string]: Json } }
-  | { readonly type: 'DENY'; readonly op: string; readonly session: string; readonly action: string | null; readonly object: string; readonly requested: string; readonly code: string; readonly rule: string | null; readonly reason: string; readonly fix: string | null; readonly policy: string; readonly guest_claimed?: boolean; readonly claimed?: { readonly pid: number; readonly exe: string } }
+  | {
+      readonly type: 'DENY'
+      readonly op: string
+      readonly session: string
+      readonly action: string | null
+      readonly object: string
+      readonly requested: string
+      readonly code: string
+      readonly rule: string | null
+      readonly reason: string
+      readonly fix: string | null
+      readonly policy: string
+      readonly guest_claimed?: boolean
+      readonly claimed?: { readonly pid: number; readonly exe: string }
+    }
   | { readonly type: 'DENY_REPEAT'; readonly first: number; readonly count: number }
-  | { readonly type: 'LOOK'; readonly counts: readonly { readonly op: string; readonly rule: string | null; readonly object: string; readonly count: number }[]; readonly guest_claimed?: boolean }
+  | {
+      readonly type: 'LOOK'
+      readonly counts: readonly { readonly op: string; readonly rule: string | null; readonly object: string; readonly count: number }[]
+      readonly guest_claimed?: boolean
+    }
   | { readonly type: 'STDIO'; readonly fd: number; readonly bytes: number; readonly sha256: string }
   | { readonly type: 'TIME'; readonly captured: Charges }
   | { readonly type: 'REVOKE'; readonly block: string; readonly by: string }
   | { readonly type: 'GUEST'; readonly event: string; readonly detail: { readonly [key: string]: Json } }
+  /** Added by the stage after each checkpoint it signed: a checkpoint that is taken away is missed. `root` in hex. */
+  | { readonly type: 'CHECKPOINT'; readonly size: number; readonly root: string }
   | { readonly type: 'RECOVERED'; readonly bytes: number; readonly sha256: string }
   | { readonly type: 'FATAL'; readonly reason: string }
-  | { readonly type: 'RUN_END'; readonly ended_by: string; readonly exit_code: number; readonly effects: number; readonly denials: number; readonly spent: Charges }
+  | {
+      readonly type: 'RUN_END'
+      readonly ended_by: string
+      readonly exit_code: number
+      readonly effects: number
+      readonly denials: number
+      readonly spent: Charges
+    }
 
 export type RecordType = RecordBody['type']
 

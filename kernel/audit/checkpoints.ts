@@ -1,0 +1,111 @@
+/** The file `checkpoints` of a log: signed notes, each followed by an empty line, in the order they were made. */
+import { auditError, ioError } from './errors.ts'
+import { checkFile, joinPath, readRange, writeFully } from './files.ts'
+import type { AuditFs } from './fs.ts'
+import { MAX_NOTE_BYTES } from './limits.ts'
+import { type Checkpoint, type NoteVerifier, openCheckpoint } from './note.ts'
+
+export const CHECKPOINTS_FILE = 'checkpoints'
+const SIGNATURE_START = '— '
+
+/** Appends notes to the file, each durable when `add` returns. */
+export class CheckpointFile {
+  readonly #fs: AuditFs
+  readonly #path: string
+  readonly #fd: number
+  #offset: number
+
+  private constructor(fs: AuditFs, path: string, fd: number, offset: number) {
+    this.#fs = fs
+    this.#path = path
+    this.#fd = fd
+    this.#offset = offset
+  }
+
+  /** An empty file; the caller syncs the folder. */
+  static create(fs: AuditFs, folder: string): CheckpointFile {
+    const path = joinPath(folder, CHECKPOINTS_FILE)
+    try {
+      return new CheckpointFile(fs, path, fs.open(path, 'create'), 0)
+    } catch (error) {
+      throw ioError('make', path, error)
+    }
+  }
+
+  /** Continues at `end`; what lies after it is cut off. */
+  static resume(fs: AuditFs, folder: string, end: number): CheckpointFile {
+    const path = joinPath(folder, CHECKPOINTS_FILE)
+    let fd = -1
+    try {
+      fd = fs.open(path, 'write')
+      if (checkFile(fs, fd, path).size !== end) {
+        fs.truncate(fd, end)
+        fs.datasync(fd)
+      }
+      return new CheckpointFile(fs, path, fd, end)
+    } catch (error) {
+      if (fd >= 0) fs.close(fd)
+      throw ioError('open', path, error)
+    }
+  }
+
+  add(note: string): void {
+    const bytes = new TextEncoder().encode(`${note}\n`)
+    try {
+      writeFully(this.#fs, this.#fd, bytes, this.#offset)
+      this.#fs.datasync(this.#fd)
+    } catch (error) {
+      throw ioError('write', this.#path, error)
+    }
+    this.#offset += bytes.length
+  }
+
+  close(): void {
+    this.#fs.close(this.#fd)
+  }
+}
+
+export interface LastCheckpoint {
+  readonly checkpoint: Checkpoint | null
+  /** Bytes up to the end of the last whole note; what follows is a torn one. */
+  readonly end: number
+  readonly torn: Uint8Array
+}
+
+/** The last whole note of the file, checked against the key. Throws E_AUDIT when it is there and not genuine. */
+export function lastCheckpoint(fs: AuditFs, folder: string, verifier: NoteVerifier): LastCheckpoint {
+  const path = joinPath(folder, CHECKPOINTS_FILE)
+  if (!fs.lstat(path)) return { checkpoint: null, end: 0, torn: new Uint8Array(0) }
+  const fd = fs.open(path, 'read')
+  try {
+    const { size } = checkFile(fs, fd, path)
+    const from = Math.max(0, size - 3 * MAX_NOTE_BYTES)
+    const bytes = readRange(fs, fd, from, size)
+    const { note, end } = lastNote(bytes, from === 0)
+    const torn = bytes.slice(end)
+    if (torn.length > MAX_NOTE_BYTES) throw auditError(`${path} ends in ${torn.length} bytes that are no note.`)
+    if (note === null) {
+      if (from > 0) throw auditError(`${path} holds no whole note near its end.`)
+      return { checkpoint: null, end: 0, torn }
+    }
+    return { checkpoint: openCheckpoint(note, verifier), end: from + end, torn }
+  } catch (error) {
+    if (error instanceof RangeError)
+      throw auditError(`The last checkpoint in ${path} is not genuine: ${error.message}.`, `Look with: authority audit verify ${folder}`)
+    throw ioError('read', path, error)
+  } finally {
+    fs.close(fd)
+  }
+}
+
+/** A note is two parts separated by an empty line, the second of signature lines, and an empty line ends it. */
+function lastNote(bytes: Uint8Array, whole: boolean): { note: string | null; end: number } {
+  const parts = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1').split('\n\n')
+  const dash = Buffer.from(SIGNATURE_START).toString('latin1')
+  for (let i = parts.length - 2; i >= (whole ? 1 : 2); i--) {
+    if (!parts[i]?.startsWith(dash)) continue
+    const end = parts.slice(0, i + 1).join('\n\n').length + 2
+    return { note: Buffer.from(`${parts[i - 1]}\n\n${parts[i]}\n`, 'latin1').toString('utf8'), end }
+  }
+  return { note: null, end: 0 }
+}

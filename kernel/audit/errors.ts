@@ -1,0 +1,29 @@
+/** How the log fails: always E_AUDIT, always with the place and the next step. */
+import { AuthorityError } from '@authority/protocol'
+
+const HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: 'Free space on the file system of the audit log, then start the run again.',
+  EDQUOT: 'Free space within the quota of this user, then start the run again.',
+  EIO: 'The disk reports errors: check it before trusting anything on it, then start the run again.',
+  EROFS: 'The file system is read-only: set AUTHORITY_HOME to a writable place.',
+  EACCES: 'Give this user access to the folder, or set AUTHORITY_HOME to one it owns.',
+  EMFILE: 'Raise the limit of open files (ulimit -n).',
+}
+
+export function auditError(message: string, hint?: string, cause?: unknown): AuthorityError {
+  return new AuthorityError('E_AUDIT', message, { ...(hint === undefined ? {} : { hint }), ...(cause === undefined ? {} : { cause }) })
+}
+
+/** errno name of a system error, or null. */
+export function errnoOf(error: unknown): string | null {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : null
+}
+
+/** Turns whatever a file system call threw into an E_AUDIT that names the call and the file. */
+export function ioError(what: string, path: string, error: unknown): AuthorityError {
+  if (error instanceof AuthorityError) return error
+  const errno = errnoOf(error)
+  const reason = errno ?? (error instanceof Error ? error.message : String(error))
+  return auditError(`The audit log could not ${what} ${path}: ${reason}.`, errno === null ? undefined : HINTS[errno], error)
+}

@@ -1,0 +1,85 @@
+/** One record as it lies in a segment (FORMAT.md "Frame"). Big-endian, 8-aligned. */
+import { crc32c } from './crc32c.ts'
+import { HASH_BYTES, sha256 } from './hash.ts'
+import { FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES } from './limits.ts'
+
+const CHAIN = 0x02
+/** Offsets in the frame header. */
+const AT_LENGTH = 0
+const AT_BACK = 2
+const AT_CRC = 4
+const AT_SEQ = 8
+const AT_CHAIN = 16
+
+export interface Frame {
+  readonly seq: number
+  /** Records of the same flush before this one. */
+  readonly back: number
+  readonly chain: Uint8Array
+  readonly payload: Uint8Array
+  /** Bytes with header and padding. */
+  readonly bytes: number
+}
+
+/** Bytes of a frame with this payload. */
+export function frameBytes(payload: number): number {
+  return (FRAME_HEADER_BYTES + payload + 7) & ~7
+}
+
+/** chain = SHA-256(0x02 ‖ previous ‖ leaf). */
+export function nextChain(previous: Uint8Array, leaf: Uint8Array): Uint8Array {
+  const buffer = new Uint8Array(1 + 2 * HASH_BYTES)
+  buffer[0] = CHAIN
+  buffer.set(previous, 1)
+  buffer.set(leaf, 1 + HASH_BYTES)
+  return sha256(buffer)
+}
+
+/** CRC-32C over salt ‖ seq ‖ length ‖ back ‖ chain ‖ payload of the frame at `at`; the salt makes stale bytes of another file never valid. */
+function crcOf(bytes: Uint8Array, at: number, payload: number, saltCrc: number): number {
+  let crc = crc32c(bytes, saltCrc, at + AT_SEQ, at + AT_CHAIN)
+  crc = crc32c(bytes, crc, at + AT_LENGTH, at + AT_CRC)
+  return crc32c(bytes, crc, at + AT_CHAIN, at + FRAME_HEADER_BYTES + payload)
+}
+
+/** Writes a frame into `into` at `at` (where there are zeros) and returns its length. `saltCrc` is crc32c(salt). */
+export function writeFrame(into: Uint8Array, at: number, frame: Omit<Frame, 'bytes'>, saltCrc: number): number {
+  const view = new DataView(into.buffer, into.byteOffset + at, FRAME_HEADER_BYTES)
+  const total = frameBytes(frame.payload.length)
+  view.setUint16(AT_LENGTH, frame.payload.length)
+  view.setUint16(AT_BACK, frame.back)
+  view.setBigUint64(AT_SEQ, BigInt(frame.seq))
+  into.set(frame.chain, at + AT_CHAIN)
+  into.set(frame.payload, at + FRAME_HEADER_BYTES)
+  into.fill(0, at + FRAME_HEADER_BYTES + frame.payload.length, at + total)
+  view.setUint32(AT_CRC, crcOf(into, at, frame.payload.length, saltCrc))
+  return total
+}
+
+/** The frame at `at`, or null when there is no whole and unharmed one. Sequence and chain are the caller's to judge. The arrays are views. */
+export function readFrame(bytes: Uint8Array, at: number, saltCrc: number): Frame | null {
+  if (at + FRAME_HEADER_BYTES > bytes.length) return null
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_HEADER_BYTES)
+  const length = view.getUint16(AT_LENGTH)
+  const total = frameBytes(length)
+  if (length < 2 || length > MAX_PAYLOAD_BYTES || at + total > bytes.length) return null
+  if (crcOf(bytes, at, length, saltCrc) !== view.getUint32(AT_CRC)) return null
+  const seq = view.getBigUint64(AT_SEQ)
+  if (seq > BigInt(Number.MAX_SAFE_INTEGER)) return null
+  const end = at + FRAME_HEADER_BYTES + length
+  for (let i = end; i < at + total; i++) if (bytes[i] !== 0) return null
+  return {
+    seq: Number(seq),
+    back: view.getUint16(AT_BACK),
+    chain: bytes.subarray(at + AT_CHAIN, at + FRAME_HEADER_BYTES),
+    payload: bytes.subarray(at + FRAME_HEADER_BYTES, end),
+    bytes: total,
+  }
+}
+
+/** How long the frame at `at` says it is, believing nothing else of it; null when it says nothing possible. */
+export function claimedBytes(bytes: Uint8Array, at: number): number | null {
+  if (at + 2 > bytes.length) return null
+  const length = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
+  return length < 2 || length > MAX_PAYLOAD_BYTES ? null : frameBytes(length)
+}

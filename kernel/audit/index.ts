@@ -1,0 +1,15 @@
+/** What others may import of the audit stage. */
+import { hostContext } from './host.ts'
+import { type Installation, type InstallationContext, openInstallation } from './installation.ts'
+
+/** The installation of a home folder, made when there is none. The machine's own file system, clocks and randomness, unless told otherwise. Throws E_AUDIT. */
+export function ensureInstallation(home: string, context: Partial<InstallationContext> = {}): Promise<Installation> {
+  return openInstallation(home, { ...hostContext(), ...context })
+}
+
+export type { Installation, InstallationContext } from './installation.ts'
+export type { InstallationRecord, NotedHead } from './installation-records.ts'
+export { type OpenRunLogOptions, openRunLog, type RunLogTuning } from './open.ts'
+export { type RecoverOptions, type Recovery, recoverRun } from './recovery.ts'
+export type { RunLog } from './stage.ts'
+export type { AuditStage, RecordBody, RecordType } from './types.ts'

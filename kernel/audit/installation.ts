@@ -1,0 +1,213 @@
+/** The installation: its key, its id, and the log that remembers every run (DESIGN 4.6). */
+import type { Clock, Json, RandomBytes } from '../vocabulary/index.ts'
+import { CheckpointFile } from './checkpoints.ts'
+import { auditError, ioError } from './errors.ts'
+import { createFile, ensureFolder, joinPath, readWhole } from './files.ts'
+import type { AuditFs } from './fs.ts'
+import { sha256, toHex } from './hash.ts'
+import type { InstallationRecord } from './installation-records.ts'
+import { INSTALLATION_LOCK_MS, INSTALLATION_LOCK_RETRY_MS, INSTALLATION_SEGMENT_BYTES, MAX_KEY_FILE_BYTES } from './limits.ts'
+import { waitForLock } from './lock.ts'
+import { Log, type LogSettings } from './log.ts'
+import {
+  type Checkpoint,
+  type NoteSigner,
+  type NoteVerifier,
+  parseSigner,
+  parseVerifier,
+  publicKeyOf,
+  signCheckpoint,
+  signerText,
+} from './note.ts'
+import { reopenLog } from './reopen.ts'
+import { scanLog, segmentsIn } from './scan.ts'
+
+export const INSTALLATION_KEY_FILE = 'installation.key'
+/** Beside every log: the public key its checkpoints are signed with. */
+export const PUBLIC_KEY_FILE = 'key.pub'
+const ID_LABEL = 'authority/installation/v1'
+
+export interface InstallationContext {
+  readonly fs: AuditFs
+  readonly clock: Clock
+  readonly random: RandomBytes
+  /** For people who look at a lock: pid, boot id, start time. */
+  readonly owner: string
+  readonly pause: (ms: number) => Promise<void>
+}
+
+export interface Installation {
+  /** 32 hex digits, made from the first public key. */
+  readonly id: string
+  readonly verifierKey: string
+  readonly verifier: NoteVerifier
+  /** The folder of the installation log. */
+  readonly folder: string
+  readonly context: InstallationContext
+  originOf(run: string): string
+  sign(checkpoint: Checkpoint): string
+  /** Appends to the installation log under its lock, durably and covered by a checkpoint when it resolves. Rejects with E_AUDIT. */
+  note(record: InstallationRecord): Promise<void>
+  /** The last thing noted of a run, and whether it was sealed. Null: the run is unknown. */
+  lastNoted(run: string): Promise<{ readonly size: number; readonly sealed: boolean } | null>
+}
+
+/** `authority/HEX` is the key's name and the start of every origin. */
+export function installationId(publicKey: Uint8Array): string {
+  return toHex(sha256(Buffer.concat([Buffer.from(ID_LABEL), publicKey]))).slice(0, 32)
+}
+
+/**
+ * The installation of this home, made when there is none: HOME/keys/installation.key and the log in HOME/installation.
+ * The key is put in place last, so a key without its log is damage, never half a beginning. Throws E_AUDIT.
+ */
+export async function openInstallation(home: string, context: InstallationContext): Promise<Installation> {
+  const keys = joinPath(home, 'keys')
+  const folder = joinPath(home, 'installation')
+  for (const path of [home, keys, folder]) ensureFolder(context.fs, path)
+  const existing = readKey(context.fs, keys)
+  if (existing) return withLog(existing, folder, context)
+  const unlock = await lockInstallation(folder, context)
+  try {
+    return withLog(readKey(context.fs, keys) ?? create(keys, folder, context), folder, context)
+  } finally {
+    unlock()
+  }
+}
+
+function readKey(fs: AuditFs, keys: string): NoteSigner | null {
+  const path = joinPath(keys, INSTALLATION_KEY_FILE)
+  try {
+    const bytes = readWhole(fs, path, MAX_KEY_FILE_BYTES)
+    return bytes === null ? null : parseSigner(new TextDecoder().decode(bytes).trimEnd())
+  } catch (error) {
+    if (error instanceof RangeError)
+      throw auditError(
+        `The installation key ${path} cannot be used: ${error.message}.`,
+        'Restore it from a backup; without it no log of this installation can be continued.',
+      )
+    throw ioError('read', path, error)
+  }
+}
+
+function create(keys: string, folder: string, context: InstallationContext): NoteSigner {
+  const { fs, random } = context
+  const seed = random(32)
+  const id = installationId(publicKeyOf(seed))
+  const name = `authority/${id}`
+  const text = signerText(name, seed)
+  const signer = parseSigner(text)
+  const temporary = joinPath(keys, `.new-${id}`)
+  try {
+    // What an unfinished beginning left is no one's: no key ever signed for it.
+    for (const leftover of fs.list(folder)) if (leftover !== 'lock') fs.remove(joinPath(folder, leftover))
+    createFile(fs, joinPath(folder, PUBLIC_KEY_FILE), new TextEncoder().encode(`${signer.verifierKey}\n`))
+    const log = Log.create(settingsOf(folder, context), `${name}/installation`, Buffer.from(id, 'hex'))
+    const checkpoints = CheckpointFile.create(fs, folder)
+    commitRecord(log, checkpoints, signer, { type: 'INSTALLATION', installation: id, key: signer.verifierKey })
+    log.close()
+    checkpoints.close()
+    fs.syncFolder(folder)
+    createFile(fs, temporary, new TextEncoder().encode(`${text}\n`))
+    fs.rename(temporary, joinPath(keys, INSTALLATION_KEY_FILE))
+    fs.syncFolder(keys)
+  } catch (error) {
+    throw ioError('make the installation in', folder, error)
+  }
+  return signer
+}
+
+function settingsOf(folder: string, { fs, clock, random }: InstallationContext): LogSettings {
+  const stamp = () => ({ t: new Date(clock.wallMs()).toISOString(), boot_ms: Math.floor(clock.monotonicMs()) })
+  return {
+    fs,
+    folder,
+    random,
+    stamp,
+    segmentBytes: () => INSTALLATION_SEGMENT_BYTES,
+    preallocate: false,
+    maxBytes: Number.MAX_SAFE_INTEGER,
+  }
+}
+
+function commitRecord(log: Log, checkpoints: CheckpointFile, signer: NoteSigner, record: InstallationRecord): void {
+  log.append(record as unknown as { readonly [key: string]: Json }, true)
+  log.flush()
+  checkpoints.add(signCheckpoint({ origin: log.origin, size: log.size, root: log.root() }, signer))
+}
+
+function lockInstallation(folder: string, { fs, clock, owner, pause }: InstallationContext): Promise<() => void> {
+  return waitForLock(fs, folder, owner, {
+    now: () => clock.monotonicMs(),
+    pause,
+    deadlineMs: INSTALLATION_LOCK_MS,
+    retryMs: INSTALLATION_LOCK_RETRY_MS,
+  })
+}
+
+function withLog(signer: NoteSigner, folder: string, context: InstallationContext): Installation {
+  const { fs } = context
+  const verifier = parseVerifier(signer.verifierKey)
+  if (segmentsIn(fs, folder).length === 0)
+    throw auditError(
+      `The installation log in ${folder} is missing, and its key is there: someone removed it.`,
+      'Restore it from a backup, or start a new home folder (AUTHORITY_HOME).',
+    )
+  return {
+    id: signer.name.slice('authority/'.length),
+    verifierKey: signer.verifierKey,
+    verifier,
+    folder,
+    context,
+    originOf: (run) => `${signer.name}/run/${run}`,
+    sign: (checkpoint) => signCheckpoint(checkpoint, signer),
+    note: async (record) => {
+      const unlock = await lockInstallation(folder, context)
+      try {
+        appendNote(record, folder, signer, verifier, context)
+      } finally {
+        unlock()
+      }
+    },
+    lastNoted: async (run) => {
+      const unlock = await lockInstallation(folder, context)
+      try {
+        return findRun(run, fs, folder)
+      } finally {
+        unlock()
+      }
+    },
+  }
+}
+
+/** Other runs may have written since: the end is found again each time, from the last segment only. */
+function appendNote(
+  record: InstallationRecord,
+  folder: string,
+  signer: NoteSigner,
+  verifier: NoteVerifier,
+  context: InstallationContext,
+): void {
+  const segments = segmentsIn(context.fs, folder)
+  const { log, checkpoints, cut } = reopenLog(settingsOf(folder, context), verifier, Math.max(0, segments.length - 1), () => {})
+  try {
+    if (cut) commitRecord(log, checkpoints, signer, { type: 'RECOVERED', ...cut })
+    commitRecord(log, checkpoints, signer, record)
+  } catch (error) {
+    throw ioError('write', folder, error)
+  } finally {
+    log.close()
+    checkpoints.close()
+  }
+}
+
+function findRun(run: string, fs: AuditFs, folder: string): { size: number; sealed: boolean } | null {
+  let found: { size: number; sealed: boolean } | null = null
+  const decoder = new TextDecoder()
+  scanLog(fs, folder, 0, (frame) => {
+    const record = JSON.parse(decoder.decode(frame.payload)) as InstallationRecord
+    if (!('size' in record) || record.run !== run) return
+    found = { size: record.size, sealed: record.type === 'RUN_SEALED' }
+  })
+  return found
+}

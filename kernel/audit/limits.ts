@@ -1,0 +1,47 @@
+/** Every bound of the audit log (FORMAT.md). All sizes are bytes unless a name says otherwise. */
+
+/** Version in every segment header; another one is refused. */
+export const FORMAT_VERSION = 1
+/** Fixed size of a segment header: one page, so that the first frame starts page-aligned. */
+export const SEGMENT_HEADER_BYTES = 4096
+/** Frame header: length u16, back u16, CRC u32, seq u64, chain 32. */
+export const FRAME_HEADER_BYTES = 48
+/** Most bytes of one record: C2SP tlog entries end at 64 KiB. */
+export const MAX_PAYLOAD_BYTES = 60 * 1024
+/** Most records in one flush: `back` is a u16. */
+export const MAX_FLUSH_RECORDS = 65_535
+/** Bytes waiting for a flush at most: past this, append flushes by itself. */
+export const MAX_PENDING_BYTES = 4 * 1024 * 1024
+/** A segment file larger than this is not one. */
+export const MAX_SEGMENT_BYTES = 64 * 1024 * 1024
+/** First preallocation of a run: small runs stay cheap, and sealing trims it. */
+export const FIRST_SEGMENT_BYTES = 1024 * 1024
+/** Each next segment is this much larger, up to LARGEST_SEGMENT_BYTES: writing the zeros stops the gate for some 10 ms. */
+export const SEGMENT_GROWTH = 4
+export const LARGEST_SEGMENT_BYTES = 16 * 1024 * 1024
+/** Segment of the installation log: every note reads the last one again, so it is small and not preallocated. */
+export const INSTALLATION_SEGMENT_BYTES = 256 * 1024
+/** Most segments of one log. */
+export const MAX_SEGMENTS = 1_000_000
+/** Bytes of one run's log when the caller does not say. */
+export const DEFAULT_LOG_BYTES = 4 * 1024 * 1024 * 1024
+/** Kept free for what must still be said when the log is full: outcomes, closes, FATAL, RUN_END. */
+export const CLOSING_RESERVE_BYTES = 1024 * 1024
+/** Effects without their OUTCOME or CLOSE at one time; the verifier keeps no more in memory. */
+export const MAX_OPEN_EFFECTS = 131_072
+/** A checkpoint after so many records… */
+export const CHECKPOINT_RECORDS = 4096
+/** …or so many ms, also when nothing happened. */
+export const CHECKPOINT_MS = 60_000
+/** ms to wait for another run that holds the installation log. */
+export const INSTALLATION_LOCK_MS = 10_000
+/** ms between two tries for that lock. */
+export const INSTALLATION_LOCK_RETRY_MS = 2
+/** Bytes of one signed note at most. */
+export const MAX_NOTE_BYTES = 4096
+/** Bytes of an origin line (a segment header keeps room for it). */
+export const MAX_ORIGIN_BYTES = 255
+/** Bytes of a key file. */
+export const MAX_KEY_FILE_BYTES = 1024
+/** Sector a disk writes as a whole: the unit of a torn write. */
+export const SECTOR_BYTES = 512

@@ -1,0 +1,288 @@
+/** The appender both kinds of log share: order, chain, tree, segments, one write and one flush for everything pending, and the latch. */
+import type { Hash } from 'node:crypto'
+import type { Json, RandomBytes } from '../vocabulary/index.ts'
+import { crc32c } from './crc32c.ts'
+import { auditError, ioError } from './errors.ts'
+import { joinPath, writeFully } from './files.ts'
+import { frameBytes, nextChain, writeFrame } from './frame.ts'
+import type { AuditFs } from './fs.ts'
+import { sha256, sha256Stream } from './hash.ts'
+import {
+  CLOSING_RESERVE_BYTES,
+  MAX_FLUSH_RECORDS,
+  MAX_PAYLOAD_BYTES,
+  MAX_PENDING_BYTES,
+  MAX_SEGMENTS,
+  SEGMENT_HEADER_BYTES,
+} from './limits.ts'
+import { CompactRange } from './merkle.ts'
+import { encodeHeader, type SegmentHeader, segmentName, startChain } from './segment.ts'
+
+const LEAF = 0x00
+const FIRST_PENDING_BYTES = 64 * 1024
+const ZEROS_AT_ONCE = 1024 * 1024
+
+export interface LogSettings {
+  readonly fs: AuditFs
+  readonly folder: string
+  readonly random: RandomBytes
+  /** Size a segment is cut at. */
+  readonly segmentBytes: (number: number) => number
+  /** Zeros are written ahead, so that a flush changes no metadata. */
+  readonly preallocate: boolean
+  /** Bytes of all segments at most. */
+  readonly maxBytes: number
+  /** RFC 3339 UTC with ms, and ms since an arbitrary start. */
+  readonly stamp: () => { readonly t: string; readonly boot_ms: number }
+}
+
+/** Where an existing log stands (scan.ts). */
+export interface LogState {
+  readonly header: SegmentHeader
+  /** Bytes of header and frames in the last segment. */
+  readonly offset: number
+  /** Bytes of all segments before the last. */
+  readonly before: number
+  readonly chain: Uint8Array
+  readonly range: CompactRange
+  /** Hash of the first `offset` bytes of the last segment. */
+  readonly hasher: Hash
+}
+
+export class Log {
+  readonly #settings: LogSettings
+  #header: SegmentHeader
+  #fd: number
+  #path: string
+  #saltCrc: number
+  #hasher: Hash
+  #chain: Uint8Array
+  readonly #range: CompactRange
+  #offset: number
+  #before: number
+  #pending = new Uint8Array(FIRST_PENDING_BYTES)
+  #used = 0
+  #flushFirst: number
+  #broken: string | null = null
+  /** 0x00 and the payload under way: the leaf's input without another copy. */
+  readonly #scratch = new Uint8Array(1 + MAX_PAYLOAD_BYTES + 3)
+  readonly #utf8 = new TextEncoder()
+
+  private constructor(settings: LogSettings, state: LogState, fd: number) {
+    this.#settings = settings
+    this.#header = state.header
+    this.#path = joinPath(settings.folder, segmentName(state.header.number))
+    this.#fd = fd
+    this.#saltCrc = crc32c(state.header.salt)
+    this.#hasher = state.hasher
+    this.#chain = state.chain
+    this.#range = state.range
+    this.#offset = state.offset
+    this.#before = state.before
+    this.#flushFirst = state.range.size
+    this.#scratch[0] = LEAF
+  }
+
+  /** A new log with an empty segment 0. The folder exists and is checked. Throws E_AUDIT. */
+  static create(settings: LogSettings, origin: string, logId: Uint8Array): Log {
+    const zeros = new Uint8Array(32)
+    const header: SegmentHeader = {
+      origin,
+      logId,
+      number: 0,
+      firstSeq: 0,
+      salt: settings.random(16),
+      previous: zeros,
+      chain: zeros,
+      range: new CompactRange(),
+    }
+    const { fd, hasher, bytes } = createSegment(settings, header)
+    return new Log(
+      settings,
+      { header, offset: SEGMENT_HEADER_BYTES, before: 0, chain: startChain(bytes), range: new CompactRange(), hasher },
+      fd,
+    )
+  }
+
+  /** Continues a log at the state a scan found; the last segment is open for writing as `fd`. */
+  static resume(settings: LogSettings, state: LogState, fd: number): Log {
+    return new Log(settings, state, fd)
+  }
+
+  get origin(): string {
+    return this.#header.origin
+  }
+  /** Records appended, durable or not. */
+  get size(): number {
+    return this.#range.size
+  }
+  get chain(): Uint8Array {
+    return this.#chain
+  }
+  get pending(): boolean {
+    return this.#used > 0
+  }
+  get bytes(): number {
+    return this.#before + this.#offset + this.#used
+  }
+  get broken(): string | null {
+    return this.#broken
+  }
+
+  root(): Uint8Array {
+    return this.#range.root()
+  }
+
+  /** Whether a record that is not a closing one still fits. */
+  roomFor(payloadBytes: number, closing: boolean): boolean {
+    return (
+      this.bytes + frameBytes(payloadBytes) <=
+      this.#settings.maxBytes - (closing ? 0 : Math.min(CLOSING_RESERVE_BYTES, this.#settings.maxBytes / 2))
+    )
+  }
+
+  /** Gives the record its place. Throws E_AUDIT when broken, too large, or out of room (the caller latches on that). */
+  append(body: { readonly [key: string]: Json | undefined }, closing: boolean): number {
+    if (this.#broken !== null) throw auditError(this.#broken)
+    const seq = this.#range.size
+    const text = JSON.stringify({ seq, ...this.#settings.stamp(), ...body })
+    const { read, written } = this.#utf8.encodeInto(text, this.#scratch.subarray(1))
+    if (read < text.length || written > MAX_PAYLOAD_BYTES)
+      throw auditError(`A ${String(body['type'])} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
+    if (!this.roomFor(written, closing)) throw new LogFull(`The audit log has reached its limit of ${this.#settings.maxBytes} bytes.`)
+    this.#makeRoom(frameBytes(written))
+    const leaf = sha256(this.#scratch.subarray(0, 1 + written))
+    const chain = nextChain(this.#chain, leaf)
+    if (this.#used === 0) this.#flushFirst = seq
+    this.#used += writeFrame(
+      this.#pending,
+      this.#used,
+      { seq, back: seq - this.#flushFirst, chain, payload: this.#scratch.subarray(1, 1 + written) },
+      this.#saltCrc,
+    )
+    this.#chain = chain
+    this.#range.append(leaf)
+    return seq
+  }
+
+  /** Makes everything appended durable: one write, one flush. Any failure latches for good: after a failed flush the next one may report success for lost pages. */
+  flush(): void {
+    if (this.#broken !== null) throw auditError(this.#broken)
+    if (this.#used === 0) return
+    const bytes = this.#pending.subarray(0, this.#used)
+    this.#guard('write', () => {
+      writeFully(this.#settings.fs, this.#fd, bytes, this.#offset)
+      this.#settings.fs.datasync(this.#fd)
+    })
+    this.#hasher.update(bytes)
+    this.#offset += this.#used
+    this.#used = 0
+  }
+
+  /** Flushes, cuts the preallocated zeros off and closes: the file then ends with its last frame. */
+  finish(): void {
+    this.flush()
+    this.#trim()
+    this.close()
+  }
+
+  /** Lets go of the file as it is. */
+  close(): void {
+    if (this.#fd < 0) return
+    const fd = this.#fd
+    this.#fd = -1
+    this.#broken ??= 'The audit log is closed.'
+    try {
+      this.#settings.fs.close(fd)
+    } catch (error) {
+      throw ioError('close', this.#path, error)
+    }
+  }
+
+  #guard<T>(what: string, action: () => T): T {
+    try {
+      return action()
+    } catch (error) {
+      const failure = ioError(what, this.#path, error)
+      this.#broken = `${failure.message} Nothing is allowed any more.`
+      throw failure
+    }
+  }
+
+  #makeRoom(bytes: number): void {
+    const end = this.#offset + this.#used
+    if (end + bytes > this.#settings.segmentBytes(this.#header.number) && this.size > this.#header.firstSeq) this.#rotate()
+    if (this.#used > 0 && (this.#used + bytes > MAX_PENDING_BYTES || this.size - this.#flushFirst >= MAX_FLUSH_RECORDS)) this.flush()
+    if (this.#used + bytes > this.#pending.length) {
+      const larger = new Uint8Array(Math.max(this.#pending.length * 2, this.#used + bytes))
+      larger.set(this.#pending.subarray(0, this.#used))
+      this.#pending = larger
+    }
+  }
+
+  #trim(): void {
+    this.#guard('trim', () => {
+      this.#settings.fs.truncate(this.#fd, this.#offset)
+      this.#settings.fs.datasync(this.#fd)
+    })
+  }
+
+  /** The old segment is whole, trimmed and durable before the new one exists. */
+  #rotate(): void {
+    this.flush()
+    this.#trim()
+    const number = this.#header.number + 1
+    if (number >= MAX_SEGMENTS) throw new LogFull(`The audit log has reached its limit of ${MAX_SEGMENTS} segments.`)
+    const header: SegmentHeader = {
+      ...this.#header,
+      number,
+      firstSeq: this.size,
+      salt: this.#settings.random(16),
+      previous: new Uint8Array(this.#hasher.digest()),
+      chain: this.#chain,
+      range: this.#range.copy(),
+    }
+    const { fd, hasher } = this.#guard('start a segment after', () => {
+      this.#settings.fs.close(this.#fd)
+      this.#fd = -1
+      return createSegment(this.#settings, header)
+    })
+    this.#before += this.#offset
+    this.#fd = fd
+    this.#header = header
+    this.#path = joinPath(this.#settings.folder, segmentName(number))
+    this.#saltCrc = crc32c(header.salt)
+    this.#hasher = hasher
+    this.#offset = SEGMENT_HEADER_BYTES
+  }
+}
+
+/** Out of room, not broken: closing records may still be written. */
+export class LogFull extends Error {}
+
+/** Header and preallocated zeros, durable with the file's name. */
+function createSegment(settings: LogSettings, header: SegmentHeader): { fd: number; hasher: Hash; bytes: Uint8Array } {
+  const { fs } = settings
+  const path = joinPath(settings.folder, segmentName(header.number))
+  const bytes = encodeHeader(header)
+  let fd = -1
+  try {
+    fd = fs.open(path, 'create')
+    if (settings.preallocate) writeZeros(fs, fd, SEGMENT_HEADER_BYTES, settings.segmentBytes(header.number))
+    writeFully(fs, fd, bytes, 0)
+    fs.datasync(fd)
+    fs.syncFolder(settings.folder)
+  } catch (error) {
+    if (fd >= 0) fs.close(fd)
+    throw ioError('make', path, error)
+  }
+  const hasher = sha256Stream()
+  hasher.update(bytes)
+  return { fd, hasher, bytes }
+}
+
+/** Real zeros, not a hole: writing into a hole changes metadata at every flush. */
+function writeZeros(fs: AuditFs, fd: number, from: number, to: number): void {
+  const zeros = new Uint8Array(Math.min(ZEROS_AT_ONCE, Math.max(0, to - from)))
+  for (let at = from; at < to; at += zeros.length) writeFully(fs, fd, zeros.subarray(0, Math.min(zeros.length, to - at)), at)
+}

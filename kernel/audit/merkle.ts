@@ -1,0 +1,182 @@
+/** RFC 6962 Merkle trees: hashes, the compact range a writer keeps, and proofs over leaf hashes in memory. */
+import { HASH_BYTES, sameBytes, sha256 } from './hash.ts'
+
+const LEAF = 0x00
+const NODE = 0x01
+
+/** MTH of no leaves (RFC 6962 2.1). */
+export const EMPTY_ROOT = sha256(new Uint8Array(0))
+
+export function leafHash(data: Uint8Array): Uint8Array {
+  const buffer = new Uint8Array(1 + data.length)
+  buffer[0] = LEAF
+  buffer.set(data, 1)
+  return sha256(buffer)
+}
+
+export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
+  const buffer = new Uint8Array(1 + 2 * HASH_BYTES)
+  buffer[0] = NODE
+  buffer.set(left, 1)
+  buffer.set(right, 1 + HASH_BYTES)
+  return sha256(buffer)
+}
+
+/** The roots of the perfect subtrees a tree of some size consists of, largest first: all an appender needs. At most 53 hashes. */
+export class CompactRange {
+  #size: number
+  readonly #hashes: Uint8Array[]
+
+  /** Throws RangeError when the number of hashes is not that of the size. */
+  constructor(size = 0, hashes: readonly Uint8Array[] = []) {
+    if (hashes.length !== onesOf(size))
+      throw new RangeError(`a compact range of ${size} leaves has ${onesOf(size)} hashes, not ${hashes.length}`)
+    this.#size = size
+    this.#hashes = [...hashes]
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  get hashes(): readonly Uint8Array[] {
+    return this.#hashes
+  }
+
+  append(leaf: Uint8Array): void {
+    let hash = leaf
+    for (let s = this.#size; s % 2 === 1; s = (s - 1) / 2) {
+      const left = this.#hashes.pop()
+      if (!left) throw new RangeError('a compact range lost a hash')
+      hash = nodeHash(left, hash)
+    }
+    this.#hashes.push(hash)
+    this.#size++
+  }
+
+  root(): Uint8Array {
+    let root: Uint8Array | undefined
+    for (let i = this.#hashes.length - 1; i >= 0; i--) {
+      const left = this.#hashes[i] as Uint8Array
+      root = root ? nodeHash(left, root) : left
+    }
+    return root ?? EMPTY_ROOT
+  }
+
+  copy(): CompactRange {
+    return new CompactRange(this.#size, this.#hashes)
+  }
+}
+
+function onesOf(size: number): number {
+  let ones = 0
+  for (let s = size; s > 0; s = Math.floor(s / 2)) ones += s % 2
+  return ones
+}
+
+/** Largest power of two smaller than n (n ≥ 2). */
+function split(n: number): number {
+  let k = 1
+  while (k * 2 < n) k *= 2
+  return k
+}
+
+/** Root of leaf hashes (RFC 6962 2.1). */
+export function rootOf(leaves: readonly Uint8Array[]): Uint8Array {
+  const range = new CompactRange()
+  for (const leaf of leaves) range.append(leaf)
+  return range.root()
+}
+
+/** Audit path of a leaf (RFC 6962 2.1.1), nearest first. */
+export function inclusionProof(index: number, leaves: readonly Uint8Array[]): Uint8Array[] {
+  if (!Number.isInteger(index) || index < 0 || index >= leaves.length)
+    throw new RangeError(`leaf ${index} is not in a tree of ${leaves.length}`)
+  if (leaves.length === 1) return []
+  const k = split(leaves.length)
+  return index < k
+    ? [...inclusionProof(index, leaves.slice(0, k)), rootOf(leaves.slice(k))]
+    : [...inclusionProof(index - k, leaves.slice(k)), rootOf(leaves.slice(0, k))]
+}
+
+/** Proof that the tree of the first `size` leaves is a prefix (RFC 6962 2.1.2). size 0 proves nothing and is an error. */
+export function consistencyProof(size: number, leaves: readonly Uint8Array[]): Uint8Array[] {
+  if (!Number.isInteger(size) || size < 1 || size > leaves.length)
+    throw new RangeError(`no consistency proof from size ${size} to ${leaves.length}`)
+  return subproof(size, leaves, true)
+}
+
+function subproof(m: number, leaves: readonly Uint8Array[], whole: boolean): Uint8Array[] {
+  if (m === leaves.length) return whole ? [] : [rootOf(leaves)]
+  const k = split(leaves.length)
+  return m <= k
+    ? [...subproof(m, leaves.slice(0, k), whole), rootOf(leaves.slice(k))]
+    : [...subproof(m - k, leaves.slice(k), false), rootOf(leaves.slice(0, k))]
+}
+
+/** RFC 9162 2.1.3.2. False for anything that does not fit exactly. */
+export function verifyInclusion(index: number, size: number, leaf: Uint8Array, proof: readonly Uint8Array[], root: Uint8Array): boolean {
+  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size) return false
+  let fn = index
+  let sn = size - 1
+  let r = leaf
+  for (const p of proof) {
+    if (sn === 0 || p.length !== HASH_BYTES) return false
+    if (fn % 2 === 1 || fn === sn) {
+      r = nodeHash(p, r)
+      while (fn % 2 === 0 && fn !== 0) {
+        fn = fn / 2
+        sn = Math.floor(sn / 2)
+      }
+    } else {
+      r = nodeHash(r, p)
+    }
+    fn = Math.floor(fn / 2)
+    sn = Math.floor(sn / 2)
+  }
+  return sn === 0 && sameBytes(r, root)
+}
+
+/** RFC 9162 2.1.4.2. size1 = 0 is an error, not a success. */
+export function verifyConsistency(
+  size1: number,
+  size2: number,
+  proof: readonly Uint8Array[],
+  root1: Uint8Array,
+  root2: Uint8Array,
+): boolean {
+  if (!Number.isSafeInteger(size1) || !Number.isSafeInteger(size2) || size1 < 1 || size2 < size1) return false
+  if (size1 === size2) return proof.length === 0 && sameBytes(root1, root2)
+  const path = isPowerOfTwo(size1) ? [root1, ...proof] : [...proof]
+  const [first, ...rest] = path
+  if (!first || proof.length === 0 || path.some((p) => p.length !== HASH_BYTES)) return false
+  let fn = size1 - 1
+  let sn = size2 - 1
+  while (fn % 2 === 1) {
+    fn = Math.floor(fn / 2)
+    sn = Math.floor(sn / 2)
+  }
+  let fr = first
+  let sr = first
+  for (const c of rest) {
+    if (sn === 0) return false
+    if (fn % 2 === 1 || fn === sn) {
+      fr = nodeHash(c, fr)
+      sr = nodeHash(c, sr)
+      while (fn % 2 === 0 && fn !== 0) {
+        fn = fn / 2
+        sn = Math.floor(sn / 2)
+      }
+    } else {
+      sr = nodeHash(sr, c)
+    }
+    fn = Math.floor(fn / 2)
+    sn = Math.floor(sn / 2)
+  }
+  return sn === 0 && sameBytes(fr, root1) && sameBytes(sr, root2)
+}
+
+function isPowerOfTwo(n: number): boolean {
+  while (n % 2 === 0) n = n / 2
+  return n === 1
+}

@@ -1,0 +1,265 @@
+/** The audit stage of one run: order at once, durability in groups, checkpoints by count and by time, and a latch that never opens again. */
+import { AuthorityError } from '@authority/protocol'
+import type { Json } from '../vocabulary/index.ts'
+import type { CheckpointFile } from './checkpoints.ts'
+import type { Commitments } from './commitments.ts'
+import { auditError } from './errors.ts'
+import { toHex } from './hash.ts'
+import type { Installation } from './installation.ts'
+import type { NotedHead } from './installation-records.ts'
+import { Ledger } from './ledger.ts'
+import { MAX_OPEN_EFFECTS } from './limits.ts'
+import { type Log, LogFull } from './log.ts'
+import type { AuditStage, RecordBody } from './types.ts'
+
+/** Records that end what has begun: they may use the reserve of a full log. */
+const CLOSING: ReadonlySet<string> = new Set([
+  'OUTCOME',
+  'CLOSE',
+  'FATAL',
+  'RUN_END',
+  'CHECKPOINT',
+  'RECOVERED',
+  'STDIO',
+  'DENY_REPEAT',
+  'LOOK',
+  'TIME',
+] satisfies RecordBody['type'][])
+
+export interface RunLogParts {
+  readonly path: string
+  readonly run: string
+  readonly log: Log
+  readonly checkpoints: CheckpointFile
+  readonly installation: Installation
+  readonly commitments: Commitments
+  readonly checkpointRecords: number
+  /** 0: no timer. */
+  readonly checkpointMs: number
+  /** Runs a flush after the events at hand, so that all requests of one read batch share it. */
+  readonly schedule: (flush: () => void) => void
+  readonly unlock: () => void
+}
+
+interface Waiter {
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+type RunEnd = Extract<RecordBody, { type: 'RUN_END' }>
+
+export class RunLog implements AuditStage {
+  /** Folder of this log. */
+  readonly path: string
+  readonly run: string
+  readonly #parts: RunLogParts
+  readonly #ledger = new Ledger()
+  #waiters: Waiter[] = []
+  #scheduled = false
+  #latched: string | null = null
+  #full = false
+  #ended = false
+  #checkpointSize = 0
+  /** Notes for the installation log go out one after another. */
+  #notes: Promise<void> = Promise.resolve()
+  #timer: ReturnType<typeof setInterval> | null = null
+
+  constructor(parts: RunLogParts) {
+    this.#parts = parts
+    this.path = parts.path
+    this.run = parts.run
+  }
+
+  get latched(): string | null {
+    return this.#latched
+  }
+  get bytes(): number {
+    return this.#parts.log.bytes
+  }
+  /** Records appended so far. */
+  get size(): number {
+    return this.#parts.log.size
+  }
+
+  /** SHA-256 of the commitment key. */
+  get commitmentKeyId(): string {
+    return this.#parts.commitments.id
+  }
+
+  commit(value: Uint8Array | string): string {
+    return this.#parts.commitments.commit(value)
+  }
+
+  /** The first record, its checkpoint, and the line in the installation log; then the timer. */
+  async begin(start: Extract<RecordBody, { type: 'RUN_START' }>): Promise<void> {
+    this.append(start)
+    await this.#checkpointed((head) => ({
+      type: 'RUN_OPENED',
+      origin: this.#parts.log.origin,
+      operator_uid: start.operator_uid,
+      build: start.build,
+      policy: start.policy,
+      ...head,
+    }))
+    if (this.#parts.checkpointMs > 0) {
+      this.#timer = setInterval(() => void this.checkpoint().catch(() => {}), this.#parts.checkpointMs)
+      this.#timer.unref?.()
+    }
+  }
+
+  append(body: RecordBody): number {
+    const closing = CLOSING.has(body.type)
+    if (this.#ended) throw auditError('The audit log is sealed: nothing can be added.')
+    if (this.#latched !== null && !(this.#full && closing)) throw auditError(this.#latched)
+    if (body.type === 'INTENT' && this.#ledger.open >= MAX_OPEN_EFFECTS)
+      throw auditError(`${MAX_OPEN_EFFECTS} effects are open: close some first.`)
+    return this.#append(body, closing)
+  }
+
+  #append(body: RecordBody, closing: boolean): number {
+    try {
+      const seq = this.#parts.log.append(body as unknown as { readonly [key: string]: Json }, closing)
+      this.#ledger.note(seq, body)
+      return seq
+    } catch (error) {
+      if (error instanceof LogFull) throw this.#fillUp(error.message)
+      if (this.#parts.log.broken !== null) this.#latch(this.#parts.log.broken)
+      throw error
+    }
+  }
+
+  /** Out of room: what has begun may still end, nothing new begins. */
+  #fillUp(reason: string): AuthorityError {
+    const first = !this.#full
+    this.#full = true
+    this.#latched ??= `${reason} Nothing is allowed any more.`
+    if (first) this.#append({ type: 'FATAL', reason }, true)
+    return auditError(this.#latched, 'Raise the log limit of the run, or remove old runs: authority prune.')
+  }
+
+  durable(): Promise<void> {
+    if (this.#latched !== null && !this.#full) return Promise.reject(auditError(this.#latched))
+    if (!this.#parts.log.pending) return Promise.resolve()
+    const promise = new Promise<void>((resolve, reject) => {
+      this.#waiters.push({ resolve, reject })
+    })
+    if (!this.#scheduled) {
+      this.#scheduled = true
+      this.#parts.schedule(() => this.#flushForAll())
+    }
+    return promise
+  }
+
+  #flushForAll(): void {
+    this.#scheduled = false
+    const waiters = this.#waiters
+    this.#waiters = []
+    try {
+      this.#flush()
+      for (const waiter of waiters) waiter.resolve()
+    } catch (error) {
+      for (const waiter of waiters) waiter.reject(error as Error)
+      return
+    }
+    if (!this.#ended && this.size - this.#checkpointSize >= this.#parts.checkpointRecords) void this.checkpoint().catch(() => {})
+  }
+
+  #flush(): void {
+    try {
+      this.#parts.log.flush()
+    } catch (error) {
+      this.#latch(this.#parts.log.broken ?? String(error))
+      throw auditError(this.#latched ?? 'The audit log is broken.', undefined, error)
+    }
+  }
+
+  #latch(reason: string): void {
+    if (this.#latched === null || this.#full) this.#latched = reason
+    this.#full = false
+    if (this.#timer) clearInterval(this.#timer)
+    this.#timer = null
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) waiter.reject(auditError(reason))
+  }
+
+  /** Signs where the log stands, durably, and notes it in the installation log. Rejects with E_AUDIT; a failure latches. */
+  async checkpoint(): Promise<void> {
+    if (this.#latched !== null || this.#ended) return
+    await this.#checkpointed((head) => ({ type: 'RUN_CHECKPOINT', ...head }))
+  }
+
+  async #checkpointed(note: (head: NotedHead) => Parameters<Installation['note']>[0]): Promise<void> {
+    const head = this.#signHead()
+    this.append({ type: 'CHECKPOINT', size: head.size, root: head.root })
+    await this.#noteInOrder(note(head))
+  }
+
+  /** Flush, then the note about it: a checkpoint never covers what is not durable. */
+  #signHead(): NotedHead {
+    const { log, checkpoints, installation } = this.#parts
+    this.#flush()
+    const head = { run: this.run, size: log.size, root: toHex(log.root()), chain: toHex(log.chain) }
+    try {
+      checkpoints.add(installation.sign({ origin: log.origin, size: log.size, root: log.root() }))
+    } catch (error) {
+      this.#latch(error instanceof Error ? error.message : String(error))
+      throw error
+    }
+    this.#checkpointSize = head.size
+    return head
+  }
+
+  #noteInOrder(record: Parameters<Installation['note']>[0]): Promise<void> {
+    const noted = this.#notes.then(() => this.#parts.installation.note(record))
+    this.#notes = noted.catch((error: unknown) => {
+      this.#latch(
+        `The installation log could not be written: ${error instanceof Error ? error.message : String(error)} Nothing is allowed any more.`,
+      )
+      throw error
+    })
+    // Whoever needs it awaits it; a failure nobody awaits has latched already.
+    this.#notes.catch(() => {})
+    return this.#notes
+  }
+
+  async seal(end: RunEnd): Promise<{ readonly seq: number; readonly root: string }> {
+    if (this.#ended) throw auditError('The audit log is sealed already.')
+    await this.#notes
+    if (this.#latched !== null && !this.#full) throw auditError(this.#latched)
+    for (const closing of this.#ledger.closings('the run ended')) this.append(closing)
+    const seq = this.append(end)
+    this.#ended = true
+    if (this.#timer) clearInterval(this.#timer)
+    this.#timer = null
+    return { seq, root: await this.#finish(end.ended_by) }
+  }
+
+  async #finish(endedBy: string): Promise<string> {
+    try {
+      const head = this.#signHead()
+      this.#parts.log.finish()
+      await this.#noteInOrder({ type: 'RUN_SEALED', ended_by: endedBy, ...head })
+      return head.root
+    } catch (error) {
+      this.#latch(error instanceof Error ? error.message : String(error))
+      throw error instanceof AuthorityError ? error : auditError('The audit log could not be sealed.', undefined, error)
+    } finally {
+      this.#release()
+    }
+  }
+
+  /** Lets go without sealing, for a start that failed or a test that crashes: the next recovery finishes the log. */
+  abandon(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#latch('The audit log was abandoned.')
+    this.#release()
+  }
+
+  #release(): void {
+    this.#parts.log.close()
+    this.#parts.checkpoints.close()
+    this.#parts.unlock()
+  }
+}
