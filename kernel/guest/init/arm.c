@@ -1,0 +1,45 @@
+#include "arm.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "fuse.h"
+#include "loopback.h"
+#include "mounts.h"
+#include "opens.h"
+#include "proof.h"
+#include "sessions.h"
+#include "system.h"
+
+/* What ARMED names. Without the rights (user, capabilities, system call filter), tried in a child too, it is not sent at all. */
+static const char *const fences[] = {AUTHORITY_FENCE_ROOT, AUTHORITY_FENCE_SCRATCH, AUTHORITY_FENCE_FUSE, AUTHORITY_FENCE_LOOPBACK, AUTHORITY_FENCE_FANOTIFY};
+
+static bool identity(const struct setup *setup, struct fault *fault)
+{
+	if (add_entropy(setup->entropy) != 0)
+		return fault_set(fault, "entropy", "the random generator takes no seed");
+	if (set_clock(setup->seconds, setup->nanoseconds) != 0)
+		return fault_set(fault, "clock", "the clock cannot be set");
+	if (sethostname(setup->hostname, strlen(setup->hostname)) != 0)
+		return fault_set(fault, "hostname", "the name cannot be set");
+	return true;
+}
+
+static bool network(struct fault *fault)
+{
+	return loopback_up() == 0 || fault_set(fault, "loopback", "the loopback interface cannot be switched on");
+}
+
+bool arm(const struct setup *setup, struct fault *fault)
+{
+	int image = -1;
+	/* Scratch before host mounts, so that a host mount may lie in a scratch folder; the watch over the image after everything that opens it. */
+	bool armed = identity(setup, fault) && mounts_image(&image, fault) && mounts_system(fault) && mounts_scratch(setup, fault) &&
+		     fuse_mount(setup, fault) && network(fault) && sessions_open(fault) && opens_arm(image, fault) && proof_run(image, fault);
+	if (image >= 0)
+		close(image);
+	if (armed)
+		send_armed(fences, sizeof fences / sizeof *fences);
+	return armed;
+}
