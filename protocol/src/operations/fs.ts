@@ -165,11 +165,11 @@ export const FS_OPERATIONS = {
   },
   'fs.fsyncdir': {
     code: 0x0111,
-    class: 'bytes',
+    class: 'look',
     via: SF,
-    action: null,
+    action: 'fs.read',
     args: [path],
     result: [],
-    doc: 'Returns when the host has the directory’s names on stable storage.',
+    doc: 'Returns when the host has the directory’s names on stable storage. Decided like a look: the answer tells that the directory exists.',
   },
 } as const satisfies OperationRows

@@ -1,0 +1,148 @@
+import { createHash, type Hash } from 'node:crypto'
+import { AuthorityError } from '@authority/protocol'
+import type { Json } from '../../vocabulary/index.ts'
+import type { ByteLease, HeldThing } from '../contract.ts'
+import { hostError } from './errno.ts'
+import { MAX_OFFSET } from './limits.ts'
+import type { Syscalls } from './syscalls.ts'
+
+export interface OpenedFile {
+  readonly sys: Syscalls
+  readonly fd: number
+  /** As the agent named it, for messages. */
+  readonly text: string
+  readonly reads: boolean
+  readonly writes: boolean
+  readonly append: boolean
+  /** O_SYNC or O_DSYNC: a write returns when the host has it on stable storage. */
+  readonly sync: boolean
+  readonly lease: ByteLease
+}
+
+/** Running total of one direction, with the SHA-256 of its bytes as long as they came in order from offset 0. */
+class Totals {
+  bytes = 0
+  #hash: Hash | null = createHash('sha256')
+  #next = 0
+
+  add(data: Uint8Array, offset: number | null): void {
+    this.bytes += data.byteLength
+    if (this.#hash === null) return
+    if (offset !== null && offset !== this.#next) {
+      this.#hash = null
+      return
+    }
+    this.#hash.update(data)
+    this.#next += data.byteLength
+  }
+
+  /** `sha256` is null when bytes moved out of order: then only the totals are known. */
+  detail(): { readonly [key: string]: Json } {
+    return { bytes: this.bytes, sha256: this.#hash?.copy().digest('hex') ?? null }
+  }
+}
+
+/** One open regular file: moves bytes against its lease, counts them, and tells the totals when it closes. */
+export class FileHandle implements HeldThing {
+  readonly kind = 'fs.file'
+  readonly #file: OpenedFile
+  readonly #read = new Totals()
+  readonly #written = new Totals()
+  #busy = 0
+  #closing: Promise<void> | null = null
+  #idle: (() => void) | null = null
+
+  constructor(file: OpenedFile) {
+    this.#file = file
+  }
+
+  /**
+   * Reads up to `length` bytes at `offset` into `into` from `at` on. Returns how many; 0 past the end. They count against the lease before the caller may pass
+   * them on. Throws AuthorityError, E_CONFLICT/EBADF when not open for reading, E_BUDGET_EXCEEDED.
+   */
+  read(into: Uint8Array, at: number, length: number, offset: number): number | Promise<number> {
+    this.#check(this.#file.reads, offset, length)
+    const got = this.#file.sys.read(this.#file.fd, into, at, length, offset)
+    if (!got.ok) throw hostError(got.errno, this.#file.text)
+    const count = (): number => {
+      this.#read.add(into.subarray(at, at + got.value), offset)
+      return got.value
+    }
+    const wait = this.#file.lease.spend(got.value)
+    return wait === undefined ? count() : this.#during(wait.then(count))
+  }
+
+  /** Writes all of `data` at `offset` (at the end with APPEND), after the lease allowed it. Returns its length. */
+  write(data: Uint8Array, offset: number): number | Promise<number> {
+    this.#check(this.#file.writes, offset, data.byteLength)
+    const wait = this.#file.lease.spend(data.byteLength)
+    if (wait === undefined && !this.#file.sync) return this.#put(data, offset)
+    return this.#during(this.#putLater(wait, data, offset))
+  }
+
+  async #putLater(wait: undefined | Promise<void>, data: Uint8Array, offset: number): Promise<number> {
+    await wait
+    const written = this.#put(data, offset)
+    if (this.#file.sync) await this.#sync(true)
+    return written
+  }
+
+  #put(data: Uint8Array, offset: number): number {
+    let done = 0
+    while (done < data.byteLength) {
+      const put = this.#file.sys.write(this.#file.fd, data, done, data.byteLength - done, this.#file.append ? null : offset + done)
+      if (!put.ok && done === 0) throw hostError(put.errno, this.#file.text)
+      if (!put.ok || put.value === 0) break
+      done += put.value
+    }
+    this.#written.add(data.subarray(0, done), this.#file.append ? null : offset)
+    return done
+  }
+
+  /** Resolves when the host has the file (`dataOnly`: its bytes and size) on stable storage. */
+  fsync(dataOnly: boolean): Promise<void> {
+    this.#check(true, 0, 0)
+    return this.#during(this.#sync(dataOnly))
+  }
+
+  async #sync(dataOnly: boolean): Promise<void> {
+    const done = await this.#file.sys.fsync(this.#file.fd, dataOnly)
+    if (!done.ok) throw hostError(done.errno, this.#file.text)
+  }
+
+  /** Sets the length through this handle's own descriptor. Throws when not open for writing. */
+  truncate(size: number): void {
+    this.#check(this.#file.writes, 0, size)
+    const done = this.#file.sys.truncate(this.#file.fd, size)
+    if (!done.ok) throw hostError(done.errno, this.#file.text)
+  }
+
+  /** Waits for what is under way, records totals durably, and lets the descriptor go, also when the record fails. Twice: the same answer. */
+  close(): Promise<void> {
+    this.#closing ??= this.#finish()
+    return this.#closing
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#busy > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    this.#file.sys.close(this.#file.fd)
+    await this.#file.lease.close({ read: this.#read.detail(), written: this.#written.detail() })
+  }
+
+  #check(allowed: boolean, offset: number, length: number): void {
+    if (this.#closing !== null || !allowed) throw hostError('EBADF', this.#file.text)
+    if (offset < 0 || offset + length > MAX_OFFSET)
+      throw new AuthorityError('E_CONFLICT', `${this.#file.text}: offset out of range`, { errno: 'EINVAL' })
+  }
+
+  /** Keeps the descriptor from being closed, and its number from being given to another file, while `work` uses it. */
+  async #during<T>(work: Promise<T>): Promise<T> {
+    this.#busy++
+    try {
+      return await work
+    } finally {
+      this.#busy--
+      if (this.#busy === 0) this.#idle?.()
+    }
+  }
+}

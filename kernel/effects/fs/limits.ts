@@ -1,0 +1,41 @@
+/** Bounds of the file effects. What a peer may send at most stands in protocol/src/limits.ts; these are the gate's own. */
+
+/** Tries of one openat2 that answers EAGAIN because a rename raced with a `..` on its way. */
+export const RESOLVE_TRIES = 32
+/** Symbolic links followed when finding out where a dangling path leads, as Linux's own 40. */
+export const MAX_LINKS = 40
+/** ms to wait for another run's name change on the same mount root. */
+export const NAME_LOCK_DEADLINE_MS = 5_000
+/** ms between two looks at a taken name lock. */
+export const NAME_LOCK_STEP_MS = 2
+/** Entries below a directory that is renamed: each one's old and new name is decided. Above it EXDEV, on which programs copy file by file. */
+export const MAX_MOVED_ENTRIES = 1024
+/** Bytes a handle opened for reading leases at first, at most: the file's size up to this. */
+export const READ_LEASE_BYTES = 8 << 20
+/** Bytes a handle opened for writing leases at first. */
+export const WRITE_LEASE_BYTES = 4 << 20
+/** Bytes any handle leases at least, when there are that many left. */
+export const MIN_LEASE_BYTES = 64 << 10
+/** Bytes of names in one fs.readdir answer: fits a frame with room for what surrounds each name. */
+export const MAX_LISTING_BYTES = 512 << 10
+/** Bytes of the buffer for getdents64. */
+export const DIRENT_BYTES = 64 << 10
+/** Largest file size or offset: u64 on the wire, exact as a number here. */
+export const MAX_OFFSET = Number.MAX_SAFE_INTEGER
+
+/** FUSE: nodes one mount may have; beyond it a lookup answers ENFILE. */
+export const MAX_NODES = 262_144
+/** FUSE: nodes that keep their O_PATH descriptor; the longest unused give theirs up and are found again by parent, name and identity. */
+export const MAX_NODE_DESCRIPTORS = 4_096
+/** FUSE: open files and directories of one mount; beyond it an open answers ENFILE. */
+export const MAX_FUSE_HANDLES = 4_096
+/** FUSE: requests of one mount being worked on; beyond it a request answers EAGAIN. */
+export const MAX_FUSE_IN_FLIGHT = 512
+/** FUSE: bytes of requests of one mount being worked on; beyond it a request answers EAGAIN. */
+export const MAX_FUSE_PENDING_BYTES = 64 << 20
+/** FUSE: bytes of one message: the largest write with its headers. */
+export const MAX_FUSE_MESSAGE_BYTES = (512 << 10) + 4096
+/** FUSE: entries of one BATCH_FORGET: as many as fit a message. */
+export const FORGET_ENTRY_BYTES = 16
+/** FUSE: seconds the guest may keep attributes and names, present or absent: the bound on staleness after a change on the host. */
+export const FUSE_VALID_SECONDS = 1

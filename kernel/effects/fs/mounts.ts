@@ -1,0 +1,175 @@
+import { AuthorityError, MAX_MOUNTS } from '@authority/protocol'
+import { refused } from './errno.ts'
+import { isWithin, parseGuestPath } from './path.ts'
+import { O, type Stat, type Syscalls } from './syscalls.ts'
+
+/** One `-v HOST:GUEST[:ro]`. */
+export interface MountRequest {
+  readonly guest: string
+  readonly host: string
+  readonly readonly: boolean
+}
+
+export interface Mount {
+  /** Position in the list given; also the FUSE mount's number. */
+  readonly number: number
+  /** Canonical guest path. */
+  readonly guest: string
+  /** Real host path when the run began: for the operator, never for the agent. */
+  readonly host: string
+  readonly readonly: boolean
+  /** O_PATH descriptor of the folder. */
+  readonly root: number
+  /** Readable descriptor of the folder, to lock for name changes. */
+  readonly lock: number
+}
+
+export interface MountOptions {
+  /** `$AUTHORITY_HOME`: no mount may contain it or lie in it. */
+  readonly home: string
+  /** Policy and config files in use: never changed through a mount. Those that do not exist are skipped. */
+  readonly protect?: readonly string[]
+}
+
+/** Where the image or the gate itself lives in the guest: a mount there would replace it. */
+const RESERVED = ['/proc', '/sys', '/dev', '/ak', '/run/authority']
+
+export class Mounts {
+  readonly list: readonly Mount[]
+  readonly #sys: Syscalls
+  readonly #byDepth: readonly Mount[]
+  readonly #protected: ReadonlySet<string>
+  #open = true
+
+  constructor(sys: Syscalls, list: readonly Mount[], protectedFiles: ReadonlySet<string>) {
+    this.#sys = sys
+    this.list = list
+    this.#byDepth = [...list].sort((a, b) => b.guest.length - a.guest.length)
+    this.#protected = protectedFiles
+  }
+
+  /** The mount whose ground a canonical guest path is: the longest prefix wins. */
+  at(object: string): Mount | undefined {
+    return this.#byDepth.find((mount) => isWithin(object, mount.guest))
+  }
+
+  /**
+   * A guest path below a mount that lies inside another one names the inner mount's files. The outer mount's files of the same name cannot be told apart by policy,
+   * so they are out of reach; the covering point itself may be looked at, the guest needs it to mount on.
+   */
+  hides(mount: Mount, guest: string, looking: boolean): boolean {
+    const ground = this.at(guest)
+    return ground !== mount && !(looking && ground?.guest === guest)
+  }
+
+  isProtected(stat: Stat): boolean {
+    return this.#protected.has(identity(stat))
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    for (const mount of this.list) {
+      this.#sys.close(mount.root)
+      this.#sys.close(mount.lock)
+    }
+  }
+}
+
+/** Throws AuthorityError E_CONFLICT or E_NOT_FOUND that names the mount and the fix; then nothing stays open. */
+export function openMounts(sys: Syscalls, requests: readonly MountRequest[], options: MountOptions): Mounts {
+  if (requests.length > MAX_MOUNTS)
+    throw new AuthorityError('E_CONFLICT', `${requests.length} mounts: a run may have ${MAX_MOUNTS}`, {
+      hint: 'Mount a common parent folder.',
+    })
+  const opened: Mount[] = []
+  try {
+    const home = realPath(sys, options.home)
+    for (const request of requests) opened.push(openMount(sys, request, opened, home))
+    return new Mounts(sys, opened, identities(sys, options.protect ?? []))
+  } catch (error) {
+    for (const mount of opened) {
+      sys.close(mount.root)
+      sys.close(mount.lock)
+    }
+    throw error
+  }
+}
+
+function openMount(sys: Syscalls, request: MountRequest, before: readonly Mount[], home: string | null): Mount {
+  const place = `mount ${request.host}:${request.guest}`
+  const guest = guestPoint(request.guest, place)
+  if (before.some((other) => other.guest === guest))
+    throw new AuthorityError('E_CONFLICT', `${place}: ${guest} is mounted twice`, { hint: 'Give each -v its own guest path.' })
+  const root = sys.openat2(AT_FDCWD, request.host, O.PATH | O.CLOEXEC | sys.flags.DIRECTORY, 0, 0)
+  if (!root.ok) {
+    if (root.errno === 'ENOTDIR')
+      throw new AuthorityError('E_CONFLICT', `${place}: not a folder`, { errno: 'ENOTDIR', hint: 'Mount the folder that holds the file.' })
+    const why = root.errno === 'ENOENT' ? 'the host folder does not exist' : `the host folder cannot be opened (${root.errno})`
+    throw new AuthorityError('E_NOT_FOUND', `${place}: ${why}`, { errno: root.errno, hint: 'Create it first, or check the -v option.' })
+  }
+  let lock: number | null = null
+  try {
+    const host = sys.pathOf(root.value)
+    const locked = sys.reopen(root.value, O.RDONLY | sys.flags.DIRECTORY)
+    if (locked.ok) lock = locked.value
+    if (!host.ok || !locked.ok)
+      throw new AuthorityError('E_IO', `${place}: the host folder cannot be read`, {
+        errno: 'EACCES',
+        hint: 'Its owner or permissions keep you out.',
+      })
+    if (home !== null && (isWithin(host.value, home) || isWithin(home, host.value))) {
+      throw new AuthorityError('E_CONFLICT', `${place}: overlaps $AUTHORITY_HOME (${home})`, {
+        hint: 'The agent could rewrite its own keys and logs. Mount another folder.',
+      })
+    }
+    return { number: before.length, guest, host: host.value, readonly: request.readonly, root: root.value, lock: locked.value }
+  } catch (error) {
+    sys.close(root.value)
+    if (lock !== null) sys.close(lock)
+    throw error
+  }
+}
+
+const AT_FDCWD = -100
+
+function guestPoint(text: string, place: string): string {
+  const path = parseGuestPath(text)
+  if (path.object === '/' || path.parts.includes('..')) {
+    throw new AuthorityError('E_CONFLICT', `${place}: the guest path must be absolute, without .. and not /`, {
+      hint: 'For example -v ./project:/work',
+    })
+  }
+  const reserved = RESERVED.find((root) => isWithin(path.object, root) || isWithin(root, path.object))
+  if (reserved !== undefined) throw refused(place, `${reserved} belongs to the machine`, 'Choose another guest path, for example /work.')
+  return path.object
+}
+
+function realPath(sys: Syscalls, path: string): string | null {
+  const opened = sys.openat2(AT_FDCWD, path, O.PATH | O.CLOEXEC, 0, 0)
+  if (!opened.ok) {
+    if (opened.errno === 'ENOENT') return null
+    throw new AuthorityError('E_IO', `${path}: cannot be opened (${opened.errno})`, { errno: opened.errno })
+  }
+  const real = sys.pathOf(opened.value)
+  sys.close(opened.value)
+  if (!real.ok) throw new AuthorityError('E_IO', `${path}: has no path (${real.errno})`, { errno: real.errno })
+  return real.value
+}
+
+function identities(sys: Syscalls, paths: readonly string[]): ReadonlySet<string> {
+  const found = new Set<string>()
+  for (const path of paths) {
+    const opened = sys.openat2(AT_FDCWD, path, O.PATH | O.CLOEXEC, 0, 0)
+    if (!opened.ok) continue
+    const stat = sys.stat(opened.value, '')
+    sys.close(opened.value)
+    if (stat.ok) found.add(identity(stat.value))
+  }
+  return found
+}
+
+/** What makes two names the same file. */
+export function identity(stat: Stat): string {
+  return `${stat.dev}:${stat.ino}`
+}
