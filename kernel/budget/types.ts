@@ -13,7 +13,15 @@ export interface Reservation {
 
 export type ReserveResult =
   | { readonly ok: true; readonly reservation: Reservation }
-  | { readonly ok: false; readonly account: AccountName; readonly dimension: Dimension; readonly limit: number; readonly available: number; readonly asked: number; readonly frozen: boolean }
+  | {
+      readonly ok: false
+      readonly account: AccountName
+      readonly dimension: Dimension
+      readonly limit: number
+      readonly available: number
+      readonly asked: number
+      readonly frozen: boolean
+    }
 
 export interface BudgetRow {
   readonly account: AccountName

@@ -1,0 +1,16 @@
+/** Every bound of the budget stage. */
+
+/** Greatest amount of anything: above it a number is not exact any more. */
+export const MAX_AMOUNT = Number.MAX_SAFE_INTEGER
+/** Accounts a run keeps; those without limits and without open reservations make room first. */
+export const MAX_ACCOUNTS = 16_384
+/** Accounts one reservation may be charged to: the run and every block of a token, with room for the installation. */
+export const MAX_PATH = 32
+/** Reservations open at once: more than all sessions' requests, files and streams together. */
+export const MAX_OPEN_RESERVATIONS = 1 << 18
+/** UTF-16 units of an account's name. */
+export const MAX_ACCOUNT_NAME = 128
+/** ms of wall time, and of CPU time per CPU, that one slice reserves: time overshoots by at most one slice. */
+export const SLICE_MS = 250
+/** Percent of a limit at which a soft mark is told. */
+export const SOFT_MARKS = [50, 80, 95] as const

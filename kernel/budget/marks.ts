@@ -1,0 +1,40 @@
+import { DIMENSIONS, type Dimension } from '../vocabulary/index.ts'
+import type { Account } from './account.ts'
+import { SOFT_MARKS } from './limits.ts'
+import type { AccountName } from './types.ts'
+
+export type OnMark = (mark: {
+  readonly account: AccountName
+  readonly dimension: Dimension
+  readonly percent: (typeof SOFT_MARKS)[number]
+  readonly captured: number
+  readonly limit: number
+}) => void
+
+/** Warns before a limit refuses. Spending never goes back, so each mark is told once. */
+export class SoftMarks {
+  readonly #told = new WeakMap<Account, number[]>()
+  readonly #onMark: OnMark
+
+  constructor(onMark: OnMark) {
+    this.#onMark = onMark
+  }
+
+  look(account: Account): void {
+    if (!account.hasLimits) return
+    const told = this.#told.get(account) ?? new Array<number>(DIMENSIONS.length).fill(0)
+    this.#told.set(account, told)
+    for (const [index, dimension] of DIMENSIONS.entries()) {
+      if (!account.isLimited(index)) continue
+      const limit = account.limitOf(index)
+      const captured = account.capturedOf(index)
+      for (let mark = told[index] ?? 0; mark < SOFT_MARKS.length; mark++) {
+        const percent = SOFT_MARKS[mark]
+        // Divided, not multiplied: a limit near 2^53 times 100 would not be exact.
+        if (percent === undefined || limit === 0 || captured / limit < percent / 100) break
+        told[index] = mark + 1
+        this.#onMark({ account: account.name, dimension, percent, captured, limit })
+      }
+    }
+  }
+}
