@@ -7,6 +7,8 @@ export interface ErrorCodeRow {
   /** Linux errno name for plain system calls. */
   readonly errno: string
   readonly meaning: string
+  /** Generation the code was added in; left out: 1. */
+  readonly since?: number
 }
 
 export const ERROR_CODES = {
