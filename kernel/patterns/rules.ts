@@ -12,6 +12,8 @@ import { PatternError } from './pattern-error.ts'
 export interface RuleSet {
   /** JSON pointer into the lists of the lowest rule that allows the question (`/fs/read/0`), or null. A question whose object is not canonical is allowed by none. */
   match(question: Question): string | null
+  /** As `match` for a reach question, through the rules of one action only. */
+  matchReachBy(action: 'fs.read' | 'fs.write', path: string): string | null
   /** Whether some rule could allow something at or below this directory, for reading or writing. */
   reaches(path: string): boolean
   /** Whether some rule lets this name be resolved: `net.dns`, or a `net.connect` rule that names it. */
@@ -65,6 +67,11 @@ export function compileRules(lists: Grants): RuleSet {
     )
   }
 
+  function matchReachBy(action: 'fs.read' | 'fs.write', path: string): string | null {
+    const [list, rules] = action === 'fs.read' ? (['/fs/read', read] as const) : (['/fs/write', write] as const)
+    return pointer(list, rules.match(path) ?? rules.reaches(path))
+  }
+
   function matchName(name: string): string | null {
     if (!isCanonicalName(name)) return null
     return pointer('/net/dns', dns.match(name)) ?? pointer('/net/connect', connect.names.match(name))
@@ -88,7 +95,7 @@ export function compileRules(lists: Grants): RuleSet {
       : null
   }
 
-  return { match, nearest, reaches: (path) => matchReach(path) !== null, mayResolve: (name) => matchName(name) !== null }
+  return { match, matchReachBy, nearest, reaches: (path) => matchReach(path) !== null, mayResolve: (name) => matchName(name) !== null }
 }
 
 function checkSizes(lists: Grants): void {

@@ -24,6 +24,8 @@ export interface Policy {
   readonly hosts: ReadonlyMap<string, string>
   /** Pure and total: any failure inside is a denial whose reason says so. */
   decide(question: Question): PolicyVerdict
+  /** As `decide`, for files of the image itself (operation image.open, action fs.read). Differs only for the built-in policy, which lets a program read its own image. */
+  decideImage(question: Question): PolicyVerdict
   /** Whether some rule could allow this name to be resolved (net.dns, or a connect rule that implies it). */
   mayResolve(name: string): boolean
 }

@@ -14,6 +14,11 @@ export interface Question {
    * or when a rule could allow something below it. Only with fs.*; never allows reading or changing.
    */
   readonly reach?: true
+  /**
+   * Only with fs.write: the object is a fresh, empty directory (mkdir). Some names, such as `.git`, may be made only so: as a file, a link or the target
+   * of a rename they would arrive with contents nobody decided.
+   */
+  readonly makes?: 'directory'
 }
 
 /** Who asks. `pid` and `executable` are what init said of a local process: guest-claimed, never used to decide. */
@@ -26,7 +31,17 @@ export interface Subject {
 }
 
 /** What can be bounded. Units: `_ms` milliseconds, `_nano_usd` 10⁻⁹ US dollar, `bytes` bytes, else a count. Integers 0…2^53−1 only. */
-export const DIMENSIONS = ['calls', 'tool_calls', 'tokens', 'cost_nano_usd', 'bytes', 'wall_time_ms', 'cpu_ms', 'concurrency', 'log_bytes'] as const
+export const DIMENSIONS = [
+  'calls',
+  'tool_calls',
+  'tokens',
+  'cost_nano_usd',
+  'bytes',
+  'wall_time_ms',
+  'cpu_ms',
+  'concurrency',
+  'log_bytes',
+] as const
 export type Dimension = (typeof DIMENSIONS)[number]
 export type Charges = Readonly<Partial<Record<Dimension, number>>>
 

@@ -1,0 +1,11 @@
+/** What others may import of the policy stage. */
+export { ALWAYS_DENY, type AlwaysDenyOptions, type AlwaysDenyRule, alwaysDenied, guardedFolder } from './always-deny.ts'
+export type { PolicyDocument } from './document.ts'
+export { fixFor } from './fix.ts'
+export { fold } from './fold.ts'
+export { formatProblem, PolicyLoadError, type Problem } from './load-error.ts'
+export { PROFILE_NAMES, PROFILES, type ProfileName } from './profiles.ts'
+export { jsonSchema, POLICY_VERSION } from './schema.ts'
+export { denyAllPolicy, type LoadedPolicy, type LoadOptions, loadPolicy } from './stage.ts'
+export { parseMoney } from './structure.ts'
+export type { Policy, PolicyVerdict } from './types.ts'

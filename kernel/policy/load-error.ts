@@ -1,0 +1,43 @@
+/** What is wrong with a policy file, and where. */
+import { AuthorityError } from '@authority/protocol'
+import { MAX_PROBLEMS, MAX_QUOTED } from './limits.ts'
+
+export interface Problem {
+  /** 1-based; column in characters. */
+  readonly line: number
+  readonly column: number
+  /** JSON pointer of the value at fault, empty for the whole file. */
+  readonly pointer: string
+  /** The cause, one sentence without a full stop. */
+  readonly message: string
+  /** What to do instead. */
+  readonly suggestion: string | null
+}
+
+/** A policy that does not load: nothing is allowed by it. `problems` has at least one entry. */
+export class PolicyLoadError extends AuthorityError {
+  readonly source: string
+  readonly problems: readonly Problem[]
+
+  constructor(source: string, problems: readonly Problem[]) {
+    const shown = problems.slice(0, MAX_PROBLEMS)
+    const more = problems.length > shown.length ? [`and ${problems.length - shown.length} more`] : []
+    const hint = shown[0]?.suggestion ?? 'run `authority policy check FILE` after the change'
+    super('E_POLICY_DENY', [...shown.map((problem) => formatProblem(source, problem)), ...more].join('\n'), { hint })
+    this.name = 'PolicyLoadError'
+    this.source = source
+    this.problems = problems
+  }
+}
+
+/** `policy.json:3:12: /fs/read/0: cause (suggestion)`. */
+export function formatProblem(source: string, problem: Problem): string {
+  const pointer = problem.pointer === '' ? '' : `${problem.pointer}: `
+  return `${source}:${problem.line}:${problem.column}: ${pointer}${problem.message}${problem.suggestion === null ? '' : ` (${problem.suggestion})`}`
+}
+
+/** Text from a file as it may stand in a message: shortened, control characters and look-alike formatting escaped. */
+export function quoted(text: string): string {
+  const short = text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text
+  return `\`${short.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`)}\``
+}
