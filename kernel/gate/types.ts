@@ -1,5 +1,9 @@
 /** The single entrance: every effect of every transport goes through `admit`. */
+import type { AuditStage } from '../audit/types.ts'
+import type { BudgetStage } from '../budget/types.ts'
+import type { CapabilityStage } from '../capability/types.ts'
 import type { EffectResult, PreparedEffect } from '../effects/contract.ts'
+import type { Policy } from '../policy/types.ts'
 import type { OperationName, Subject } from '../vocabulary/index.ts'
 
 export interface AdmitRequest {
@@ -13,11 +17,22 @@ export interface AdmitRequest {
   readonly argsBytes?: Uint8Array
 }
 
+/** A look has no deadline of its own and no commitment. */
+export type LookRequest = Omit<AdmitRequest, 'signal' | 'argsBytes'>
+
+/** The four stages, made once per run. */
+export interface Stages {
+  readonly capability: CapabilityStage
+  readonly policy: Policy
+  readonly budget: BudgetStage
+  readonly audit: AuditStage
+}
+
 export interface Gate {
   /** decode → capability → policy → budget → INTENT (durable) → execute → OUTCOME (durable). For operations of class `change`. Throws AuthorityError, with the denial where it is one. */
   admit(request: AdmitRequest): Promise<EffectResult>
   /** The same decisions for class `look`, synchronously where resolve and execute are: counted, recorded coalesced, not waited for. */
-  look(request: Omit<AdmitRequest, 'signal' | 'argsBytes'>): EffectResult | Promise<EffectResult>
+  look(request: LookRequest): EffectResult | Promise<EffectResult>
 }
 
 /** Counts since the start of the run. */
