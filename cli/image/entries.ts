@@ -1,4 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import { errnoOf, ImageError } from './errors.ts'
 import { COPY_CHUNK_BYTES, MAX_COMPONENT_BYTES, MAX_DEPTH, MAX_FILE_BYTES, MAX_IMAGE_PATH_BYTES, MAX_SYMLINK_BYTES } from './limits.ts'
 
@@ -16,6 +17,8 @@ export interface Content {
   /** Bytes; `chunks` must yield exactly as many. */
   readonly size: number
   chunks(): Iterable<Uint8Array>
+  /** Same text, same bytes: what caches are keyed by, without reading a large file. */
+  fingerprint(): string
 }
 
 interface EntryBase {
@@ -50,12 +53,54 @@ export function symlinkEntry(path: string, target: string, mtime: FileTime = DEF
 }
 
 export function bytesContent(bytes: Uint8Array): Content {
-  return { size: bytes.length, chunks: () => (bytes.length === 0 ? [] : [bytes]) }
+  return {
+    size: bytes.length,
+    chunks: () => (bytes.length === 0 ? [] : [bytes]),
+    fingerprint: () => `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
+  }
+}
+
+/** What identifies a host file's present content without reading it: any write changes its change time. */
+export interface HostStat {
+  readonly size: number
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+  readonly ino: bigint
 }
 
 /** A regular file of the host, opened without following a symlink at its end; a size that changed since is an error, not a truncated image. */
-export function hostContent(path: string, size: number): Content {
-  return { size, chunks: () => readHost(path, size) }
+export function hostContent(path: string, stat: HostStat): Content {
+  return {
+    size: stat.size,
+    chunks: () => readHost(path, stat.size),
+    fingerprint: () => `host:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}:${path}`,
+  }
+}
+
+/** lstat of a path that must be a regular file. */
+export function hostFile(path: string): { readonly content: Content; readonly mode: number; readonly mtime: FileTime } {
+  let stat: ReturnType<typeof lstatBig>
+  try {
+    stat = lstatBig(path)
+  } catch (error) {
+    throw new ImageError(errnoOf(error) === 'ENOENT' ? 'not-found' : 'host-io', `${path} cannot be read: ${errnoOf(error)}`, {
+      cause: error,
+    })
+  }
+  if (!stat.isFile()) throw new ImageError('bad-input', `${path} is not a regular file`)
+  if (stat.size > BigInt(MAX_FILE_BYTES)) throw new ImageError('too-big', `${path} is larger than ${MAX_FILE_BYTES} bytes`)
+  const facts = { size: Number(stat.size), mtimeNs: stat.mtimeNs, ctimeNs: stat.ctimeNs, ino: stat.ino }
+  return { content: hostContent(path, facts), mode: Number(stat.mode) & 0o777, mtime: fileTime(stat.mtimeNs) }
+}
+
+function lstatBig(path: string) {
+  return lstatSync(path, { bigint: true })
+}
+
+/** Times before 1970 become 1970: the format cannot hold them. */
+export function fileTime(ns: bigint): FileTime {
+  const from = ns < 0n ? 0n : ns
+  return { seconds: Number(from / 1_000_000_000n), nanos: Number(from % 1_000_000_000n) }
 }
 
 function* readHost(path: string, size: number): Iterable<Uint8Array> {

@@ -42,3 +42,11 @@ export const MAX_LD_CONF_FILES = 64
 export const MAX_LD_CONF_BYTES = 64 * 1024
 /** Bytes of an image's name. */
 export const MAX_NAME_BYTES = 64
+/** ms for bundling a TypeScript program. */
+export const BUNDLE_DEADLINE_MS = 120_000
+/** Bytes of a bundle with everything it carries. */
+export const MAX_BUNDLE_BYTES = 256 * 1024 * 1024
+/** Characters of a bundler's complaint that are shown. */
+export const MAX_BUNDLE_MESSAGE_BYTES = 4000
+/** ms for compiling the Python library's byte code. */
+export const COMPILE_DEADLINE_MS = 300_000

@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { dirEntry, type Entry, fileEntry, hostContent, symlinkEntry } from '../entries.ts'
+import { bytesContent, type Content, dirEntry, type Entry, fileEntry, hostFile, symlinkEntry } from '../entries.ts'
 import { ImageError } from '../errors.ts'
 import { mergeLayers } from '../tree.ts'
 import { BLOCK, crc32c } from './format.ts'
@@ -166,23 +166,27 @@ describe('written images', () => {
   test('a large host file is streamed', () => {
     const path = join(dir, 'large')
     writeFileSync(path, bytes(3_000_001, 3))
-    const { path: image } = write([fileEntry('/large', hostContent(path, 3_000_001), 0o755)])
+    const { path: image } = write([fileEntry('/large', hostFile(path).content, 0o755)])
     withReader(image, (reader) => expect(Buffer.concat([...reader.content('/large').chunks()]).equals(readFileSync(path))).toBe(true))
   })
 
   test('a host file that changed size, became a symlink or went away is an error', () => {
     const path = join(dir, 'f')
     writeFileSync(path, 'four')
-    expect(() => write([fileEntry('/f', hostContent(path, 5))])).toThrow(/changed while/)
+    const { content } = hostFile(path)
+    writeFileSync(path, 'fives')
+    expect(() => write([fileEntry('/f', content)])).toThrow(/changed while/)
     rmSync(path)
-    expect(() => write([fileEntry('/f', hostContent(path, 4))])).toThrow(/ENOENT/)
+    expect(() => write([fileEntry('/f', content)])).toThrow(/ENOENT/)
     symlinkSync('/etc/passwd', path)
-    expect(() => write([fileEntry('/f', hostContent(path, 4))])).toThrow(ImageError)
+    expect(() => write([fileEntry('/f', content)])).toThrow(ImageError)
+    expect(() => hostFile(path)).toThrow(/not a regular file/)
   })
 
   test('a content that yields another number of bytes than it promised is an error', () => {
-    expect(() => write([fileEntry('/f', { size: 3, chunks: () => [Buffer.from('ab')] })])).toThrow(/changed/)
-    expect(() => write([fileEntry('/f', { size: 3, chunks: () => [Buffer.from('abcd')] })])).toThrow(/changed/)
+    const liar = (text: string): Content => ({ ...bytesContent(Buffer.from(text)), size: 3 })
+    expect(() => write([fileEntry('/f', liar('ab'))])).toThrow(/changed/)
+    expect(() => write([fileEntry('/f', liar('abcd'))])).toThrow(/changed/)
   })
 })
 

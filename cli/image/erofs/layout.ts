@@ -1,4 +1,4 @@
-import type { Content, Entry } from '../entries.ts'
+import { bytesContent, type Content, type Entry } from '../entries.ts'
 import { ImageError } from '../errors.ts'
 import { MAX_IMAGE_BYTES } from '../limits.ts'
 import type { TreeNode } from '../tree.ts'
@@ -139,6 +139,5 @@ function placeData(inodes: readonly PlacedInode[], first: number): number {
 /** The content of a file or symlink. */
 export function contentOf(entry: Entry): Content {
   if (entry.kind === 'file') return entry.content
-  const bytes = entry.kind === 'symlink' ? Buffer.from(entry.target) : Buffer.alloc(0)
-  return { size: bytes.length, chunks: () => [bytes] }
+  return bytesContent(entry.kind === 'symlink' ? Buffer.from(entry.target) : Buffer.alloc(0))
 }

@@ -32,10 +32,13 @@ export interface Stat {
 export class ErofsReader {
   readonly fd: number
   readonly size: number
+  private readonly identity: string
   private readonly sb: Superblock
 
-  constructor(fd: number) {
+  /** `identity` names the image in fingerprints of its files: its SHA-256 where that was checked. */
+  constructor(fd: number, identity = 'unnamed') {
     this.fd = fd
+    this.identity = identity
     const stat = fstatSync(fd)
     if (!stat.isFile()) throw new ImageError('corrupt', 'the image is not a regular file')
     this.size = stat.size
@@ -74,7 +77,7 @@ export class ErofsReader {
 
   contentOfNid(nid: number): Content {
     const inode = this.inode(nid)
-    return { size: inode.size, chunks: () => this.data(inode) }
+    return { size: inode.size, chunks: () => this.data(inode), fingerprint: () => `${this.identity}:${nid}` }
   }
 
   /** A whole file of at most `limit` bytes. */
