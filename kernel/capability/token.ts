@@ -45,8 +45,8 @@ export interface Token extends Header {
 
 /** Size, base64url and layout, in this order and before any cryptography. Throws E_CAP_INVALID. Nothing in the result was verified. */
 export function parseToken(text: string): Token {
-  if (!text.startsWith(TOKEN_PREFIX)) throw malformed(`it does not begin with ${TOKEN_PREFIX}`)
   if (text.length > MAX_TOKEN_TEXT) throw malformed(`it is longer than ${MAX_TOKEN_TEXT} characters`)
+  if (!text.startsWith(TOKEN_PREFIX)) throw malformed(`it does not begin with ${TOKEN_PREFIX}`)
   const bytes = decodeBase64url(text, TOKEN_PREFIX.length)
   if (bytes === null) throw malformed('it is not canonical base64url without padding')
   return parseTokenBytes(bytes)
