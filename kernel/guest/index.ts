@@ -1,0 +1,3 @@
+export { MAX_OPEN_QUESTIONS } from './limits.ts'
+export { GuestLink } from './link.ts'
+export * from './types.ts'
