@@ -110,7 +110,7 @@ export async function buildCached(recipe: Recipe, tools: BuildTools): Promise<Bu
   const prepared = await prepareImage(recipe, tools)
   try {
     const { manifest, policyId } = prepared
-    const open = await new ImageCache(join(tools.cacheDir, 'programs')).ensure(treeKey(prepared.root), () => prepared.root)
+    const open = await new ImageCache(join(tools.cacheDir, 'programs')).ensure(treeKey(prepared.root), (store) => store(prepared.root))
     return { ...open, manifest, policyId }
   } finally {
     prepared.close()

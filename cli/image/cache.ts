@@ -61,9 +61,16 @@ export class ImageCache {
     return file
   }
 
-  /** The image of a key, made when absent. */
-  async ensure(key: string, make: () => TreeNode | Promise<TreeNode>): Promise<OpenImage> {
-    return this.open(key) ?? openChecked(this.put(key, await make()))
+  /** The image of a key; when absent, `make` is asked to store a tree, and may clean up what its contents come from once `store` returned. */
+  async ensure(key: string, make: (store: (root: TreeNode) => void) => void | Promise<void>): Promise<OpenImage> {
+    const there = this.open(key)
+    if (there !== undefined) return there
+    let made: ImageFile | undefined
+    await make((root) => {
+      made = this.put(key, root)
+    })
+    if (made === undefined) throw new ImageError('bad-input', 'nothing was stored in the cache')
+    return openChecked(made)
   }
 
   private path(key: string): string {

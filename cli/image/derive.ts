@@ -22,15 +22,16 @@ export async function withMountPoints(image: OpenImage, paths: readonly string[]
       })
   }
   if (missing.length === 0) return image
-  try {
-    const entries: Entry[] = missing.map((path) => dirEntry(path))
-    const make = () =>
+  const entries: Entry[] = missing.map((path) => dirEntry(path))
+  const key = cacheKey('mount points', image.sha256, ...missing)
+  const derived = await new ImageCache(join(cacheDir, 'derived')).ensure(key, (store) =>
+    store(
       mergeLayers([
         { name: 'image', entries: imageEntries(image.reader) },
         { name: 'mount points', entries },
-      ])
-    return await new ImageCache(join(cacheDir, 'derived')).ensure(cacheKey('mount points', image.sha256, ...missing), make)
-  } finally {
-    image.close()
-  }
+      ]),
+    ),
+  )
+  image.close()
+  return derived
 }

@@ -96,10 +96,19 @@ export function openChecked(file: ImageFile): OpenImage {
       throw new ImageError('corrupt', `the image file ${file.path} is not the one that was built: its digest differs`, {
         hint: 'someone or something changed it; build it again, and find out why if it was not you',
       })
-    return { ...file, fd, reader: new ErofsReader(fd, file.sha256), close: () => closeSync(fd) }
+    return { ...file, fd, reader: new ErofsReader(fd, file.sha256), close: closer(fd) }
   } catch (error) {
     closeSync(fd)
     throw error
+  }
+}
+
+/** Closing twice must not close a descriptor somebody else got in between. */
+function closer(fd: number): () => void {
+  let open = true
+  return () => {
+    if (open) closeSync(fd)
+    open = false
   }
 }
 

@@ -17,7 +17,7 @@ export async function cachedLayer(
   name: string,
   key: string,
   cacheDir: string,
-  make: () => TreeNode | Promise<TreeNode>,
+  make: (store: (root: TreeNode) => void) => void | Promise<void>,
 ): Promise<{ readonly layer: PlannedLayer; close(): void }> {
   const image = await new ImageCache(join(cacheDir, 'layers')).ensure(key, make)
   return { layer: { name, digest: image.sha256, entries: { [Symbol.iterator]: () => imageEntries(image.reader) } }, close: image.close }

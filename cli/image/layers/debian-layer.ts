@@ -39,18 +39,20 @@ export async function debianLayer(
   const set = await debian.resolve(packages)
   const versions = set.packages.map((each) => `${each.name}=${each.version}`).sort()
   const key = cacheKey('debian layer', name, recipe, arch, ...versions)
-  const { layer, close } = await cachedLayer(name, key, tools.cacheDir, async () => {
+  const { layer, close } = await cachedLayer(name, key, tools.cacheDir, async (store) => {
     const work = mkdtempSync(join(tools.cacheDir, 'unpack-'))
     try {
       await debian.unpack(set, work)
       const entries = [...debEntries(work)]
       const more = finish === undefined ? [] : await finish(work, set, entries)
       // the skeleton's merged /usr first, so that a package's /lib/x lands in /usr/lib/x as on a real system
-      return mergeLayers([
-        { name: 'skeleton', entries: skeletonLinks(arch) },
-        { name, entries },
-        { name: `${name} (finished)`, entries: more },
-      ])
+      store(
+        mergeLayers([
+          { name: 'skeleton', entries: skeletonLinks(arch) },
+          { name, entries },
+          { name: `${name} (finished)`, entries: more },
+        ]),
+      )
     } finally {
       rmSync(work, { recursive: true, force: true })
     }
