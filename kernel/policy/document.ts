@@ -59,7 +59,11 @@ export function readDocument(root: Node, source: SourceText, hosts: Readonly<Rec
   const reader = new Reader(structure, source)
   reader.checkLists()
   const document = reader.document(hosts)
-  if (structure.problems.length > 0) throw new PolicyLoadError(source.name, structure.problems.toSorted((a, b) => a.line - b.line || a.column - b.column))
+  if (structure.problems.length > 0)
+    throw new PolicyLoadError(
+      source.name,
+      structure.problems.toSorted((a, b) => a.line - b.line || a.column - b.column),
+    )
   return document
 }
 

@@ -9,6 +9,7 @@ import { EMPTY_DOCUMENT, type PolicyDocument, readDocument } from './document.ts
 import { type Expanded, expand, grantsOf, ruleAt } from './expand.ts'
 import { fixFor } from './fix.ts'
 import { parseJson } from './json.ts'
+import { literalPathOf } from './literal-path.ts'
 import { quoted } from './load-error.ts'
 import { PROFILE_NAMES, PROFILES } from './profiles.ts'
 import { POLICY_VERSION } from './schema.ts'
@@ -46,7 +47,13 @@ export function policyOf(document: PolicyDocument, id: string, source: string, o
   const expanded = expand(document)
   const grants = grantsOf(expanded)
   const rules = compileRules(grants)
-  const decider = new Decider(expanded, rules, compileDeny(document), new Set(document.fs.write), options)
+  const decider = new Decider(
+    expanded,
+    rules,
+    compileDeny(document),
+    new Set(document.fs.write.flatMap((rule) => literalPathOf(rule) ?? [])),
+    options,
+  )
   const decide = (question: Question): PolicyVerdict => safely(() => decider.decide(question))
   return {
     id,
@@ -88,14 +95,14 @@ class Decider {
   readonly #expanded: Expanded
   readonly #rules: RuleSet
   readonly #deny: DenyRules
-  readonly #writes: ReadonlySet<string>
+  readonly #literalWrites: ReadonlySet<string>
   readonly #options: AlwaysDenyOptions
 
-  constructor(expanded: Expanded, rules: RuleSet, deny: DenyRules, writes: ReadonlySet<string>, options: AlwaysDenyOptions) {
+  constructor(expanded: Expanded, rules: RuleSet, deny: DenyRules, literalWrites: ReadonlySet<string>, options: AlwaysDenyOptions) {
     this.#expanded = expanded
     this.#rules = rules
     this.#deny = deny
-    this.#writes = writes
+    this.#literalWrites = literalWrites
     this.#options = options
   }
 
@@ -132,10 +139,7 @@ class Decider {
 
   /** Only a rule that is this very path, without any wildcard, lifts an always-deny. */
   #lifted(path: string): boolean {
-    const fix = fixFor({ action: 'fs.write', object: path })
-    if (fix === null) return false
-    const literal: { fs: { write: string[] } } = JSON.parse(fix)
-    return this.#writes.has(literal.fs.write[0] ?? '')
+    return this.#literalWrites.has(path)
   }
 
   #denied(question: Question): PolicyVerdict | null {

@@ -1,0 +1,64 @@
+/** A policy in full for people and for `--json`: rules with where they come from, what is always denied, budgets. */
+import { ALWAYS_DENY } from './always-deny.ts'
+import type { ExpandedRule } from './expand.ts'
+import { quoted } from './load-error.ts'
+import type { LoadedPolicy } from './stage.ts'
+
+export interface PolicyView {
+  readonly id: string
+  readonly source: string
+  readonly sections: readonly {
+    readonly permission: string
+    readonly allow: readonly ExpandedRule[]
+    readonly deny: readonly ExpandedRule[]
+  }[]
+  readonly hosts: readonly { readonly name: string; readonly address: string }[]
+  readonly budgets: Readonly<Record<string, number>>
+  readonly max_tokens: number | null
+  readonly always_deny: readonly { readonly id: string; readonly why: string; readonly patterns: readonly string[] }[]
+}
+
+export function viewPolicy(policy: LoadedPolicy): PolicyView {
+  const { expanded, document } = policy
+  const deny = (list: string, rules: readonly string[]): ExpandedRule[] =>
+    rules.map((text, index) => ({ text, origin: `${list}/${index}` }))
+  return {
+    id: policy.id,
+    source: policy.source,
+    sections: [
+      { permission: 'fs.read', allow: expanded.read, deny: deny('/fs/deny/read', document.fs.deny.read) },
+      { permission: 'fs.write', allow: expanded.write, deny: deny('/fs/deny/write', document.fs.deny.write) },
+      { permission: 'net.dns', allow: expanded.dns, deny: deny('/net/deny/dns', document.net.deny.dns) },
+      { permission: 'net.connect', allow: expanded.connect, deny: deny('/net/deny/connect', document.net.deny.connect) },
+      { permission: 'net.listen', allow: expanded.listen, deny: [] },
+      { permission: 'tools', allow: expanded.tools, deny: deny('/tools/deny', document.tools.deny) },
+      { permission: 'infer', allow: expanded.infer, deny: [] },
+    ],
+    hosts: [...policy.hosts].map(([name, address]) => ({ name, address })),
+    budgets: { ...policy.budgets },
+    max_tokens: policy.maxTokens,
+    always_deny: ALWAYS_DENY.map(({ id, why, patterns }) => ({ id, why, patterns: patterns.map((pattern) => `**/${pattern}`) })),
+  }
+}
+
+/** Plain text, one rule per line; a terminal may print it as it is. */
+export function showPolicy(policy: LoadedPolicy): string {
+  const view = viewPolicy(policy)
+  const lines = [`policy ${view.id}`, `source ${view.source}`]
+  for (const { permission, allow, deny } of view.sections) {
+    if (allow.length === 0 && deny.length === 0) {
+      lines.push('', `${permission}: nothing`)
+      continue
+    }
+    lines.push('', `${permission}:`)
+    for (const rule of deny) lines.push(`  deny   ${quoted(rule.text)}  ${rule.origin}`)
+    for (const rule of allow) lines.push(`  allow  ${quoted(rule.text)}  ${rule.origin}`)
+  }
+  if (view.hosts.length > 0) lines.push('', 'hosts:', ...view.hosts.map(({ name, address }) => `  ${name} is ${address}`))
+  const budgets = Object.entries(view.budgets)
+  lines.push('', budgets.length === 0 ? 'budgets: unlimited' : 'budgets:', ...budgets.map(([name, limit]) => `  ${name} ${limit}`))
+  lines.push('', 'always denied (writing; lifted only by a literal rule):')
+  for (const rule of view.always_deny) lines.push(`  ${rule.id}: ${rule.why}`, ...rule.patterns.map((pattern) => `    ${pattern}`))
+  lines.push('', 'always denied (connecting; no rule lifts it): link-local, metadata, multicast, reserved and unspecified addresses')
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,53 @@
+/** `policy why EFFECT`: one effect written by a person, decided and explained. */
+import { formatHost, normalizeHost, parseEndpoint } from '../patterns/index.ts'
+import type { Action, Question } from '../vocabulary/index.ts'
+import { nearestKey } from './nearest-key.ts'
+import type { LoadedPolicy } from './stage.ts'
+import type { PolicyVerdict } from './types.ts'
+
+export interface Explanation {
+  readonly question: Question
+  readonly verdict: PolicyVerdict
+  /** Plain text, a few lines. */
+  readonly text: string
+}
+
+const ACTIONS: readonly Action[] = ['fs.read', 'fs.write', 'net.dns', 'net.connect', 'net.listen', 'tools', 'infer']
+
+/** `action` and `object` as a person writes them (`net.connect GitHub.com:443` is understood). Returns a sentence when they cannot be. */
+export function explain(
+  policy: LoadedPolicy,
+  action: string,
+  object: string,
+): Explanation | { readonly error: string; readonly hint: string } {
+  const known = ACTIONS.find((candidate) => candidate === action)
+  if (known === undefined) {
+    const near = nearestKey(action, ACTIONS)
+    return {
+      error: `\`${action}\` is not a permission`,
+      hint: near === null ? `permissions are ${ACTIONS.join(', ')}` : `did you mean \`${near}\`?`,
+    }
+  }
+  const question: Question = { action: known, object: canonical(known, object) }
+  const verdict = policy.decide(question)
+  const lines = [`${verdict.allow ? 'allowed' : 'denied'}: ${question.action} ${question.object}`, `because: ${verdict.reason}`]
+  if (!verdict.allow) lines.push(remedy(verdict))
+  return { question, verdict, text: `${lines.join('\n')}\n` }
+}
+
+function remedy(verdict: PolicyVerdict): string {
+  if (verdict.fix !== null) return `allow exactly this with: ${verdict.fix}`
+  return verdict.rule?.startsWith('/') === true ? `to allow it, change the deny rule ${verdict.rule}` : 'no rule can allow it'
+}
+
+function canonical(action: Action, object: string): string {
+  if (action === 'net.dns') {
+    const host = normalizeHost(object)
+    return host.kind === 'name' ? host.name : object
+  }
+  if ((action !== 'net.connect' && action !== 'net.listen') || parseEndpoint(object) !== null) return object
+  const parts = /^(?:dns:|ip:)?(.+):([0-9]{1,5})$/.exec(object)
+  const host = normalizeHost(parts?.[1] ?? '')
+  if (host.kind === 'error') return object
+  return host.kind === 'name' ? `dns:${host.name}:${parts?.[2]}` : `ip:${formatHost(host.address)}:${parts?.[2]}`
+}
