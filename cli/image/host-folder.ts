@@ -45,9 +45,9 @@ function* walk(
   what: string,
   depth: number,
 ): Generator<Entry> {
-  const stat = lstatSync(dir, { bigint: true })
   if (depth > MAX_DEPTH) throw new ImageError('too-big', `${what} ${root} is nested deeper than ${MAX_DEPTH} folders`)
-  yield dirEntry(guest, 0o755, fileTime(stat.mtimeNs))
+  // a folder's time changes with every byte code cache written into it and means nothing to a program
+  yield dirEntry(guest)
   for (const name of names(dir)) {
     if (skip.has(name)) continue
     const path = join(dir, name)

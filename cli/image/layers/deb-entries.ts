@@ -29,14 +29,14 @@ function* walk(root: string, dir: string): Generator<Entry> {
     if (TRIMMED.some((pattern) => pattern.test(path))) continue
     const host = join(root, path)
     const stat = lstatSync(host, { bigint: true })
-    const mtime = fileTime(stat.mtimeNs)
     if (stat.isDirectory()) {
-      yield dirEntry(path, 0o755, mtime)
+      // a folder's time says when it was unpacked here
+      yield dirEntry(path)
       yield* walk(root, path)
-    } else if (stat.isSymbolicLink()) yield symlinkEntry(path, readlinkSync(host), mtime)
+    } else if (stat.isSymbolicLink()) yield symlinkEntry(path, readlinkSync(host), fileTime(stat.mtimeNs))
     else if (stat.isFile()) {
       const file = hostFile(host)
-      yield fileEntry(path, file.content, file.mode & 0o755, mtime)
+      yield fileEntry(path, file.content, file.mode & 0o755, file.mtime)
     } else throw new ImageError('bad-input', `a package holds ${path}, which is a device, socket or FIFO`)
   }
 }

@@ -4,30 +4,52 @@ import type { DebianPackageSet } from '../../debian/index.ts'
 import type { Arch } from '../elf.ts'
 import { type Entry, fileEntry, symlinkEntry } from '../entries.ts'
 import { COMPILE_DEADLINE_MS } from '../limits.ts'
-import { layer } from '../plan.ts'
+import { hostArch, layer } from '../plan.ts'
 import type { BuildTools } from '../sdk-files.ts'
 import type { RuntimeLayers } from './cached-layer.ts'
-import { debianLayer } from './debian-layer.ts'
+import { type DebianLayer, debianLayer } from './debian-layer.ts'
 
 /** The interpreter and the whole standard library; certificates for TLS. */
 const PACKAGES = ['python3-minimal', 'libpython3-stdlib', 'ca-certificates'] as const
 /** On sys.path of Debian's Python. */
 const SITE = '/usr/lib/python3/dist-packages'
 /** Raised when the layer is made differently from the same packages. */
-const RECIPE = 'python 1'
+const RECIPE = 'python 2'
 
 /** Debian's Python with its standard library as byte code, and the SDK beside it: `import authority` just works. */
 export async function pythonLayers(arch: Arch, tools: BuildTools): Promise<RuntimeLayers> {
-  const runtime = await debianLayer('python3', PACKAGES, arch, tools, RECIPE, (unpacked, set, entries) =>
-    finish(unpacked, set, entries, arch),
-  )
+  const runtime = await pythonRuntime(arch, tools)
   const sdk = [...tools.sdk.python].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, bytes]) => fileEntry(`${SITE}/${path}`, bytes))
   return { layers: [runtime.layer, layer('sdk', sdk)], packages: runtime.packages, close: runtime.close }
 }
 
-/** What maintainer scripts would have made: byte code, and the bundle of certificates. */
-async function finish(unpacked: string, _set: DebianPackageSet, entries: readonly Entry[], arch: Arch): Promise<readonly Entry[]> {
-  return [...certificates(unpacked), ...(await byteCode(unpacked, entries, arch))]
+function pythonRuntime(arch: Arch, tools: BuildTools): Promise<DebianLayer> {
+  return debianLayer('python3', PACKAGES, arch, tools, RECIPE, async (unpacked, set, entries) => [
+    ...certificates(unpacked),
+    ...(runsHere(arch) ? await byteCode(unpacked, entries, arch) : await borrowedByteCode(set, tools)),
+  ])
+}
+
+function runsHere(arch: Arch): boolean {
+  return process.platform === 'linux' && arch === hostArch()
+}
+
+/**
+ * Byte code does not depend on the architecture: for another one it is taken from this machine's own layer, if that is the same version of the same
+ * library. Where it is not, the library is compiled in memory at each start: slower, and right all the same.
+ */
+async function borrowedByteCode(set: DebianPackageSet, tools: BuildTools): Promise<readonly Entry[]> {
+  if (process.platform !== 'linux') return []
+  const own = await pythonRuntime(hostArch(), tools)
+  try {
+    const library = set.packages.find((each) => /^libpython3\.\d+-stdlib$/.test(each.name))
+    if (library === undefined || !own.packages.includes(`${library.name}=${library.version}`)) return []
+    return [...own.layer.entries].flatMap((entry) =>
+      entry.kind === 'file' && entry.path.endsWith('.pyc') ? [fileEntry(entry.path, Buffer.concat([...entry.content.chunks()]))] : [],
+    )
+  } finally {
+    own.close()
+  }
 }
 
 /** /etc/ssl/certs/ca-certificates.crt as update-ca-certificates writes it: every certificate of the package, in name order. */
@@ -45,14 +67,12 @@ function certificates(unpacked: string): readonly Entry[] {
 }
 
 /**
- * Byte code of the standard library, made by the unpacked interpreter itself where it runs here: without it every start compiles what it imports,
- * which costs seconds in an emulated guest. Hash-based and unchecked, so that it can never count as stale in an image that never changes.
- * For another architecture there is none: the library is compiled in memory at each start, slower and right all the same.
+ * Byte code of the standard library, made by the unpacked interpreter itself: without it every start compiles what it imports, which costs seconds
+ * in an emulated guest. Hash-based and unchecked, so that it can never count as stale in an image that never changes.
  */
 async function byteCode(unpacked: string, entries: readonly Entry[], arch: Arch): Promise<readonly Entry[]> {
   const library = readdirSync(join(unpacked, 'usr/lib')).find((name) => /^python3\.\d+$/.test(name))
-  const runsHere = process.platform === 'linux' && (arch === 'x86_64' ? process.arch === 'x64' : process.arch === 'arm64')
-  if (library === undefined || !runsHere) return []
+  if (library === undefined) return []
   const loader = [
     `lib64/ld-linux-x86-64.so.2`,
     'usr/lib64/ld-linux-x86-64.so.2',
