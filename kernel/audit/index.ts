@@ -13,3 +13,13 @@ export { type OpenRunLogOptions, openRunLog, type RunLogTuning } from './open.ts
 export { type RecoverOptions, type Recovery, recoverRun } from './recovery.ts'
 export type { RunLog } from './stage.ts'
 export type { AuditStage, RecordBody, RecordType } from './types.ts'
+export {
+  EXIT_CODES,
+  type Finding,
+  type Status,
+  TRUST_LEVELS,
+  type Trust,
+  type Verdict,
+  type VerifyOptions,
+  verifyRun,
+} from './verify/index.ts'

@@ -148,7 +148,7 @@ export class Log {
     const text = JSON.stringify({ seq, ...this.#settings.stamp(), ...body })
     const { read, written } = this.#utf8.encodeInto(text, this.#scratch.subarray(1))
     if (read < text.length || written > MAX_PAYLOAD_BYTES)
-      throw auditError(`A ${String(body['type'])} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
+      throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
     if (!this.roomFor(written, closing)) throw new LogFull(`The audit log has reached its limit of ${this.#settings.maxBytes} bytes.`)
     this.#makeRoom(frameBytes(written))
     const leaf = sha256(this.#scratch.subarray(0, 1 + written))

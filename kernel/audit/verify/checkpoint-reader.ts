@@ -1,0 +1,62 @@
+/** The file `checkpoints`, note by note. */
+import { Input } from './input.ts'
+import { MAX_NOTE } from './limits.ts'
+import { type Head, type PublicKey, readCheckpoint } from './primitives.ts'
+import { Tampered } from './verdict.ts'
+
+/** Bytes the file may have: far more checkpoints than a log of the largest size. */
+const MAX_FILE = 64 * 1024 * 1024 * 1024
+
+export class CheckpointReader {
+  readonly path: string
+  readonly #key: PublicKey
+  readonly #input: Input | null
+  #at = 0
+  #next: Head | null = null
+  #before = 0
+  /** Bytes after the last whole note. */
+  tornBytes = 0
+
+  constructor(path: string, key: PublicKey) {
+    this.path = path
+    this.#key = key
+    this.#input = Input.open(path, MAX_FILE)
+    this.advance()
+  }
+
+  /** The next checkpoint not yet passed. */
+  peek(): Head | null {
+    return this.#next
+  }
+
+  advance(): void {
+    this.#next = null
+    const bytes = this.#input?.view(this.#at, 2 * MAX_NOTE)
+    if (!bytes || bytes.length === 0) return
+    const note = firstNote(bytes)
+    if (note === null) {
+      if (bytes.length > MAX_NOTE) throw new Tampered('there are bytes that are no checkpoint', this.path, this.#at)
+      this.tornBytes = bytes.length
+      return
+    }
+    const head = readCheckpoint(note.toString('utf8'), this.#key)
+    if (!head) throw new Tampered('a checkpoint is not genuine', this.path, this.#at)
+    if (head.size <= this.#before)
+      throw new Tampered(`a checkpoint of ${head.size} records follows one of ${this.#before}`, this.path, this.#at)
+    this.#before = head.size
+    this.#at += note.length + 1
+    this.#next = head
+  }
+
+  close(): void {
+    this.#input?.close()
+  }
+}
+
+/** Text, an empty line, signatures, an empty line: the note without its last empty line. */
+function firstNote(bytes: Buffer): Buffer | null {
+  const text = bytes.indexOf('\n\n')
+  if (text < 0) return null
+  const end = bytes.indexOf('\n\n', text + 2)
+  return end < 0 ? null : bytes.subarray(0, end + 1)
+}

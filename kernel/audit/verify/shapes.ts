@@ -1,0 +1,129 @@
+/** The fields of every record (FORMAT.md "Records"). Fields not named here may be added by later builds and are ignored; those named must fit. */
+export type Fields = { readonly [name: string]: unknown }
+type Check = (value: unknown) => boolean
+
+const text: Check = (v) => typeof v === 'string'
+const count: Check = (v) => typeof v === 'number' && Number.isSafeInteger(v) && v >= 0
+const integer: Check = (v) => typeof v === 'number' && Number.isSafeInteger(v)
+const flag: Check = (v) => typeof v === 'boolean'
+const object: Check = (v) => typeof v === 'object' && v !== null && !Array.isArray(v)
+const hash: Check = (v) => typeof v === 'string' && /^[0-9a-f]{64}$/.test(v)
+const id: Check = (v) => typeof v === 'string' && /^[0-9a-f]{32}$/.test(v)
+const charges: Check = (v) => object(v) && Object.values(v as object).every(count)
+const orNull =
+  (check: Check): Check =>
+  (v) =>
+    v === null || check(v)
+const optional =
+  (check: Check): Check =>
+  (v) =>
+    v === undefined || check(v)
+const listOf =
+  (check: Check): Check =>
+  (v) =>
+    Array.isArray(v) && v.every(check)
+const shaped =
+  (shape: Shape): Check =>
+  (v) =>
+    object(v) && fits(v as Fields, shape)
+const oneOf =
+  (...values: readonly string[]): Check =>
+  (v) =>
+    typeof v === 'string' && values.includes(v)
+
+type Shape = { readonly [field: string]: Check }
+
+const claimed = optional(shaped({ pid: count, exe: text }))
+const decision: Shape = {
+  op: text,
+  session: text,
+  action: orNull(text),
+  object: text,
+  requested: text,
+  rule: orNull(text),
+  policy: text,
+  claimed,
+}
+const noted: Shape = { run: id, size: count, root: hash, chain: hash }
+
+export const RUN_SHAPES: { readonly [type: string]: Shape } = {
+  RUN_START: {
+    run: id,
+    installation: id,
+    build: text,
+    operator_uid: count,
+    policy: text,
+    policy_source: text,
+    isolation: text,
+    limits: listOf(shaped({ account: text, dimension: text, limit: count })),
+    detail: object,
+  },
+  INTENT: { ...decision, blocks: listOf(text), accounts: listOf(text), reserve: charges, args: optional(text) },
+  OUTCOME: {
+    intent: count,
+    status: oneOf('ok', 'error', 'unknown', 'void'),
+    code: optional(text),
+    captured: charges,
+    leased: optional(charges),
+    overrun: optional(flag),
+    detail: optional(object),
+  },
+  LEASE: { intent: count, reserve: charges },
+  CLOSE: { intent: count, captured: charges, detail: object },
+  DENY: { ...decision, code: text, reason: text, fix: orNull(text), guest_claimed: optional(flag) },
+  DENY_REPEAT: { first: count, count },
+  LOOK: { counts: listOf(shaped({ op: text, rule: orNull(text), object: text, count })), guest_claimed: optional(flag) },
+  STDIO: { fd: count, bytes: count, sha256: text },
+  TIME: { captured: charges },
+  REVOKE: { block: text, by: text },
+  GUEST: { event: text, detail: object },
+  CHECKPOINT: { size: count, root: hash },
+  RECOVERED: { bytes: count, sha256: text },
+  FATAL: { reason: text },
+  RUN_END: { ended_by: text, exit_code: integer, effects: count, denials: count, spent: charges },
+}
+
+export const INSTALLATION_SHAPES: { readonly [type: string]: Shape } = {
+  INSTALLATION: { installation: id, key: text },
+  RUN_OPENED: { ...noted, origin: text, operator_uid: count, build: text, policy: text },
+  RUN_CHECKPOINT: noted,
+  RUN_SEALED: { ...noted, ended_by: text },
+  RUN_REMOVED: { run: id, by_uid: count },
+  RECOVERED: { bytes: count, sha256: text },
+}
+
+function fits(value: Fields, shape: Shape): boolean {
+  for (const field in shape) if (!shape[field]?.(value[field])) return false
+  return true
+}
+
+export interface ParsedRecord {
+  readonly type: string
+  readonly t: string
+  readonly bootMs: number
+  readonly fields: Fields
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+
+/** The record of a payload, or a sentence that says why it is none. */
+export function parseRecord(payload: Buffer, seq: number, shapes: { readonly [type: string]: Shape }): ParsedRecord | string {
+  let fields: Fields
+  try {
+    const source = decoder.decode(payload)
+    const value: unknown = JSON.parse(source)
+    if (!object(value)) return 'the record is not a JSON object'
+    // Duplicate keys and spare spaces would let two readers see two records in the same bytes.
+    if (JSON.stringify(value) !== source) return 'the record is not in the one form a record is written in'
+    fields = value as Fields
+  } catch {
+    return 'the record is not JSON in UTF-8'
+  }
+  const { type, t, boot_ms: bootMs } = fields
+  if (fields.seq !== seq) return `the record says it is number ${String(fields.seq)}`
+  if (typeof type !== 'string' || !Object.hasOwn(shapes, type)) return `records of type ${JSON.stringify(type)} are not known`
+  if (typeof t !== 'string' || !TIME.test(t) || !count(bootMs)) return 'the record has no time'
+  if (!fits(fields, shapes[type] ?? {})) return `a field of the ${type} record is missing or wrong`
+  return { type, t, bootMs: bootMs as number, fields }
+}
