@@ -1,7 +1,13 @@
 /** What the rest of cli/ may use of the machine library. */
+
+export type { AccelChoice, AccelOptions } from './accel.ts'
+export { ISOLATION, kvmClosed, pickAccel } from './accel.ts'
 export type { AptRoot, DebianArch, DebianPackage, OnProgress, Progress } from './apt.ts'
 export { hostSources, openAptRoot, unpackDeb } from './apt.ts'
+export { compileCell } from './cell/build-cell.ts'
 export type { ExitReport } from './cell-process.ts'
+export type { Check, DoctorOptions } from './doctor.ts'
+export { examine } from './doctor.ts'
 export type { ModuleFile } from './initrd.ts'
 export { buildInitrd } from './initrd.ts'
 export type { Kernel, KernelManifest, KernelOptions } from './kernel.ts'

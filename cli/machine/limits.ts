@@ -31,3 +31,5 @@ export const MAX_MODULE_BYTES = 32 * 1024 * 1024
 export const MAX_INIT_BYTES = 16 * 1024 * 1024
 /** Bytes of free disk space a first start needs: package, unpacked modules, vmlinux, image. */
 export const MIN_FREE_BYTES = 512 * 1024 * 1024
+/** ms for which a failed accelerator probe is believed. */
+export const NEGATIVE_VERDICT_MS = 24 * 60 * 60_000

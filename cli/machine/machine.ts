@@ -142,7 +142,7 @@ async function connectedPorts(listeners: ReadonlyMap<PortName, PortListener>, ce
 }
 
 /** Exit status of authority-cell when the cell could not be made (cell/cell.h). */
-const CELL_FAILED = 120
+export const CELL_FAILED = 120
 
 /** What an early end means, in words for a person. */
 export function startFailure(report: ExitReport): AuthorityError {

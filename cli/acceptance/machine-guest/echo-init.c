@@ -47,6 +47,27 @@ static int open_port(const char *wanted) {
     return -1;
 }
 
+/* The devices the guest sees: PCI as vendor:device, and what hangs on virtio, by id. */
+static int list_devices(char *out, int room) {
+    static const char *const folders[2] = {"/sys/bus/pci/devices", "/sys/bus/virtio/devices"};
+    int used = 0;
+    for (int i = 0; i < 2; i++) {
+        struct dirent **entries;
+        int count = scandir(folders[i], &entries, NULL, alphasort);
+        for (int j = 0; j < count; j++) {
+            char path[400], vendor[16] = "", device[16] = "";
+            if (entries[j]->d_name[0] == '.') continue;
+            snprintf(path, sizeof path, "%s/%s/vendor", folders[i], entries[j]->d_name);
+            FILE *f = fopen(path, "r");
+            if (f) (void)!fscanf(f, "%15s", vendor), fclose(f);
+            snprintf(path, sizeof path, "%s/%s/device", folders[i], entries[j]->d_name);
+            if ((f = fopen(path, "r"))) (void)!fscanf(f, "%15s", device), fclose(f);
+            used += snprintf(out + used, room - used, " %s%s:%s", i ? "virtio-" : "", vendor, device);
+        }
+    }
+    return used;
+}
+
 static void write_all(int fd, const char *bytes, ssize_t count) {
     for (ssize_t n; count > 0; bytes += n, count -= n)
         if ((n = write(fd, bytes, count)) < 0) return;
@@ -59,12 +80,13 @@ int main(void) {
     mount("sysfs", "/sys", "sysfs", 0, 0), mount("dev", "/dev", "devtmpfs", 0, 0), mount("proc", "/proc", "proc", 0, 0);
     load_modules();
     for (int i = 0; i < 3; i++) {
-        char hello[256], disk[8] = "-";
+        char hello[1024], devices[700] = "", disk[8] = "-";
         ports[i] = (struct pollfd){open_port(names[i]), POLLIN, 0};
         int fd = i == 2 ? open("/dev/vda", O_RDONLY) : -1;
         if (fd >= 0) disk[read(fd, disk, 7)] = 0, close(fd);
         int writable = i == 2 ? open("/dev/vda", O_RDWR) : -1;
-        snprintf(hello, sizeof hello, "hello %s %s %s\n", names[i], disk, writable >= 0 && write(writable, "x", 1) == 1 && !fsync(writable) ? "rw" : "ro");
+        if (i == 2) list_devices(devices, sizeof devices);
+        snprintf(hello, sizeof hello, "hello %s %s %s%s\n", names[i], disk, writable >= 0 && write(writable, "x", 1) == 1 && !fsync(writable) ? "rw" : "ro", devices);
         write_all(ports[i].fd, hello, strlen(hello));
     }
     for (;;) {
