@@ -6,7 +6,7 @@ import { BLOCK_TYPE } from './blocks.ts'
 import { nextChainValue } from './chain.ts'
 import { MAX_BLOCKS, MAX_TOKEN_BINARY_BYTES } from './limits.ts'
 import { bunMac } from './mac-bun.ts'
-import { codeOf, GRANTS, NOW, testStage } from './testing.ts'
+import { codeOf, GRANTS, NOW, testStage } from './testing/index.ts'
 import { BLOCK_HEADER_BYTES, type Block, HEADER_BYTES, parseToken, serialiseToken, TAG_BYTES, TOKEN_PREFIX, type Token } from './token.ts'
 
 const { stage } = testStage()

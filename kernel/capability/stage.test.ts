@@ -4,7 +4,7 @@ import { MAX_LIVE_BLOCKS, MAX_SESSION_HANDLES } from './limits.ts'
 import { bunMac } from './mac-bun.ts'
 import { patternRules } from './pattern-rules.ts'
 import { createCapabilityStage } from './stage.ts'
-import { codeOf, GRANTS, NOW, RUN, read, testStage, turnableClock, write } from './testing.ts'
+import { codeOf, GRANTS, NOW, RUN, read, testStage, turnableClock, write } from './testing/index.ts'
 import type { CapabilityVerdict } from './types.ts'
 
 const codeIn = (verdict: CapabilityVerdict): string => (verdict.allow ? 'allowed' : verdict.code)

@@ -1,8 +1,8 @@
-import type { Question } from '../vocabulary/index.ts'
-import { bunMac } from './mac-bun.ts'
-import { patternRules } from './pattern-rules.ts'
-import { type CapabilityOptions, createCapabilityStage } from './stage.ts'
-import type { Grants } from './types.ts'
+import type { Question } from '../../vocabulary/index.ts'
+import { bunMac } from '../mac-bun.ts'
+import { patternRules } from '../pattern-rules.ts'
+import { type CapabilityOptions, createCapabilityStage } from '../stage.ts'
+import type { Grants } from '../types.ts'
 
 /** For tests: a stage with a clock one can turn and randomness that repeats. */
 export const RUN = '000102030405060708090a0b0c0d0e0f'

@@ -1,0 +1,110 @@
+import { createHmac, hkdfSync } from 'node:crypto'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { attenuate, seal } from './attenuate.ts'
+import { decodeBase64url, encodeBase64url } from './base64url.ts'
+import { deriveRunKey, keyIdOf } from './keys.ts'
+import { portableMac } from './mac.ts'
+import { bunMac } from './mac-bun.ts'
+import { GRANTS, NOW, RUN, SECRET, testStage } from './testing/index.ts'
+
+const bytes = (maxLength: number) => fc.uint8Array({ maxLength })
+const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
+
+describe('the native and the portable MAC are each other’s oracle', () => {
+  test('HMAC and SHA-256 of anything, a prepared key used many times', () => {
+    fc.assert(
+      fc.property(key, fc.array(bytes(300), { minLength: 1, maxLength: 4 }), (k, messages) => {
+        const native = bunMac.keyed(k)
+        const portable = portableMac.keyed(k)
+        for (const message of messages) {
+          const expected = createHmac('sha256', k).update(message).digest('hex')
+          expect(Buffer.from(native(message)).toString('hex')).toBe(expected)
+          expect(Buffer.from(portable(message)).toString('hex')).toBe(expected)
+          expect(Buffer.from(native(message)).equals(Buffer.from(native(message)))).toBe(true)
+          expect(Buffer.from(bunMac.digest(message)).equals(Buffer.from(portableMac.digest(message)))).toBe(true)
+        }
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  test('a key erased after it was prepared still verifies: the prepared one is its own', () => {
+    const k = new Uint8Array(32).fill(7)
+    const native = bunMac.keyed(k)
+    const before = Buffer.from(native(Uint8Array.of(1))).toString('hex')
+    k.fill(0)
+    expect(Buffer.from(native(Uint8Array.of(1))).toString('hex')).toBe(before)
+  })
+
+  test('comparison: equal only when every byte and the length are', () => {
+    fc.assert(
+      fc.property(key, fc.nat(31), fc.integer({ min: 1, max: 255 }), (a, at, change) => {
+        const b = a.slice()
+        for (const mac of [bunMac, portableMac]) {
+          expect(mac.equal(a, b)).toBe(true)
+          expect(mac.equal(a, a.subarray(1))).toBe(false)
+        }
+        b[at] = (b[at] ?? 0) ^ change
+        for (const mac of [bunMac, portableMac]) expect(mac.equal(a, b)).toBe(false)
+      }),
+    )
+  })
+
+  test('tokens narrowed and sealed by one are the bytes the other makes, and bind', () => {
+    const { stage } = testStage()
+    const root = stage.mint(GRANTS, { notBefore: NOW, expires: NOW + 1000 })
+    const restriction = { fs: { read: ['/work/ä/**'] }, uses: 3, budget: { bytes: 2 ** 40, calls: 1 } }
+    expect(attenuate(root, restriction, bunMac)).toBe(attenuate(root, restriction, portableMac))
+    expect(seal(root, bunMac)).toBe(seal(root, portableMac))
+    stage.bind('s', attenuate(root, restriction, portableMac))
+    expect(testStage({ mac: portableMac }).stage.runToken).toBe(testStage({ mac: bunMac }).stage.runToken)
+  })
+})
+
+describe('keys', () => {
+  const run = Uint8Array.from(Buffer.from(RUN, 'hex'))
+  test('K_run is HKDF-SHA256 of the secret under label, installation and run', () => {
+    const info = Buffer.concat([Buffer.from('authority/cap/v1'), Buffer.of(3), Buffer.from('abc'), run])
+    expect(Buffer.from(deriveRunKey(SECRET, 'abc', run))).toEqual(Buffer.from(hkdfSync('sha256', SECRET, Buffer.alloc(0), info, 32)))
+  })
+  test('differs with each of them, and the boundary between installation and run cannot be shifted', () => {
+    const of = (installation: string, id: Uint8Array) => Buffer.from(deriveRunKey(SECRET, installation, id)).toString('hex')
+    const keys = [
+      of('a', run),
+      of('b', run),
+      of(
+        'a',
+        run.map((byte) => byte ^ 1),
+      ),
+      of('a\0', run),
+      of(`a${String.fromCharCode(run[0] ?? 0)}`, run.subarray(1)),
+    ]
+    expect(new Set(keys).size).toBe(keys.length)
+  })
+  test('the id of a key does not tell the key; secrets of another size are refused', () => {
+    expect(keyIdOf(deriveRunKey(SECRET, 'a', run))).toHaveLength(8)
+    expect(() => deriveRunKey(new Uint8Array(31), 'a', run)).toThrow(RangeError)
+  })
+})
+
+describe('base64url', () => {
+  test('is what Buffer writes, and reads back', () => {
+    fc.assert(
+      fc.property(bytes(200), (value) => {
+        const text = encodeBase64url(value)
+        expect(text).toBe(Buffer.from(value).toString('base64url'))
+        expect(decodeBase64url(text)).toEqual(value)
+      }),
+    )
+  })
+  test('whatever it accepts it would have written: no two texts for one value', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(...'AZaz09-_+/= \n\u00e9'), maxLength: 12 }), (text) => {
+        const decoded = decodeBase64url(text)
+        if (decoded !== null) expect(encodeBase64url(decoded)).toBe(text)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
