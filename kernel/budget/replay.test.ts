@@ -70,6 +70,13 @@ describe('the log is enough to know what was spent', () => {
     expect(replay([b, close(b, { bytes: 7 })]).spent.get('run')).toEqual({ calls: 1, bytes: 7 })
   })
 
+  test('a lease that began with nothing counts what it was renewed by', () => {
+    const a = intent({ calls: 1 })
+    const begun = [a, outcome(a, { calls: 1 }, {}), lease(a, { bytes: 30 })]
+    expect(replay(begun)).toMatchObject({ spent: new Map([['run', { calls: 1, bytes: 30 }]]), unknown: [a.seq] })
+    expect(replay([...begun, close(a, { bytes: 4 })])).toMatchObject({ spent: new Map([['run', { calls: 1, bytes: 4 }]]), unknown: [] })
+  })
+
   test('double and forged outcomes count once or not at all; void counts nothing', () => {
     const a = intent({ calls: 1 })
     const b = intent({ calls: 1, tokens: 9 })

@@ -83,9 +83,10 @@ function apply(record: LoggedRecord, { totals, limits, open }: Books): void {
       // What may have happened is counted in full: only `void` says that nothing did.
       if (record.status !== 'void') add(totals, intent.accounts, readCharges(record.captured))
       intent.settled = true
-      const leased = record.status === 'void' ? [] : Object.keys(readNamed(record.leased ?? {}))
-      keep(intent.held, intent.closed ? [] : leased)
-      if (leased.length === 0 || intent.closed) open.delete(record.intent)
+      // A lease that began with nothing is a lease all the same: it can be renewed.
+      const leased = record.status === 'void' || intent.closed ? undefined : record.leased
+      keep(intent.held, Object.keys(readNamed(leased ?? {})))
+      if (leased === undefined) open.delete(record.intent)
       return
     }
     case 'CLOSE': {
