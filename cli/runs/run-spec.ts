@@ -24,7 +24,8 @@ export interface RunSpec {
   readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
   /** Scratch folders in the guest: what the policy lets be written and no mount covers. */
   readonly scratch: readonly { readonly guest: string; readonly bytes: number }[]
-  readonly policy: { readonly base64: string; readonly source: string; readonly deniesAll: boolean }
+  /** `operator`: a file of theirs. `image`: the image's own request, less what only an operator may grant. `none`: deny everything outside. */
+  readonly policy: { readonly base64: string; readonly source: string; readonly kind: 'operator' | 'image' | 'none' }
   /** Files that must not be written through a mount while the run goes: policy and config in use. */
   readonly guarded: readonly string[]
   readonly hosts: readonly (readonly [name: string, address: string])[]

@@ -1,6 +1,6 @@
 import { AuthorityError } from '@authority/protocol'
 import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.ts'
-import { LookLedger } from './coalesce.ts'
+import { type FirstDenial, LookLedger } from './coalesce.ts'
 import { abortError, executeAndRecord, type Held } from './execute.ts'
 import { type Allowed, claimedOf, Judge } from './judge.ts'
 import { clipText } from './text.ts'
@@ -73,6 +73,10 @@ export class AdmitPipeline implements Gate {
   get statistics(): GateStatistics {
     const looks = this.looks.total + this.claimedLooks.total
     return { effects: this.effects, denials: this.judge.denials.total, looks, openLeases: this.openLeases }
+  }
+
+  get firstDenials(): readonly FirstDenial[] {
+    return this.judge.denials.first
   }
 
   private async reserve(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Promise<Held> {

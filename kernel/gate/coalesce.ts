@@ -1,12 +1,21 @@
 import type { AuditStage, RecordBody } from '../audit/types.ts'
-import { MAX_DISTINCT_DENIALS, MAX_DISTINCT_LOOKS, MAX_LOOK_RECORD_BYTES } from './limits.ts'
+import { MAX_DISTINCT_DENIALS, MAX_DISTINCT_LOOKS, MAX_FIRST_DENIALS, MAX_LOOK_RECORD_BYTES } from './limits.ts'
 
 type Deny = Extract<RecordBody, { type: 'DENY' }>
+
+export interface FirstDenial {
+  readonly seq: number
+  readonly permission: string
+  readonly object: string
+  readonly fix: string | null
+}
 
 /** Repeats of the same denial return the first one's sequence number and are counted, so that probing cannot flood the log. */
 export class DenialLedger {
   private readonly seen = new Map<string, { readonly seq: number; repeats: number }>()
   private readonly audit: AuditStage
+  /** The first distinct denials of effects, for the line that ends a run; those only the guest enforces are left out. */
+  readonly first: FirstDenial[] = []
   total = 0
 
   constructor(audit: AuditStage) {
@@ -29,6 +38,8 @@ export class DenialLedger {
       full ? { ...denial, object: '(further objects, counted)', requested: '(further objects, counted)', fix: null } : denial,
     )
     this.seen.set(key, { seq, repeats: 0 })
+    if (this.first.length < MAX_FIRST_DENIALS && denial.guest_claimed !== true)
+      this.first.push({ seq, permission: denial.action ?? denial.code, object: denial.requested, fix: denial.fix })
     return { seq, fresh: true }
   }
 

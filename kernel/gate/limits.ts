@@ -18,3 +18,5 @@ export const MAX_RECORD_TEXT = 6000
 export const CLIPPED_TEXT = 800
 /** Bytes a peer may leave unread before the gate stops reading from it. */
 export const MAX_UNREAD_BYTES = 4 << 20
+/** Denials kept for the line that ends a run. */
+export const MAX_FIRST_DENIALS = 32

@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { ensureInstallation, openRunLog, type RunLog } from '@authority/kernel/audit'
+import { type BudgetStage, createBudgetStage, RUN_ACCOUNT } from '@authority/kernel/budget'
+import { bunMac, createCapabilityStage, type OperatorCapabilities, patternRules } from '@authority/kernel/capability'
+import { type FsDependencies, fsEffects, linuxSyscalls, type Mounts, openMounts } from '@authority/kernel/effects/fs'
+import { netEffects, systemResolver } from '@authority/kernel/effects/net'
+import { AdmitPipeline, COALESCE_MS, OperationRegistry, type OperatorOperation } from '@authority/kernel/gate'
+import { asImageRequest, denyAllPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
+import type { Charges, Clock, Dimension, Json } from '@authority/kernel/vocabulary'
+import type { OperationName } from '@authority/protocol'
+
+/** What a gate is made of, with or without a machine. */
+export interface CoreOptions {
+  /** 32 hex digits. */
+  readonly run: string
+  readonly home: string
+  /** `runs/ID` */
+  readonly folder: string
+  readonly build: string
+  readonly isolation: string
+  readonly policy: { readonly bytes: Uint8Array; readonly source: string; readonly kind: 'operator' | 'image' | 'none' }
+  readonly hosts: readonly (readonly [name: string, address: string])[]
+  /** `--budget` */
+  readonly budgets: Charges
+  readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
+  /** Files that no mount may change: policy and config in use. */
+  readonly guarded: readonly string[]
+  /** Facts for the first record. */
+  readonly detail: { readonly [key: string]: Json }
+  readonly operator: ReadonlyMap<OperationName, OperatorOperation>
+}
+
+export interface GateCore {
+  readonly clock: Clock
+  readonly policy: Policy
+  readonly capability: OperatorCapabilities
+  readonly budget: BudgetStage
+  readonly audit: RunLog
+  readonly mounts: Mounts
+  readonly fsContext: FsDependencies
+  readonly pipeline: AdmitPipeline
+  readonly registry: OperationRegistry
+  /** Limits in force: the lower of the policy's and the command line's. */
+  readonly limits: Charges
+  /** Seals the log and lets go of everything; no effect is admitted after it. */
+  close(end: { readonly endedBy: string; readonly exitCode: number }): Promise<{ readonly seq: number; readonly root: string }>
+}
+
+/** Opens the log first and everything else under it: whatever cannot be armed throws before anything was allowed. */
+export async function openGateCore(options: CoreOptions): Promise<GateCore> {
+  const clock = hostClock()
+  const policy = policyOf(options)
+  const limits = lowerOf(policy.budgets, options.budgets)
+  const sys = linuxSyscalls()
+  const mounts = openMounts(sys, options.mounts, { home: options.home, protect: options.guarded })
+  const installation = await ensureInstallation(options.home)
+  const audit = await openRunLog({
+    path: join(options.folder, 'audit'),
+    installation,
+    start: {
+      type: 'RUN_START',
+      run: options.run,
+      installation: installation.id,
+      build: options.build,
+      operator_uid: process.getuid?.() ?? 0,
+      policy: policy.id,
+      policy_source: policy.source,
+      isolation: options.isolation,
+      limits: Object.entries(limits).map(([dimension, limit]) => ({ account: RUN_ACCOUNT, dimension, limit })),
+      detail: options.detail,
+    },
+  })
+  const budget = createBudgetStage()
+  budget.limit(RUN_ACCOUNT, limits)
+  const capability = createCapabilityStage({
+    run: options.run,
+    installation: installation.id,
+    grants: policy.grants,
+    compile: patternRules,
+    clock,
+    random: randomBytes,
+    mac: bunMac,
+    declareBudget: (account, charges) => budget.limit(account, charges),
+  })
+  const pipeline = new AdmitPipeline({ capability, policy, budget, audit })
+  const fsContext: FsDependencies = { sys, mounts, mayRead: (object) => policy.decide({ action: 'fs.read', object }).allow }
+  const fs = fsEffects(fsContext)
+  const net = netEffects({ resolve: systemResolver, hosts: policy.hosts })
+  const registry = new OperationRegistry({
+    gate: pipeline,
+    capability,
+    budget,
+    effects: [...fs.classes, ...net],
+    bytes: fs.bytes,
+    operator: options.operator,
+  })
+  const coalescer = setInterval(() => flushQuietly(pipeline), COALESCE_MS)
+
+  return {
+    clock,
+    policy,
+    capability,
+    budget,
+    audit,
+    mounts,
+    fsContext,
+    pipeline,
+    registry,
+    limits,
+    close: async (end) => {
+      clearInterval(coalescer)
+      capability.end()
+      flushQuietly(pipeline)
+      const { effects, denials } = pipeline.statistics
+      const spent = runSpending(budget)
+      try {
+        return await audit.seal({ type: 'RUN_END', ended_by: end.endedBy, exit_code: end.exitCode, effects, denials, spent })
+      } finally {
+        mounts.close()
+      }
+    },
+  }
+}
+
+/** Loaded again here from the bytes that were hashed: the gate trusts no decision made outside it. */
+function policyOf({ policy, hosts }: CoreOptions): Policy {
+  if (policy.kind === 'none') return denyAllPolicy()
+  const mapped = { hosts: Object.fromEntries(hosts) }
+  if (policy.kind === 'image') return asImageRequest(loadPolicy(policy.bytes, 'image', { ...mapped, format: 'json' })).policy
+  return loadPolicy(policy.bytes, policy.source, mapped)
+}
+
+/** A latched log is told by every later answer; the timer must not throw. */
+function flushQuietly(pipeline: AdmitPipeline): void {
+  try {
+    pipeline.flush()
+  } catch {}
+}
+
+export function runSpending(budget: BudgetStage): Charges {
+  return Object.fromEntries(
+    budget
+      .rows([RUN_ACCOUNT])
+      .filter((row) => row.captured > 0)
+      .map((row) => [row.dimension, row.captured]),
+  )
+}
+
+function lowerOf(policy: Charges, commandLine: Charges): Charges {
+  const limits: Partial<Record<Dimension, number>> = { ...policy }
+  for (const [dimension, limit] of Object.entries(commandLine) as [Dimension, number][])
+    limits[dimension] = Math.min(limits[dimension] ?? Number.MAX_SAFE_INTEGER, limit)
+  return limits
+}
+
+function hostClock(): Clock {
+  return { wallMs: () => Date.now(), monotonicMs: () => performance.now() }
+}
+
+function randomBytes(bytes: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(bytes))
+}
+
+export function sha256Hex(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

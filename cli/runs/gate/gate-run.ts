@@ -1,0 +1,282 @@
+import { type OperatorOperation, serveSocketSession } from '@authority/kernel/gate'
+import { type GuestExit, GuestFault } from '@authority/kernel/guest'
+import { AuthorityError, type OperationName } from '@authority/protocol'
+import { removeLeftovers } from '../registry.ts'
+import { type EndedBy, processStartTicks, type RunRecord, runFolder, writeRun } from '../run-record.ts'
+import { type EndFacts, type GateEvent, MAX_SHOWN_DENIALS, type RunSpec, type SupervisorCommand } from '../run-spec.ts'
+import { type GateCore, openGateCore, runSpending } from './core.ts'
+import { MachineRun } from './machine-run.ts'
+import { TimeKeeper } from './time-keeper.ts'
+import { listenUnix } from './unix-server.ts'
+
+interface End {
+  readonly endedBy: EndedBy
+  readonly exitCode: number
+  readonly reason: string | null
+}
+
+const EXIT_TIMEOUT = 124
+const EXIT_FAILED = 125
+const EXIT_NOT_EXECUTABLE = 126
+const SIGTERM = 15
+const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM }
+/** ms between two looks at the log's health. */
+const WATCH_MS = 250
+
+/** One run from its first record to its seal. */
+export class GateRun {
+  private readonly spec: RunSpec
+  private readonly folder: string
+  private readonly emit: (event: GateEvent) => Promise<void>
+  private readonly marks: [string, number][] = []
+  private readonly began = performance.now()
+  private machine: MachineRun | null = null
+  private record: RunRecord
+  private stopWith: (end: End) => void = () => undefined
+  /** Resolves when something other than the agent ends the run. */
+  private readonly stopped = new Promise<End>((resolve) => {
+    this.stopWith = resolve
+  })
+
+  constructor(spec: RunSpec, emit: (event: GateEvent) => Promise<void>) {
+    this.spec = spec
+    this.emit = emit
+    this.folder = runFolder(`${spec.home}/runs`, spec.run)
+    this.record = {
+      format: 1,
+      id: spec.run,
+      state: 'starting',
+      program: spec.program,
+      started: new Date().toISOString(),
+      ended: null,
+      ended_by: null,
+      exit_code: null,
+      gate: { pid: process.pid, start_ticks: processStartTicks(process.pid) ?? '' },
+      policy: '',
+      isolation: spec.machine.isolation,
+      image_sha256: spec.image.sha256,
+    }
+  }
+
+  command(command: SupervisorCommand): void {
+    if (command.command === 'signal') this.machine?.signal(command.signal)
+    else if (command.command === 'stop') this.stopWith(stoppedBySignal(command.reason))
+  }
+
+  async run(): Promise<EndFacts> {
+    const { spec } = this
+    const core = await openGateCore({
+      run: spec.run,
+      home: spec.home,
+      folder: this.folder,
+      build: spec.build,
+      isolation: spec.machine.isolation,
+      policy: { bytes: Buffer.from(spec.policy.base64, 'base64'), source: spec.policy.source, kind: spec.policy.kind },
+      hosts: spec.hosts,
+      budgets: spec.budgets,
+      mounts: spec.mounts,
+      guarded: spec.guarded,
+      detail: firstRecordFacts(spec),
+      operator: this.operatorOperations(() => core),
+    })
+    this.mark('log')
+    this.save({ policy: core.policy.id })
+    // Relative to the run's folder: a long home folder must not exceed what a socket's path may hold.
+    process.chdir(this.folder)
+    const control = listenUnix('control.sock', (transport, number) => {
+      serveSocketSession({
+        transport,
+        subject: { session: `operator:${number}`, via: 'operator' },
+        run: spec.run,
+        registry: core.registry,
+        onEnd: () => undefined,
+      })
+    })
+    await this.emit({ event: 'started', start: this.startFacts(core) })
+    const timeout =
+      spec.timeoutMs === null ? undefined : setTimeout(() => this.stopWith(timedOut(`--timeout of ${spec.timeoutMs} ms`)), spec.timeoutMs)
+    const watch = setInterval(() => this.watch(core), WATCH_MS)
+    let end: End = { endedBy: 'gate', exitCode: EXIT_FAILED, reason: 'the gate failed' }
+    try {
+      end = await this.runMachine(core)
+    } finally {
+      clearTimeout(timeout)
+      clearInterval(watch)
+      control.stop()
+    }
+    return this.seal(core, end)
+  }
+
+  private async runMachine(core: GateCore): Promise<End> {
+    let keeper: TimeKeeper | null = null
+    const machine = new MachineRun({
+      spec: this.spec,
+      core,
+      folder: this.folder,
+      mark: (step) => this.mark(step),
+      onCpu: (ms) => {
+        if (keeper !== null && ms > keeper.cpuMs) keeper.cpuMs = Math.floor(ms)
+      },
+      onRunning: () => {
+        this.save({ state: 'running' })
+        void this.emit({ event: 'running' })
+      },
+    })
+    this.machine = machine
+    keeper = new TimeKeeper({
+      budget: core.budget,
+      audit: core.audit,
+      clock: core.clock,
+      cpus: this.spec.machine.cpus,
+      onExhausted: (dimension) => this.stopWith(timedOut(`the ${dimension} budget`)),
+    })
+    const agent = machine.run().then(agentEnd, machineEnd)
+    const end = await Promise.race([agent, this.stopped])
+    await machine.stop()
+    keeper.stop()
+    for (const { fd, bytes, sha256 } of machine.io.totals()) appendQuietly(core, { type: 'STDIO', fd, bytes, sha256 })
+    return end
+  }
+
+  private async seal(core: GateCore, end: End): Promise<EndFacts> {
+    let sealed: { seq: number; root: string } | null = null
+    let { endedBy, exitCode, reason } = end
+    try {
+      sealed = await core.close({ endedBy, exitCode })
+    } catch (error) {
+      endedBy = 'audit'
+      exitCode = EXIT_FAILED
+      reason = error instanceof Error ? error.message : String(error)
+    }
+    this.mark('seal')
+    removeLeftovers(this.folder)
+    this.save({ state: 'ended', ended: new Date().toISOString(), ended_by: endedBy, exit_code: exitCode })
+    const { effects, denials } = core.pipeline.statistics
+    return {
+      run: this.spec.run,
+      exitCode,
+      endedBy,
+      reason,
+      effects,
+      denials,
+      spent: runSpending(core.budget),
+      limits: core.limits,
+      shownDenials: core.pipeline.firstDenials.slice(0, MAX_SHOWN_DENIALS),
+      audit: { path: core.audit.path, root: sealed?.root ?? null, records: sealed === null ? 0 : sealed.seq + 1 },
+      timing: this.spec.timing ? this.marks : [],
+    }
+  }
+
+  private watch(core: GateCore): void {
+    const { latched } = core.audit
+    if (latched !== null) this.stopWith({ endedBy: 'audit', exitCode: EXIT_FAILED, reason: `the audit log cannot be written: ${latched}` })
+  }
+
+  private operatorOperations(core: () => GateCore): ReadonlyMap<OperationName, OperatorOperation> {
+    return new Map<OperationName, OperatorOperation>([
+      [
+        'run.status',
+        async () => [
+          JSON.stringify({
+            run: this.record,
+            statistics: core().pipeline.statistics,
+            spent: runSpending(core().budget),
+            limits: core().limits,
+          }),
+        ],
+      ],
+      [
+        'run.stop',
+        async ([reason]) => {
+          this.stopWith({ endedBy: 'stop', exitCode: 128 + SIGTERM, reason: String(reason) })
+          return []
+        },
+      ],
+      [
+        'cap.revoke',
+        async ([block]) => {
+          const id = Buffer.from(block as Uint8Array).toString('hex')
+          const { audit, capability } = core()
+          audit.append({ type: 'REVOKE', block: id, by: 'operator' })
+          // Dead before it is durable, acknowledged after: no moment at which an acknowledged revocation does not hold.
+          capability.revoke(id)
+          await audit.durable()
+          return []
+        },
+      ],
+    ])
+  }
+
+  private startFacts(core: GateCore): Extract<GateEvent, { event: 'started' }>['start'] {
+    const { spec } = this
+    return {
+      run: spec.run,
+      isolation: spec.machine.isolation,
+      policy: { id: core.policy.id, source: core.policy.source },
+      budgets: core.limits,
+      mounts: spec.mounts,
+      scratch: spec.scratch.map(({ guest }) => guest),
+      audit: core.audit.path,
+      console: spec.machine.console,
+      unfilteredTerminal: spec.agent.tty,
+    }
+  }
+
+  private save(change: Partial<RunRecord>): void {
+    this.record = { ...this.record, ...change }
+    writeRun(this.folder, this.record)
+  }
+
+  private mark(step: string): void {
+    this.marks.push([step, Math.round(performance.now() - this.began)])
+  }
+}
+
+function firstRecordFacts(spec: RunSpec): Parameters<typeof openGateCore>[0]['detail'] {
+  const { machine } = spec
+  return {
+    program: spec.program,
+    image: { name: spec.image.name, sha256: spec.image.sha256 },
+    kernel: { release: machine.kernel.release, sha256: machine.kernel.sha256 },
+    initrd: { sha256: machine.initrd.sha256 },
+    machine: { arch: machine.arch, accel: machine.accel, memory_mib: machine.memoryMib, cpus: machine.cpus, console: machine.console },
+    mounts: spec.mounts.map(({ host, guest, readonly }) => ({ host, guest, readonly })),
+    scratch: spec.scratch.map(({ guest, bytes }) => ({ guest, bytes })),
+    hosts: spec.hosts.map(([name, address]) => ({ name, address })),
+  }
+}
+
+function agentEnd(exit: GuestExit): End {
+  if (exit.kind === 'exit') return { endedBy: 'agent', exitCode: exit.value & 255, reason: null }
+  if (exit.kind === 'signal')
+    return { endedBy: 'signal', exitCode: 128 + (exit.value & 127), reason: `the agent was ended by signal ${exit.value}` }
+  return {
+    endedBy: 'exec',
+    exitCode: EXIT_NOT_EXECUTABLE,
+    reason: `the program cannot be executed in the guest (errno ${exit.value}); a denied image file is the usual cause`,
+  }
+}
+
+function machineEnd(error: unknown): End {
+  const message = error instanceof Error ? error.message : String(error)
+  return {
+    endedBy: error instanceof GuestFault || !(error instanceof AuthorityError) ? 'guest' : 'machine',
+    exitCode: EXIT_FAILED,
+    reason: message,
+  }
+}
+
+function timedOut(what: string): End {
+  return { endedBy: 'timeout', exitCode: EXIT_TIMEOUT, reason: `${what} is used up` }
+}
+
+function stoppedBySignal(reason: string): End {
+  return { endedBy: 'signal', exitCode: 128 + (SIGNAL_NUMBERS[reason] ?? SIGTERM), reason }
+}
+
+/** At the end of a run a log that cannot be written is told by its seal. */
+function appendQuietly(core: GateCore, body: Parameters<GateCore['audit']['append']>[0]): void {
+  try {
+    core.audit.append(body)
+  } catch {}
+}

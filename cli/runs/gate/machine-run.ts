@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { FuseServer } from '@authority/kernel/effects/fs'
+import { EffectsLink, FuseLink } from '@authority/kernel/gate'
+import { type GuestExit, GuestLink } from '@authority/kernel/guest'
+import { AGENT_UID, AuthorityError } from '@authority/protocol'
+import { locateQemu, type Machine, startMachine } from '../../machine/index.ts'
+import type { RunSpec } from '../run-spec.ts'
+import { AgentIo } from './agent-io.ts'
+import type { GateCore } from './core.ts'
+import { imageOpens } from './image-opens.ts'
+import { machineCpuMs } from './machine-cpu.ts'
+
+export interface MachineRunOptions {
+  readonly spec: RunSpec
+  readonly core: GateCore
+  readonly folder: string
+  readonly mark: (step: string) => void
+  /** CPU time of the machine in ms, as the host counts it, or as the guest claims where that is more. */
+  readonly onCpu: (ms: number) => void
+  readonly onRunning: () => void
+}
+
+/** One VM from boot to power-off: the machine, its three ports and the agent inside. */
+export class MachineRun {
+  readonly io: AgentIo
+  private readonly options: MachineRunOptions
+  private machine: Machine | null = null
+  private guest: GuestLink | null = null
+  private effects: EffectsLink | null = null
+  private fuse: FuseLink | null = null
+  private stopInput: () => void = () => undefined
+  private cpuTimer: ReturnType<typeof setInterval> | undefined
+  private stopping = false
+
+  constructor(options: MachineRunOptions) {
+    this.options = options
+    this.io = new AgentIo({ raw: options.spec.agent.tty })
+  }
+
+  /** Boots, arms, starts the agent and waits for its end. Throws AuthorityError when the machine or the guest fails. */
+  async run(): Promise<GuestExit> {
+    const { spec, mark } = this.options
+    const machine = await this.boot()
+    const guest = this.connect(machine)
+    const { kernel, bootMs } = await guest.waitReady()
+    mark('init')
+    this.options.core.audit.append({ type: 'GUEST', event: 'ready', detail: { kernel, boot_ms: bootMs } })
+    await guest.arm(this.setup())
+    mark('armed')
+    const { argv, env, cwd } = spec.agent
+    await guest.start({ argv, env, cwd, uid: AGENT_UID, gid: AGENT_UID, tty: null })
+    mark('agent')
+    this.options.onRunning()
+    this.stopInput = this.io.pumpInput(guest)
+    const died = machine.exited.then((report) => {
+      throw new AuthorityError(
+        'E_IO',
+        `the machine went away (${report.signal ?? `status ${report.code}`}): ${report.stderrTail.trim().split('\n').at(-1) ?? ''}`,
+      )
+    })
+    const exit = await Promise.race([guest.exit, died])
+    mark('exit')
+    return exit
+  }
+
+  signal(signal: number): void {
+    this.guest?.signal(signal)
+  }
+
+  /** Ends whatever runs: sessions first, then the guest, then the machine. Safe to call at any time, more than once. */
+  async stop(): Promise<void> {
+    if (this.stopping) return
+    this.stopping = true
+    clearInterval(this.cpuTimer)
+    this.stopInput()
+    await Promise.allSettled([this.effects?.close(), this.fuse?.close()])
+    await this.guest?.powerOff()
+    this.machine?.kill()
+    await this.machine?.exited
+    this.options.mark('off')
+  }
+
+  private async boot(): Promise<Machine> {
+    const { spec, folder, mark } = this.options
+    const { machine } = spec
+    this.machine = await startMachine({
+      arch: machine.arch,
+      accel: machine.accel,
+      memoryMiB: machine.memoryMib,
+      cpus: machine.cpus,
+      console: machine.console,
+      qemu: await locateQemu(machine.arch, join(spec.home, 'cache')),
+      launcher: machine.cell,
+      kernel: machine.kernel.path,
+      initrd: machine.initrd.path,
+      image: spec.image,
+      folder,
+      onConsole: (chunk) => void this.io.output(2, chunk),
+    })
+    mark('spawned')
+    const { pid } = this.machine
+    this.cpuTimer = setInterval(() => this.options.onCpu(machineCpuMs(pid) ?? 0), 250)
+    return this.machine
+  }
+
+  private connect(machine: Machine): GuestLink {
+    const { core, spec } = this.options
+    const fault = (error: AuthorityError): void => {
+      core.audit.append({ type: 'GUEST', event: 'protocol-fault', detail: { message: error.message } })
+      machine.kill()
+    }
+    this.effects = new EffectsLink({ transport: machine.effects, run: spec.run, registry: core.registry, onFault: fault })
+    this.fuse = new FuseLink({
+      transport: machine.fuse,
+      server: (send) => new FuseServer({ context: core.fsContext, gate: core.pipeline, subject: { session: 'fuse', via: 'fuse' }, send }),
+      onFault: fault,
+    })
+    this.guest = new GuestLink(machine.control, guestClock, {
+      onOpen: imageOpens(core.pipeline),
+      onOutput: (fd, data) => this.io.output(fd, data),
+      onTick: (cpuUs) => this.options.onCpu(cpuUs / 1000),
+    })
+    return this.guest
+  }
+
+  private setup(): Parameters<GuestLink['arm']>[0] {
+    const { core, spec } = this.options
+    const now = core.clock.wallMs()
+    return {
+      entropy: randomBytes(32),
+      timeS: Math.floor(now / 1000),
+      timeNs: Math.floor((now % 1000) * 1e6),
+      hostname: 'authority',
+      mounts: core.mounts.list.map((mount) => ({ number: mount.number, path: mount.guest, readonly: mount.readonly })),
+      scratch: spec.scratch.map(({ guest, bytes }) => ({ path: guest, size: bytes, mode: 0o1777 })),
+    }
+  }
+}
+
+const guestClock = {
+  now: () => performance.now(),
+  after: (ms: number, run: () => void) => {
+    const timer = setTimeout(run, ms)
+    return () => clearTimeout(timer)
+  },
+}

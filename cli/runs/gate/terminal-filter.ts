@@ -1,0 +1,37 @@
+const ESC = 0x1b
+const DEL = 0x7f
+const C2 = 0xc2
+const ALLOWED = new Set([0x09 /* tab */, 0x0a /* line feed */, 0x0d /* carriage return */])
+
+/**
+ * Makes an agent's bytes safe for a person's terminal: C0, DEL and C1 control characters other than tab, line feed and carriage return are shown as ^X or
+ * \u0080-style text, so that output cannot move the cursor, retitle the window, answer for the user or hide what was printed. State between chunks is one byte.
+ */
+export class TerminalFilter {
+  private heldC2 = false
+
+  pass(chunk: Uint8Array): Uint8Array {
+    const out: number[] = []
+    for (const byte of chunk) {
+      if (this.heldC2) {
+        this.heldC2 = false
+        // U+0080…U+009F are controls too (0x9b is CSI); anything else after 0xc2 is ordinary text.
+        if (byte >= 0x80 && byte <= 0x9f) {
+          push(out, `\\u00${byte.toString(16)}`)
+          continue
+        }
+        out.push(C2)
+      }
+      if (byte === C2) this.heldC2 = true
+      else if (byte === ESC) push(out, '^[')
+      else if (byte === DEL) push(out, '^?')
+      else if (byte < 0x20 && !ALLOWED.has(byte)) push(out, `^${String.fromCharCode(byte + 0x40)}`)
+      else out.push(byte)
+    }
+    return Uint8Array.from(out)
+  }
+}
+
+function push(out: number[], text: string): void {
+  for (let i = 0; i < text.length; i++) out.push(text.charCodeAt(i))
+}

@@ -1,0 +1,59 @@
+import { AuthorityError, encodeFuseFrame, LinkReader, MAX_FRAME_BYTES, MAX_MOUNTS, parseFuseItem } from '@authority/protocol'
+import { MAX_UNREAD_BYTES } from './limits.ts'
+import type { Transport } from './transport.ts'
+
+/** Whoever answers raw FUSE messages (effects/fs). */
+export interface FuseHandler {
+  /** Never throws. */
+  handle(mount: number, message: Uint8Array): void
+  close(): Promise<void>
+}
+
+export interface FuseLinkOptions {
+  readonly transport: Transport
+  /** Makes the handler; `send` takes one FUSE message for the guest. */
+  readonly server: (send: (mount: number, message: Uint8Array) => void) => FuseHandler
+  /** The guest broke the framing: nothing on this port is believed any more. */
+  readonly onFault: (error: AuthorityError) => void
+}
+
+/** The FUSE port: link frames whose session is the mount's number and whose item is one FUSE message. */
+export class FuseLink {
+  private readonly transport: Transport
+  private readonly handler: FuseHandler
+  private readonly reader = new LinkReader({ maxFrameBytes: MAX_FRAME_BYTES })
+  private readonly onFault: (error: AuthorityError) => void
+  private over = false
+
+  constructor(options: FuseLinkOptions) {
+    const { transport } = options
+    this.transport = transport
+    this.onFault = options.onFault
+    this.handler = options.server((mount, message) => transport.write(encodeFuseFrame(mount, message)))
+    transport.onData = (chunk) => this.onData(chunk)
+    transport.onDrain = () => transport.resume()
+    transport.onClose = () => void this.close()
+  }
+
+  async close(): Promise<void> {
+    if (this.over) return
+    this.over = true
+    this.reader.stop()
+    await this.handler.close()
+  }
+
+  private onData(chunk: Uint8Array): void {
+    if (this.over) return
+    try {
+      this.reader.push(chunk, (mount, item) => {
+        if (mount >= MAX_MOUNTS) throw new AuthorityError('E_PROTOCOL', `FUSE port: mount ${mount} does not exist`)
+        this.handler.handle(mount, parseFuseItem(item))
+      })
+    } catch (error) {
+      void this.close().catch(() => undefined)
+      this.onFault(error instanceof AuthorityError ? error : new AuthorityError('E_INTERNAL', 'the FUSE port failed', { cause: error }))
+    }
+    // Answers the guest does not take stop its questions.
+    if (this.transport.queued > MAX_UNREAD_BYTES) this.transport.pause()
+  }
+}
