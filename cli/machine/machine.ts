@@ -57,7 +57,11 @@ const FIRST_PORT_FD = 4
 const CELL_KERNEL = '/boot/kernel'
 const CELL_INITRD = '/boot/initrd'
 
-/** Starts QEMU in its cell. Throws E_NOT_FOUND, E_CONFLICT (changed image), E_UNSUPPORTED (no cell possible), E_TIMEOUT, E_IO; nothing is left behind then. */
+/**
+ * Starts QEMU in its cell and answers when the three ports are connected: the guest's first message is what proves that it boots, and until then the
+ * caller watches `exited` too (`startFailure` says it in words). Throws E_NOT_FOUND, E_CONFLICT (changed image), E_UNSUPPORTED (no cell possible), E_TIMEOUT,
+ * E_IO; nothing is left behind then.
+ */
 export async function startMachine(spec: MachineSpec): Promise<Machine> {
   const start = Date.now()
   if (spec.qemu.arch !== spec.arch)

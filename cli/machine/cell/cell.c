@@ -160,6 +160,10 @@ static void run_in_cell(const struct plan *plan, const struct identity *who, int
 int main(int argc, char **argv) {
     struct plan plan = parse(argc, argv);
     umask(022);
+    /* A signal that comes while the cell is made waits until there is a program to end with it. */
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
     die_with_parent(plan.parent);
     (void)setsid(); /* a Ctrl-C at the terminal is for the supervisor, not for QEMU */
     lower_priority();
@@ -171,9 +175,6 @@ int main(int argc, char **argv) {
 
     int pipe_fds[2];
     if (pipe(pipe_fds)) die_errno("pipe");
-    sigset_t all, before;
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, &before);
     pid_t child = fork();
     if (child < 0) die_errno("fork");
     if (child == 0) {
