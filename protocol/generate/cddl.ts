@@ -9,7 +9,7 @@ const OPERATION_ROWS = Object.entries(OPERATIONS) as readonly (readonly [string,
 /** protocol/protocol.cddl: every item of the wire in the language of RFC 8610. */
 export function cddl(): string {
   const from = (sender: 'client' | 'gate'): readonly string[] =>
-    Object.entries(MESSAGES).flatMap(([name, row]) => (row.from === sender || row.from === 'both' ? [ruleName(name)] : []))
+    Object.entries(MESSAGES).flatMap(([name, row]) => (row.from === sender || row.from === 'both' ? [messageRule(name)] : []))
   return `; Generated from protocol/src by \`bun protocol/generate.ts\`; do not edit.
 ; The item of each link frame, RFC 8610. Encoding: RFC 8949 section 4.2.1, restricted as SPEC.md says.
 
@@ -18,13 +18,13 @@ item = client-message / gate-message / link-control / guest-message / gate-to-gu
 client-message = ${from('client').join(' / ')}
 gate-message = ${from('gate').join(' / ')}
 
-value = safe-int / bstr / tstr / bool / null / [* value]
+wire-value = safe-int / bstr / tstr / bool / null / [* wire-value]
 safe-int = -9007199254740991..9007199254740991
 safe-uint = 0..9007199254740991
 
 ; Messages of a session
 ${Object.entries(MESSAGES)
-  .map(([name, row]) => rule(ruleName(name), row.number, row.fields, row.doc))
+  .map(([name, row]) => rule(messageRule(name), row.number, row.fields, row.doc))
   .join('\n')}
 
 error-code = ${Object.values(ERROR_CODES)
@@ -52,10 +52,16 @@ function operation(name: string, row: OperationRow): string {
   const base = ruleName(name)
   return [
     `; ${name}: ${row.doc}`,
-    `${base}-request = [3, id: safe-uint, operation: ${row.code}, deadline_ms: uint, handle: uint, args: ${base}-args]`,
+    `${base}-request = [${[String(MESSAGES.REQUEST.number), ...MESSAGES.REQUEST.fields.map((field) => requestMember(field, base, row))].join(', ')}]`,
     `${base}-args = [${row.args.map(member).join(', ')}]`,
     `${base}-result = [${row.result.map(member).join(', ')}]`,
   ].join('\n')
+}
+
+/** A field of REQUEST, with the operation's code and arguments in their places. */
+function requestMember(field: Field, base: string, row: OperationRow): string {
+  if (field.name === 'operation') return `operation: ${row.code}`
+  return field.name === 'args' ? `args: ${base}-args` : member(field)
 }
 
 function group(name: string, rows: { readonly [name: string]: GuestMessageRow }, prefix: string): string {
@@ -93,13 +99,18 @@ function typeOf(type: FieldType): string {
     case 'tuple':
       return `[${type.of.map(member).join(', ')}]`
     case 'values':
-      return `[0*${type.max} value]`
+      return `[0*${type.max} wire-value]`
   }
 }
 
 /** An element type as it may follow an occurrence. */
 function nested(type: FieldType): string {
   return type.kind === 'optional' ? `(${typeOf(type)})` : typeOf(type)
+}
+
+/** Rules end in a word no field has: some tools take a field's name for the rule of that name. */
+function messageRule(name: string): string {
+  return `${ruleName(name)}-message`
 }
 
 function ruleName(name: string): string {
