@@ -29,7 +29,7 @@ export class FuseLink {
     const { transport } = options
     this.transport = transport
     this.onFault = options.onFault
-    this.handler = options.server((mount, message) => transport.write(encodeFuseFrame(mount, message)))
+    this.handler = options.server((mount, message) => transport.write(encodeFuseFrame(linkNumberOf(mount), message)))
     transport.onData = (chunk) => this.onData(chunk)
     transport.onDrain = () => transport.resume()
     transport.onClose = () => void this.close()
@@ -46,8 +46,8 @@ export class FuseLink {
     if (this.over) return
     try {
       this.reader.push(chunk, (mount, item) => {
-        if (mount >= MAX_MOUNTS) throw new AuthorityError('E_PROTOCOL', `FUSE port: mount ${mount} does not exist`)
-        this.handler.handle(mount, parseFuseItem(item))
+        if (mount < 1 || mount > MAX_MOUNTS) throw new AuthorityError('E_PROTOCOL', `FUSE port: mount ${mount} does not exist`)
+        this.handler.handle(mount - 1, parseFuseItem(item))
       })
     } catch (error) {
       void this.close().catch(() => undefined)
@@ -56,4 +56,9 @@ export class FuseLink {
     // Answers the guest does not take stop its questions.
     if (this.transport.queued > MAX_UNREAD_BYTES) this.transport.pause()
   }
+}
+
+/** Mounts are numbered from 0 here and from 1 on the link, where session 0 is the link's own. */
+export function linkNumberOf(mount: number): number {
+  return mount + 1
 }

@@ -1,6 +1,6 @@
 export { AdmitPipeline } from './admit.ts'
 export { EffectsLink } from './effects-link.ts'
-export { type FuseHandler, FuseLink } from './fuse-link.ts'
+export { type FuseHandler, FuseLink, linkNumberOf } from './fuse-link.ts'
 export { COALESCE_MS } from './limits.ts'
 export { OperationRegistry, type OperatorOperation } from './registry.ts'
 export { Session } from './session.ts'

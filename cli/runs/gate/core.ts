@@ -84,7 +84,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     declareBudget: (account, charges) => budget.limit(account, charges),
   })
   const pipeline = new AdmitPipeline({ capability, policy, budget, audit })
-  const fsContext: FsDependencies = { sys, mounts, mayRead: (object) => policy.decide({ action: 'fs.read', object }).allow }
+  const fsContext: FsDependencies = { sys, mounts, peek: (question) => policy.decide(question).allow }
   const fs = fsEffects(fsContext)
   const net = netEffects({ resolve: systemResolver, hosts: policy.hosts })
   const registry = new OperationRegistry({

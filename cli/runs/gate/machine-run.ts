@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { FuseServer } from '@authority/kernel/effects/fs'
-import { EffectsLink, FuseLink } from '@authority/kernel/gate'
+import { EffectsLink, FuseLink, linkNumberOf } from '@authority/kernel/gate'
 import { type GuestExit, GuestLink } from '@authority/kernel/guest'
 import { AGENT_UID, AuthorityError } from '@authority/protocol'
 import { locateQemu, type Machine, startMachine } from '../../machine/index.ts'
@@ -132,7 +132,7 @@ export class MachineRun {
       timeS: Math.floor(now / 1000),
       timeNs: Math.floor((now % 1000) * 1e6),
       hostname: 'authority',
-      mounts: core.mounts.list.map((mount) => ({ number: mount.number, path: mount.guest, readonly: mount.readonly })),
+      mounts: core.mounts.list.map((mount) => ({ number: linkNumberOf(mount.number), path: mount.guest, readonly: mount.readonly })),
       scratch: spec.scratch.map(({ guest, bytes }) => ({ path: guest, size: bytes, mode: 0o1777 })),
     }
   }
