@@ -14,5 +14,7 @@ export const MAX_HOSTS = 1024
 export const MAX_PROBLEMS = 20
 /** Characters of a policy's own text repeated in a message. */
 export const MAX_QUOTED = 120
+/** Characters of one message or suggestion. */
+export const MAX_MESSAGE = 400
 /** Fixes merged into one suggestion. */
 export const MAX_FIXES = 10_000

@@ -1,6 +1,6 @@
 /** What is wrong with a policy file, and where. */
 import { AuthorityError } from '@authority/protocol'
-import { MAX_PROBLEMS, MAX_QUOTED } from './limits.ts'
+import { MAX_MESSAGE, MAX_PROBLEMS, MAX_QUOTED } from './limits.ts'
 
 export interface Problem {
   /** 1-based; column in characters. */
@@ -32,12 +32,17 @@ export class PolicyLoadError extends AuthorityError {
 
 /** `policy.json:3:12: /fs/read/0: cause (suggestion)`. */
 export function formatProblem(source: string, problem: Problem): string {
-  const pointer = problem.pointer === '' ? '' : `${problem.pointer}: `
+  const pointer = problem.pointer === '' ? '' : `${printable(problem.pointer, MAX_QUOTED)}: `
   return `${source}:${problem.line}:${problem.column}: ${pointer}${problem.message}${problem.suggestion === null ? '' : ` (${problem.suggestion})`}`
 }
 
-/** Text from a file as it may stand in a message: shortened, control characters and look-alike formatting escaped. */
+/** Text from a file between backticks, as it may stand in a message. */
 export function quoted(text: string): string {
-  const short = text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text
-  return `\`${short.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`)}\``
+  return `\`${printable(text, MAX_QUOTED)}\``
+}
+
+/** What a terminal may be given: shortened, with control and invisible formatting characters escaped. */
+export function printable(text: string, most: number = MAX_MESSAGE): string {
+  const short = text.length > most ? `${text.slice(0, most)}…` : text
+  return short.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`)
 }

@@ -1,6 +1,6 @@
 /** The bytes of a policy file as text, with the way back from an index to a line and column. */
 import { MAX_POLICY_BYTES } from './limits.ts'
-import { PolicyLoadError, type Problem } from './load-error.ts'
+import { PolicyLoadError, type Problem, printable } from './load-error.ts'
 
 export interface SourceText {
   readonly name: string
@@ -25,14 +25,24 @@ export function readSource(bytes: Uint8Array, name: string): SourceText {
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    const valid = new TextDecoder().decode(bytes.subarray(0, firstInvalidByte(bytes)))
+    const valid = new TextDecoder().decode(bytes.subarray(0, firstInvalidByte(bytes)), { stream: true })
     const { line, column } = placer(valid)(valid.length)
     return refuse(line, column, 'the file is not valid UTF-8', 'save it as UTF-8')
   }
   const place = placer(text)
   const nul = text.indexOf('\u0000')
   if (nul !== -1) refuse(place(nul).line, place(nul).column, 'the file holds a NUL character', null)
-  return { name, text, place, problem: (index, pointer, message, suggestion = null) => ({ ...place(index), pointer, message, suggestion }) }
+  return {
+    name,
+    text,
+    place,
+    problem: (index, pointer, message, suggestion = null) => ({
+      ...place(index),
+      pointer,
+      message: printable(message),
+      suggestion: suggestion === null ? null : printable(suggestion),
+    }),
+  }
 }
 
 function placer(text: string): SourceText['place'] {
