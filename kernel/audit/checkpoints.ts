@@ -1,12 +1,12 @@
 /** The file `checkpoints` of a log: signed notes, each followed by an empty line, in the order they were made. */
 import { auditError, ioError } from './errors.ts'
-import { checkFile, joinPath, readRange, writeFully } from './files.ts'
+import { checkFile, hasLostSector, joinPath, readRange, writeFully } from './files.ts'
 import type { AuditFs } from './fs.ts'
 import { MAX_NOTE_BYTES } from './limits.ts'
 import { type Checkpoint, type NoteVerifier, openCheckpoint } from './note.ts'
 
 export const CHECKPOINTS_FILE = 'checkpoints'
-const SIGNATURE_START = '— '
+const NEWLINE = 0x0a
 
 /** Appends notes to the file, each durable when `add` returns. */
 export class CheckpointFile {
@@ -81,14 +81,11 @@ export function lastCheckpoint(fs: AuditFs, folder: string, verifier: NoteVerifi
     const { size } = checkFile(fs, fd, path)
     const from = Math.max(0, size - 3 * MAX_NOTE_BYTES)
     const bytes = readRange(fs, fd, from, size)
-    const { note, end } = lastNote(bytes, from === 0)
+    const { checkpoint, end } = lastGenuine(bytes, from === 0, verifier)
     const torn = bytes.slice(end)
-    if (torn.length > MAX_NOTE_BYTES) throw auditError(`${path} ends in ${torn.length} bytes that are no note.`)
-    if (note === null) {
-      if (from > 0) throw auditError(`${path} holds no whole note near its end.`)
-      return { checkpoint: null, end: 0, torn }
-    }
-    return { checkpoint: openCheckpoint(note, verifier), end: from + end, torn }
+    if (!isTornNote(torn, from + end)) throw new RangeError(`its last ${torn.length} bytes are no checkpoint of ${verifier.name}`)
+    if (checkpoint === null && from > 0) throw new RangeError('there is none near its end')
+    return { checkpoint, end: from + end, torn }
   } catch (error) {
     if (error instanceof RangeError)
       throw auditError(`The last checkpoint in ${path} is not genuine: ${error.message}.`, `Look with: authority audit verify ${folder}`)
@@ -98,14 +95,30 @@ export function lastCheckpoint(fs: AuditFs, folder: string, verifier: NoteVerifi
   }
 }
 
+/** One note at most is ever under way: its bytes end early, or a sector of them is lost. */
+function isTornNote(bytes: Uint8Array, offset: number): boolean {
+  if (bytes.length === 0) return true
+  const ends = bytes.length > 1 && bytes[bytes.length - 1] === NEWLINE && bytes[bytes.length - 2] === NEWLINE
+  return bytes.length <= MAX_NOTE_BYTES && (!ends || hasLostSector(bytes, offset))
+}
+
 /** A note is two parts separated by an empty line, the second of signature lines, and an empty line ends it. */
-function lastNote(bytes: Uint8Array, whole: boolean): { note: string | null; end: number } {
+function lastGenuine(bytes: Uint8Array, whole: boolean, verifier: NoteVerifier): { checkpoint: Checkpoint | null; end: number } {
   const parts = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1').split('\n\n')
-  const dash = Buffer.from(SIGNATURE_START).toString('latin1')
   for (let i = parts.length - 2; i >= (whole ? 1 : 2); i--) {
-    if (!parts[i]?.startsWith(dash)) continue
+    const note = Buffer.from(`${parts[i - 1]}\n\n${parts[i]}\n`, 'latin1').toString('utf8')
     const end = parts.slice(0, i + 1).join('\n\n').length + 2
-    return { note: Buffer.from(`${parts[i - 1]}\n\n${parts[i]}\n`, 'latin1').toString('utf8'), end }
+    const checkpoint = opened(note, verifier)
+    if (checkpoint) return { checkpoint, end }
   }
-  return { note: null, end: 0 }
+  return { checkpoint: null, end: 0 }
+}
+
+function opened(note: string, verifier: NoteVerifier): Checkpoint | null {
+  try {
+    return openCheckpoint(note, verifier)
+  } catch (error) {
+    if (error instanceof RangeError) return null
+    throw error
+  }
 }

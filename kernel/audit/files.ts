@@ -1,6 +1,7 @@
 /** Whole-file operations and the checks a path must pass before the log trusts it. */
 import { auditError, ioError } from './errors.ts'
 import type { AuditFs, FileFacts } from './fs.ts'
+import { SECTOR_BYTES } from './limits.ts'
 
 const GROUP_OR_OTHERS = 0o077
 const WRITABLE_BY_OTHERS = 0o022
@@ -111,4 +112,14 @@ export function createFile(fs: AuditFs, path: string, bytes: Uint8Array): void {
   } finally {
     fs.close(fd)
   }
+}
+
+/** Whether a sector's share of the bytes at `offset` of a file reads as zeros: what a torn write leaves. No whole frame or note has one. */
+export function hasLostSector(bytes: Uint8Array, offset: number): boolean {
+  for (let from = 0; from < bytes.length; ) {
+    const to = Math.min(bytes.length, from + SECTOR_BYTES - ((offset + from) % SECTOR_BYTES))
+    if (bytes.subarray(from, to).every((b) => b === 0)) return true
+    from = to
+  }
+  return false
 }

@@ -82,7 +82,8 @@ function parseKey(text: string): { name: string; hash: Uint8Array; material: Uin
     !/^[0-9a-f]{8}$/.test(hash) ||
     rest.length > 0 ||
     bytes.length !== 33 ||
-    bytes[0] !== ED25519
+    bytes[0] !== ED25519 ||
+    toBase64(bytes) !== encoded
   )
     throw new RangeError('it is not an Ed25519 note key')
   return { name, hash: new Uint8Array(Buffer.from(hash, 'hex')), material: new Uint8Array(bytes.subarray(1)) }

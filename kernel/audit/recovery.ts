@@ -134,6 +134,7 @@ async function finishReopened(
   installation: Installation,
 ): Promise<Recovery> {
   const { log } = reopened
+  if (log.size === 0 && reopened.checkpointSize === 0) return forget({ path, installation })
   if (!opening) throw auditError(`The log in ${path} does not begin with RUN_START.`)
   const { run, operator_uid, build, policy } = opening
   const noted = await installation.lastNoted(run)

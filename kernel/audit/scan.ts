@@ -1,7 +1,7 @@
 /** Reads a log as its writer would continue it: every frame checked, and a tail torn by a crash told from damage (security.md 6.2.10). */
 import { crc32c } from './crc32c.ts'
 import { auditError, ioError } from './errors.ts'
-import { checkFile, joinPath, readRange } from './files.ts'
+import { checkFile, hasLostSector, joinPath, readRange } from './files.ts'
 import { claimedBytes, type Frame, frameBytes, nextChain, readFrame } from './frame.ts'
 import type { AuditFs } from './fs.ts'
 import { sameBytes, sha256Stream } from './hash.ts'
@@ -158,13 +158,6 @@ function mayFollow(view: DataView, at: number, size: number): boolean {
 }
 
 function isTorn(bytes: Uint8Array, at: number): boolean {
-  const claimed = claimedBytes(bytes, at)
-  const end = at + (claimed ?? SECTOR_BYTES - (at % SECTOR_BYTES))
-  if (end > bytes.length) return true
-  for (let from = at; from < end; ) {
-    const to = Math.min(end, from - (from % SECTOR_BYTES) + SECTOR_BYTES)
-    if (bytes.subarray(from, to).every((b) => b === 0)) return true
-    from = to
-  }
-  return false
+  const end = at + (claimedBytes(bytes, at) ?? SECTOR_BYTES - (at % SECTOR_BYTES))
+  return end > bytes.length || hasLostSector(bytes.subarray(at, end), at)
 }

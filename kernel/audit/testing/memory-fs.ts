@@ -16,7 +16,10 @@ interface MemoryFile {
   lockedBy: number | null
 }
 
-type Entry = { readonly kind: 'file'; readonly file: MemoryFile } | { readonly kind: 'folder'; mode: number; uid: number } | { readonly kind: 'symlink' }
+type Entry =
+  | { readonly kind: 'file'; readonly file: MemoryFile }
+  | { readonly kind: 'folder'; mode: number; uid: number }
+  | { readonly kind: 'symlink' }
 
 export class SystemError extends Error {
   readonly code: string
@@ -144,7 +147,9 @@ export class MemoryFs implements AuditFs {
 
   list(folder: string): readonly string[] {
     const prefix = `${folder}/`
-    return [...this.#names.keys()].filter((path) => path.startsWith(prefix) && !path.slice(prefix.length).includes('/')).map((path) => path.slice(prefix.length))
+    return [...this.#names.keys()]
+      .filter((path) => path.startsWith(prefix) && !path.slice(prefix.length).includes('/'))
+      .map((path) => path.slice(prefix.length))
   }
 
   makeFolder(path: string): void {
@@ -198,12 +203,16 @@ export class MemoryFs implements AuditFs {
   /** Files below a folder, as a verifier could copy them. */
   snapshot(folder: string): Map<string, Uint8Array> {
     const files = new Map<string, Uint8Array>()
-    for (const [path, entry] of this.#names) if (entry.kind === 'file' && path.startsWith(`${folder}/`)) files.set(path.slice(folder.length + 1), entry.file.bytes.slice())
+    for (const [path, entry] of this.#names)
+      if (entry.kind === 'file' && path.startsWith(`${folder}/`)) files.set(path.slice(folder.length + 1), entry.file.bytes.slice())
     return files
   }
 
   /** Lets tests plant what a log must refuse. */
-  plant(path: string, entry: { readonly kind: 'symlink' } | { readonly kind: 'folder'; readonly mode: number; readonly uid: number }): void {
+  plant(
+    path: string,
+    entry: { readonly kind: 'symlink' } | { readonly kind: 'folder'; readonly mode: number; readonly uid: number },
+  ): void {
     this.#names.set(path, { ...entry })
     this.#durableNames.set(path, { ...entry })
   }

@@ -50,12 +50,46 @@ export function runStart(installation: Installation, run = RUN_ID): Extract<Reco
   }
 }
 
-export function intent(object = '/data/a', reserve: { readonly [dimension: string]: number } = { calls: 1 }): Extract<RecordBody, { type: 'INTENT' }> {
-  return { type: 'INTENT', op: 'fs.open', session: 's:1', action: 'fs.read', object, requested: object, rule: '/fs/read/0', policy: 'ab', blocks: [], accounts: ['run'], reserve }
+export function intent(
+  object = '/data/a',
+  reserve: { readonly [dimension: string]: number } = { calls: 1 },
+): Extract<RecordBody, { type: 'INTENT' }> {
+  return {
+    type: 'INTENT',
+    op: 'fs.open',
+    session: 's:1',
+    action: 'fs.read',
+    object,
+    requested: object,
+    rule: '/fs/read/0',
+    policy: 'ab',
+    blocks: [],
+    accounts: ['run'],
+    reserve,
+  }
 }
 
-export const DENIAL: RecordBody = { type: 'DENY', op: 'fs.open', session: 's:1', action: 'fs.write', object: '/etc/x', requested: '/etc/x', code: 'E_POLICY_DENY', rule: null, reason: 'no rule', fix: null, policy: 'ab' }
-export const RUN_END: Extract<RecordBody, { type: 'RUN_END' }> = { type: 'RUN_END', ended_by: 'exit', exit_code: 0, effects: 0, denials: 0, spent: {} }
+export const DENIAL: RecordBody = {
+  type: 'DENY',
+  op: 'fs.open',
+  session: 's:1',
+  action: 'fs.write',
+  object: '/etc/x',
+  requested: '/etc/x',
+  code: 'E_POLICY_DENY',
+  rule: null,
+  reason: 'no rule',
+  fix: null,
+  policy: 'ab',
+}
+export const RUN_END: Extract<RecordBody, { type: 'RUN_END' }> = {
+  type: 'RUN_END',
+  ended_by: 'exit',
+  exit_code: 0,
+  effects: 0,
+  denials: 0,
+  spent: {},
+}
 
 /** Every flush at once: a test decides itself when it happens. */
 export const AT_ONCE = { schedule: (flush: () => void) => flush(), checkpointMs: 0, preallocate: false } as const satisfies RunLogTuning

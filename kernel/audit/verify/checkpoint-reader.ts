@@ -2,6 +2,7 @@
 import { Input } from './input.ts'
 import { MAX_NOTE } from './limits.ts'
 import { type Head, type PublicKey, readCheckpoint } from './primitives.ts'
+import { hasLostSector } from './tail.ts'
 import { Tampered } from './verdict.ts'
 
 /** Bytes the file may have: far more checkpoints than a log of the largest size. */
@@ -34,13 +35,14 @@ export class CheckpointReader {
     const bytes = this.#input?.view(this.#at, 2 * MAX_NOTE)
     if (!bytes || bytes.length === 0) return
     const note = firstNote(bytes)
-    if (note === null) {
-      if (bytes.length > MAX_NOTE) throw new Tampered('there are bytes that are no checkpoint', this.path, this.#at)
+    const head = note && readCheckpoint(note.toString('utf8'), this.#key)
+    if (!note || !head) {
+      // One note at most is ever under way: a crash leaves it short, or with a sector of zeros, and nothing behind it.
+      const torn = bytes.length <= MAX_NOTE && (!bytes.toString('latin1').endsWith('\n\n') || hasLostSector(bytes, this.#at))
+      if (!torn) throw new Tampered('a checkpoint is not genuine', this.path, this.#at)
       this.tornBytes = bytes.length
       return
     }
-    const head = readCheckpoint(note.toString('utf8'), this.#key)
-    if (!head) throw new Tampered('a checkpoint is not genuine', this.path, this.#at)
     if (head.size <= this.#before)
       throw new Tampered(`a checkpoint of ${head.size} records follows one of ${this.#before}`, this.path, this.#at)
     this.#before = head.size

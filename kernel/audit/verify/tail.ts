@@ -29,8 +29,8 @@ export function judgeTail(input: Input, at: number, salt: number, next: number):
   return { kind: 'torn', bytes: end }
 }
 
-/** A sector of the frame that reads as zeros. Whole frames have none: the last byte of a payload is `}`. */
-function hasLostSector(frame: Buffer, offset: number): boolean {
+/** A sector of the bytes at this offset of a file that reads as zeros. Whole frames have none (the last byte of a payload is `}`), nor have notes. */
+export function hasLostSector(frame: Buffer, offset: number): boolean {
   for (let from = 0; from < frame.length; ) {
     const to = Math.min(frame.length, from + SECTOR - ((offset + from) % SECTOR))
     if (frame.subarray(from, to).every((b) => b === 0)) return true
