@@ -3,7 +3,7 @@ import { MAX_STDIO_BYTES } from '@authority/protocol'
 
 /** Bytes of one frame from the guest: the largest message is OUTPUT with its heads. */
 export const MAX_CONTROL_FRAME_BYTES = MAX_STDIO_BYTES + 64
-/** Open questions one guest may have unanswered; init asks no more than this (init/limits.h). */
+/** Open questions one guest may have unanswered; init asks no more than this (init/bounds.h). */
 export const MAX_OPEN_QUESTIONS = 256
 /** Bytes of stdin credit a guest may hold out at once. */
 export const MAX_STDIN_CREDIT = 1 << 20

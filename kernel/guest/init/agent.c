@@ -65,11 +65,12 @@ static _Noreturn void become_agent(const struct start *start, const struct strea
 		give_up(pipe_end, "standard streams", false);
 	reset_signals();
 	setrlimit(RLIMIT_NOFILE, &files);
+	setpriority(PRIO_PROCESS, 0, 0);
 	const char *failed = rights_drop(start->uid, start->gid);
 	if (failed != NULL)
 		give_up(pipe_end, failed, false);
 	if (chdir(start->folder) != 0)
-		give_up(pipe_end, "working directory", true);
+		give_up(pipe_end, "the working directory cannot be entered", false);
 	execve(start->arguments[0], start->arguments, start->environment);
 	give_up(pipe_end, "execve", true);
 }

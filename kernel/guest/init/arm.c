@@ -1,5 +1,6 @@
 #include "arm.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,12 +32,25 @@ static bool network(struct fault *fault)
 	return loopback_up() == 0 || fault_set(fault, "loopback", "the loopback interface cannot be switched on");
 }
 
+/* Set once, for the whole guest, behind the agent's own filter; a kernel without the switch (ENOENT) lacks what it switches off. */
+static bool switches(struct fault *fault)
+{
+	static const char *const set[][2] = {
+		{"/proc/sys/kernel/modules_disabled", "1"}, {"/proc/sys/kernel/kexec_load_disabled", "1"}, {"/proc/sys/user/max_user_namespaces", "0"},
+		{"/proc/sys/kernel/dmesg_restrict", "1"},   {"/proc/sys/kernel/kptr_restrict", "2"},
+	};
+	for (size_t i = 0; i < sizeof set / sizeof *set; i++)
+		if (write_file(set[i][0], set[i][1]) != 0 && errno != ENOENT)
+			return fault_set(fault, "switches", "%s cannot be set", set[i][0]);
+	return true;
+}
+
 bool arm(const struct setup *setup, struct fault *fault)
 {
 	int image = -1;
 	/* Scratch before host mounts, so that a host mount may lie in a scratch folder; the watch over the image after everything that opens it. */
 	bool armed = identity(setup, fault) && mounts_image(&image, fault) && mounts_system(fault) && mounts_scratch(setup, fault) &&
-		     fuse_mount(setup, fault) && network(fault) && sessions_open(fault) && opens_arm(image, fault) && proof_run(image, fault);
+		     fuse_mount(setup, fault) && network(fault) && switches(fault) && sessions_open(fault) && opens_arm(image, fault) && proof_run(image, fault);
 	if (image >= 0)
 		close(image);
 	if (armed)

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "queue.h"
 
 #define FRAME_MAX (AUTHORITY_MAX_FRAME_BYTES + AUTHORITY_LINK_HEADER_BYTES)

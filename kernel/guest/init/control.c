@@ -4,7 +4,7 @@
 #include <sys/utsname.h>
 
 #include "cbor.h"
-#include "limits.h"
+#include "bounds.h"
 #include "port.h"
 #include "power.h"
 #include "queue.h"

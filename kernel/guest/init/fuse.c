@@ -14,7 +14,7 @@
 
 #include "cbor.h"
 #include "frame.h"
-#include "limits.h"
+#include "bounds.h"
 #include "mountpoint.h"
 #include "port.h"
 #include "system.h"

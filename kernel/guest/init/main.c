@@ -17,7 +17,7 @@
 #include "cbor.h"
 #include "control.h"
 #include "fuse.h"
-#include "limits.h"
+#include "bounds.h"
 #include "modules.h"
 #include "mounts.h"
 #include "opens.h"
@@ -267,6 +267,8 @@ static void prepare(void)
 	struct rlimit files = {4096, 65536};
 	/* Clients, open questions and pipes together exceed the usual 1024; the agent gets the usual soft limit back. */
 	setrlimit(RLIMIT_NOFILE, &files);
+	/* Before an agent that forks without end; the pumps inherit it. */
+	setpriority(PRIO_PROCESS, 0, -15);
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&blocked);

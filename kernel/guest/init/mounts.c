@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "mountpoint.h"
 #include "protocol.h"
 #include "system.h"

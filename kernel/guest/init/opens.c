@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "control.h"
-#include "limits.h"
+#include "bounds.h"
 #include "system.h"
 
 #define ASKED (FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "system.h"
 
 #define PORT_CLASS "/sys/class/virtio-ports"

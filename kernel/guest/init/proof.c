@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "opens.h"
 #include "protocol.h"
 #include "rights.h"

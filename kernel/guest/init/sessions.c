@@ -8,7 +8,7 @@
 #include "cbor.h"
 #include "client.h"
 #include "frame.h"
-#include "limits.h"
+#include "bounds.h"
 #include "port.h"
 #include "queue.h"
 #include "system.h"

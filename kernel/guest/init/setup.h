@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "frame.h"
-#include "limits.h"
+#include "bounds.h"
 #include "protocol.h"
 
 struct host_mount {

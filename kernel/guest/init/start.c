@@ -46,3 +46,18 @@ bool start_parse(const struct frame *frame, struct start *out)
 	out->columns = (uint16_t)cbor_uint(&in, UINT16_MAX);
 	return cbor_end(&in) && out->arguments[0] != NULL;
 }
+
+static void free_texts(char **list)
+{
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+		free(list[i]);
+	free(list);
+}
+
+void start_free(struct start *start)
+{
+	free_texts(start->arguments);
+	free_texts(start->environment);
+	free(start->folder);
+	*start = (struct start){0};
+}

@@ -18,7 +18,8 @@ struct start {
 	uint16_t rows, columns;
 };
 
-/* False when the message is malformed, or memory is out. What it allocates lives as long as the machine. */
+/* False when the message is malformed, or memory is out; `out` must be zero before, and may hold memory in both cases. */
 bool start_parse(const struct frame *frame, struct start *out);
+void start_free(struct start *start);
 
 #endif

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "control.h"
-#include "limits.h"
+#include "bounds.h"
 #include "protocol.h"
 #include "queue.h"
 #include "system.h"

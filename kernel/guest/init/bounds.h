@@ -1,6 +1,6 @@
 /* Bounds that concern only init. What both ends must agree on stands in protocol.h. */
-#ifndef AUTHORITY_LIMITS_H
-#define AUTHORITY_LIMITS_H
+#ifndef AUTHORITY_BOUNDS_H
+#define AUTHORITY_BOUNDS_H
 
 /* Where the image is mounted until the agent's own mount namespace makes it the root. */
 #define IMAGE_ROOT "/image"
