@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
 import { type AptRoot, type DebianPackage, type OnProgress, openAptRoot, unpackDeb } from './apt.ts'
@@ -7,7 +7,7 @@ import { DEBIAN_ARCH, KERNEL_FORMAT, type KernelManifest } from './kernel.ts'
 import { MAX_KERNEL_BYTES, MAX_MODULE_BYTES } from './limits.ts'
 import { builtinNames, type PackageModule, type PickedModule, pickModules, WANTED_MODULES } from './modules.ts'
 import type { MachineArch } from './qemu.ts'
-import { sha256 } from './store.ts'
+import { sha256, writeAtomically } from './store.ts'
 import { bzImagePayload, type Compression, hasPvhEntry } from './vmlinux.ts'
 
 /** Adapter: Debian's cloud kernel out of its package into a folder ready for the cache. */
@@ -55,8 +55,8 @@ async function makeEntry(
   if (image === undefined) throw new AuthorityError('E_UPSTREAM', `the package ${deb.name} holds no kernel`)
   const kernel = await bootable(readFileSync(join(boot, image)), arch)
   const modules = await wantedModules(unpacked, image.slice('vmlinuz-'.length), arch)
-  publish(join(entry, 'kernel'), kernel.bytes)
-  for (const module of modules) publish(join(entry, 'modules', module.file), module.bytes)
+  writeAtomically(join(entry, 'kernel'), kernel.bytes, 0o444)
+  for (const module of modules) writeAtomically(join(entry, 'modules', module.file), module.bytes, 0o444)
   const manifest: KernelManifest = {
     format: KERNEL_FORMAT,
     arch,
@@ -68,11 +68,6 @@ async function makeEntry(
   }
   writeFileSync(join(entry, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 })
   return { folder: entry, manifest }
-}
-
-function publish(path: string, bytes: Uint8Array): void {
-  writeFileSync(path, bytes)
-  chmodSync(path, 0o444)
 }
 
 /** The vmlinux inside the bzImage when it is there and can be booted, else the image as shipped. */

@@ -114,7 +114,7 @@ function importKernel(file: string, root: string, arch: MachineArch): Kernel {
   }
   const scratch = mkdtempSync(join(root, '.import-'))
   try {
-    writeFileSync(join(scratch, 'kernel'), bytes, { mode: 0o444 })
+    writeAtomically(join(scratch, 'kernel'), bytes, 0o444)
     mkdirSync(join(scratch, 'modules'), { mode: 0o700 })
     writeFileSync(join(scratch, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 })
     return load(install(scratch, manifest, root))

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import { openImage } from './image-file.ts'
 import { cachedKernel, checkKernelArch, ensureInitrd, ensureKernel, type Kernel } from './kernel.ts'
 import { startFailure, startMachine } from './machine.ts'
 import type { QemuBinary } from './qemu-binary.ts'
-import { sha256 } from './store.ts'
+import { sha256, writeAtomically } from './store.ts'
 
 let folder = ''
 beforeEach(() => {
@@ -101,6 +101,17 @@ describe('kernel cache', () => {
       /cannot read the kernel/,
     )
   })
+})
+
+test('files are whole, and as open as asked under any umask', () => {
+  const before = process.umask(0o077)
+  try {
+    writeAtomically(join(folder, 'f'), bytes('x'), 0o444)
+    expect(statSync(join(folder, 'f')).mode & 0o777).toBe(0o444)
+    expect(readdirSync(folder)).toEqual(['f'])
+  } finally {
+    process.umask(before)
+  }
 })
 
 describe('image', () => {

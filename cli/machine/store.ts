@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 
 /** Adapter: digests and atomic files. */
 
@@ -8,11 +8,13 @@ export function sha256(bytes: Uint8Array): string {
 
 let counter = 0
 
-/** Writes a file so that its name never shows anything but the whole content. */
+/** Writes a file, with exactly this mode, so that its name never shows anything but the whole content. */
 export function writeAtomically(path: string, bytes: Uint8Array, mode: number): void {
   const temporary = `${path}.${process.pid}.${counter++}.tmp`
   const fd = openSync(temporary, 'wx', mode)
   try {
+    // The user's umask must not close a file that QEMU reads under another uid.
+    fchmodSync(fd, mode)
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
     fsyncSync(fd)
   } catch (cause) {
