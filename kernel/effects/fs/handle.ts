@@ -4,7 +4,7 @@ import type { Json } from '../../vocabulary/index.ts'
 import type { ByteLease, HeldThing } from '../contract.ts'
 import { hostError } from './errno.ts'
 import { MAX_OFFSET } from './limits.ts'
-import type { Syscalls } from './syscalls.ts'
+import type { Stat, Syscalls } from './syscalls.ts'
 
 export interface OpenedFile {
   readonly sys: Syscalls
@@ -50,7 +50,7 @@ export class FileHandle implements HeldThing {
   readonly #written = new Totals()
   #busy = 0
   #closing: Promise<void> | null = null
-  #idle: (() => void) | null = null
+  #waiting: (() => void)[] = []
 
   constructor(file: OpenedFile) {
     this.#file = file
@@ -110,6 +110,19 @@ export class FileHandle implements HeldThing {
     if (!done.ok) throw hostError(done.errno, this.#file.text)
   }
 
+  /** Attributes of the open file itself, also when its name is gone. */
+  stat(): Stat {
+    this.#check(true, 0, 0)
+    const found = this.#file.sys.stat(this.#file.fd, '')
+    if (!found.ok) throw hostError(found.errno, this.#file.text)
+    return found.value
+  }
+
+  /** Resolves when nothing is under way on this handle. */
+  async settled(): Promise<void> {
+    if (this.#busy > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
   /** Sets the length through this handle's own descriptor. Throws when not open for writing. */
   truncate(size: number): void {
     this.#check(this.#file.writes, 0, size)
@@ -124,7 +137,7 @@ export class FileHandle implements HeldThing {
   }
 
   async #finish(): Promise<void> {
-    if (this.#busy > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    await this.settled()
     this.#file.sys.close(this.#file.fd)
     await this.#file.lease.close({ read: this.#read.detail(), written: this.#written.detail() })
   }
@@ -142,7 +155,7 @@ export class FileHandle implements HeldThing {
       return await work
     } finally {
       this.#busy--
-      if (this.#busy === 0) this.#idle?.()
+      if (this.#busy === 0) for (const wake of this.#waiting.splice(0)) wake()
     }
   }
 }

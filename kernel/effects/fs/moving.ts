@@ -19,7 +19,7 @@ interface Moved {
 
 /** Reading the source is asked where its new name may be read: writing somewhere must not end in reading it. */
 export function readsOnward(context: FsContext, from: string, to: string): Question[] {
-  return context.mayRead === undefined || context.mayRead(to) ? ask(['fs.read'], from) : []
+  return context.peek === undefined || context.peek({ action: 'fs.read', object: to }) ? ask(['fs.read'], from) : []
 }
 
 /** What must be allowed so that `from` may be called `to`. */
@@ -55,7 +55,7 @@ export function entriesBelow(context: FsContext, held: HeldObject, place: string
       const list = sys.reopen(dir.value, O.RDONLY | sys.flags.DIRECTORY)
       if (!list.ok) throw hostError(list.errno, place)
       try {
-        for (const entry of entriesOf(sys, list.value, 0n, place, true)) {
+        for (const entry of entriesOf(sys, list.value, 0n, place, { all: true })) {
           if (found.length === MAX_MOVED_ENTRIES)
             throw hostError('EXDEV', place, `More than ${MAX_MOVED_ENTRIES} entries would get a new name at once: copy and remove instead.`)
           const below = path === '' ? entry.name : `${path}/${entry.name}`

@@ -19,11 +19,11 @@ export async function changeNames<T>(
   const mount = places[0]?.mount
   if (mount === undefined) throw new Error('no name to change')
   for (let waited = 0; ; waited += NAME_LOCK_STEP_MS) {
+    // Before every try: a request that was given up no longer holds its descriptors.
+    if (signal.aborted) throw new AuthorityError('E_CANCELLED', `${text}: cancelled before the names were changed`, { errno: 'EINTR' })
     const locked = sys.tryLock(mount.lock)
     if (locked.ok) break
     if (locked.errno !== 'EAGAIN') throw hostError(locked.errno, text)
-    if (signal.aborted)
-      throw new AuthorityError('E_CANCELLED', `${text}: cancelled while another run changes names on this mount`, { errno: 'EINTR' })
     if (waited >= NAME_LOCK_DEADLINE_MS) {
       throw new AuthorityError('E_TIMEOUT', `${text}: another run holds the names of this mount for ${NAME_LOCK_DEADLINE_MS} ms`, {
         hint: 'See `authority runs ls` for what else uses the folder.',

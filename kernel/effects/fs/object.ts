@@ -15,10 +15,10 @@ export interface FsContext {
   readonly sys: Syscalls
   readonly mounts: Mounts
   /**
-   * Whether a rule lets the run read this guest path: moving or linking a file there must not make readable what was not. Left out: such a change always asks
-   * to read its source.
+   * What the policy would say, without a record. Never allows anything; it only spares questions nobody asked: reading the source of a move whose target cannot
+   * be read anyway, and attributes of listed names that are out of reach. Left out: the first is always asked, the second left to the guest.
    */
-  readonly mayRead?: (object: string) => boolean
+  readonly peek?: (question: Question) => boolean
 }
 
 /** An existing object somebody names: by a path (SDK) or by a node of a FUSE mount. */

@@ -104,16 +104,21 @@ export function holdEntry(sys: Syscalls, mounts: Mounts, at: HeldName, place: st
 /** Takes over the descriptor: names and measures the object, or closes it and throws. */
 export function describe(sys: Syscalls, mounts: Mounts, mount: Mount, fd: number, place: string, looking = false): HeldObject {
   try {
-    const stat = sys.stat(fd, '')
-    if (!stat.ok) throw hostError(stat.errno, place)
-    const guest = guestPathOf(sys, mount, fd, place)
-    if (stat.value.nlink === 0) throw hostError('ESTALE', place)
-    if (mounts.hides(mount, guest, looking)) throw covered(place)
-    return { mount, fd, guest, stat: stat.value }
+    return measure(sys, mounts, mount, fd, place, looking)
   } catch (error) {
     sys.close(fd)
     throw error
   }
+}
+
+/** Names and measures the object of a descriptor that stays the caller's. `looking`: the point another mount covers may be seen. Throws AuthorityError. */
+export function measure(sys: Syscalls, mounts: Mounts, mount: Mount, fd: number, place: string, looking: boolean): HeldObject {
+  const stat = sys.stat(fd, '')
+  if (!stat.ok) throw hostError(stat.errno, place)
+  const guest = guestPathOf(sys, mount, fd, place)
+  if (stat.value.nlink === 0) throw hostError('ESTALE', place)
+  if (mounts.hides(mount, guest, looking)) throw covered(place)
+  return { mount, fd, guest, stat: stat.value }
 }
 
 /** The guest path of a held descriptor, from the kernel's own name for it. Throws when it lies outside the mount or was removed. */
@@ -188,7 +193,7 @@ function escapes(place: string) {
   )
 }
 
-function covered(place: string) {
+export function covered(place: string) {
   return refused(place, 'another mount covers this path', 'Name the file by a path that does not pass through another mount.')
 }
 

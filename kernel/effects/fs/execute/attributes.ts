@@ -1,15 +1,20 @@
 import type { EffectResult, PreparedEffect } from '../../contract.ts'
 import { hostError } from '../errno.ts'
+import type { FileHandle } from '../handle.ts'
 import { ask, askCrossed, assertChangeable, assertPlainMode, effect, type FsContext, isMissing, type ObjectRef } from '../object.ts'
 import type { HeldObject, Missing } from '../resolve.ts'
 import { O, type Sys, type TimeChange } from '../syscalls.ts'
 
 const NOTHING: EffectResult = { result: [] }
 
-/** Sets a regular file's length. */
-export function truncate(context: FsContext, ref: ObjectRef, size: number): PreparedEffect {
+/** Sets a regular file's length; through an open handle when there is one, whose right to write does not depend on the mode any more. */
+export function truncate(context: FsContext, ref: ObjectRef, size: number, through?: FileHandle): PreparedEffect {
   return change(context, ref, (held) => {
     if (held.stat.kind !== 'file') throw hostError(held.stat.kind === 'directory' ? 'EISDIR' : 'EINVAL', ref.text)
+    if (through !== undefined) {
+      through.truncate(size)
+      return { ok: true, value: 0 }
+    }
     const fd = context.sys.reopen(held.fd, O.WRONLY)
     if (!fd.ok) return fd
     const done = context.sys.truncate(fd.value, size)

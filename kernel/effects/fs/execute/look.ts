@@ -138,11 +138,15 @@ function kindOf(sys: Syscalls, dir: number, name: string): Kind {
 const TYPES: Readonly<Record<number, Kind | undefined>> = { 0: undefined, 4: 'directory', 8: 'file', 10: 'symlink' }
 const NAME_AT = 19
 
-/**
- * Entries from position `from` on, read in bounded pieces. `.` and `..` are left out; names no request could give are left out, or refused with EILSEQ when `all`
- * must be known. Throws AuthorityError.
- */
-export function* entriesOf(sys: Syscalls, fd: number, from: bigint, place: string, all = false): Generator<Entry> {
+export interface ListOptions {
+  /** Refuse with EILSEQ what no request could name, instead of leaving it out: everything must be known. */
+  readonly all?: true
+  /** With `.` and `..`. */
+  readonly dots?: true
+}
+
+/** Entries from position `from` on, read in bounded pieces. Throws AuthorityError. */
+export function* entriesOf(sys: Syscalls, fd: number, from: bigint, place: string, options: ListOptions = {}): Generator<Entry> {
   const buffer = new Uint8Array(DIRENT_BYTES)
   const view = new DataView(buffer.buffer)
   const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -155,8 +159,8 @@ export function* entriesOf(sys: Syscalls, fd: number, from: bigint, place: strin
       const next = view.getBigUint64(at + 8, true)
       const type = view.getUint8(at + 18)
       const name = nameOf(decoder, buffer.subarray(at + NAME_AT, at + length))
-      if (name === null && all) throw hostError('EILSEQ', place)
-      if (name !== null && name !== '.' && name !== '..')
+      if (name === null && options.all) throw hostError('EILSEQ', place)
+      if (name !== null && (options.dots || (name !== '.' && name !== '..')))
         yield { name, ino: view.getBigUint64(at, true), kind: type in TYPES ? TYPES[type] : 'other', type, next }
       at += length
       offset = next

@@ -31,7 +31,7 @@ export interface WorldOptions {
   readonly allow?: Allow
   readonly mounts?: (world: { inside: string; outside: string }) => readonly MountRequest[]
   readonly wrap?: (sys: Syscalls) => Syscalls
-  readonly mayRead?: (object: string) => boolean
+  readonly peek?: Allow
   readonly protect?: (dir: string) => readonly string[]
   /** Runs between the decision of an admitted effect and its execution: the moment a racing change would pick. */
   readonly between?: () => void
@@ -53,7 +53,7 @@ export function makeWorld(options: WorldOptions = {}): World {
     sys,
     mounts,
 
-    mayRead: options.mayRead ?? (() => true),
+    peek: options.peek ?? options.allow ?? (() => true),
   }
   const gate = new TestGate(options.allow ?? (() => true), options.between)
   const session = new TestSession()

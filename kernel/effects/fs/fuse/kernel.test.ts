@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { type KernelMount, mountWithKernel } from '../testing/kernel-client.ts'
+import { makeWorld, SECRET, type World, type WorldOptions } from '../testing/pipeline.ts'
+
+const able = (() => {
+  const world = makeWorld()
+  const mounted = mountWithKernel(world)
+  if (mounted === null) return world.close().then(() => false)
+  return mounted
+    .close()
+    .then(() => world.close())
+    .then(() => true)
+})()
+const possible = await able
+
+let world: World
+let mounted: KernelMount
+async function start(options: WorldOptions = {}, limits = {}): Promise<void> {
+  world = makeWorld(options)
+  fs.chmodSync(world.inside, 0o777)
+  const made = mountWithKernel(world, limits)
+  if (made === null) throw new Error('could mount a moment ago')
+  mounted = made
+}
+afterEach(async () => {
+  if (!possible) return
+  await mounted.close()
+  await world.close()
+})
+
+/** Runs a shell script as the agent in the mount. The script changes into it itself: with `cwd` the spawning thread, which is the server's, would wait for its own answer. */
+function agent(script: string): Promise<{ code: number | null; out: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('/bin/bash', ['-c', `cd "$MOUNT" && ${script}`], {
+      uid: 1000,
+      gid: 1000,
+      env: { MOUNT: mounted.point, PATH: '/usr/bin:/bin', HOME: '/nonexistent', LC_ALL: 'C' },
+    })
+    let out = ''
+    child.stdout.on('data', (data) => (out += data))
+    child.stderr.on('data', (data) => (out += data))
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, out }))
+  })
+}
+
+describe.skipIf(!possible)('a real kernel as the guest', () => {
+  it('reads, writes, lists, renames, links, truncates, syncs and removes as on a plain folder', async () => {
+    await start()
+    const { code, out } = await agent(`set -e
+      mkdir -p a/b; echo hello > a/b/f; cat a/b/f; echo more >> a/b/f; wc -l < a/b/f
+      mv a/b/f a/g; ls -A a; stat -c '%U %u %g %a' a/g 2>/dev/null | cut -d' ' -f2-
+      ln -s g a/s; cat a/s; readlink a/s; ln a/g a/h; stat -c %h a/g; rm a/h
+      truncate -s 3 a/g; cat a/g; echo; touch -d @1500000000 a/g; stat -c %Y a/g; chmod 600 a/g; stat -c %a a/g
+      sync a/g; dd if=/dev/zero of=big bs=1M count=3 conv=fsync status=none; stat -c %s big; cmp -n 3145728 big /dev/zero && echo same
+      rm -r a; ls; df . >/dev/null; rmdir nothing 2>&1 || true`)
+    expect(out).toBe(
+      "hello\n2\nb\ng\n1000 1000 644\nhello\nmore\ng\n2\nhel\n1500000000\n600\n3145728\nsame\nbig\nrmdir: failed to remove 'nothing': No such file or directory\n",
+    )
+    expect(code).toBe(0)
+    expect(fs.readdirSync(world.inside)).toEqual(['big'])
+  })
+
+  it('what the policy denies is EACCES, also under a folder that is allowed', async () => {
+    await start({ allow: (q) => !q.object.includes('secret') && (q.action === 'fs.read' || q.object.startsWith('/work/out')) })
+    fs.mkdirSync(path.join(world.inside, 'out'), { mode: 0o777 })
+    fs.chmodSync(path.join(world.inside, 'out'), 0o777)
+    for (const name of ['secret', 'plain']) fs.writeFileSync(path.join(world.inside, name), name)
+    const { out } = await agent('cat secret plain; echo; echo x > new; echo y > out/new; cat out/new; ls -l | wc -l; mv plain out/')
+    expect(out).toContain('cat: secret: Permission denied\nplain')
+    expect(out).toContain('new: Permission denied')
+    expect(out).toContain('y\n')
+    expect(out).toContain("cannot move 'plain'")
+    expect(fs.readdirSync(world.inside).sort()).toEqual(['out', 'plain', 'secret'])
+  })
+
+  it('an open file without a name keeps its contents, attributes and length', async () => {
+    await start()
+    const { out } = await agent(`python3 -c "
+import os
+f = open('t', 'w+b'); f.write(b'abc'); f.flush(); os.unlink('t')
+print(os.fstat(f.fileno()).st_size, os.fstat(f.fileno()).st_nlink); f.truncate(1); f.seek(0); print(f.read()); os.fsync(f.fileno())
+import mmap
+g = open('m', 'w+b'); g.truncate(8192); m = mmap.mmap(g.fileno(), 8192); m[4096:4099] = b'xyz'; m.flush(); print(open('m','rb').read()[4096:4099])
+import fcntl; fcntl.flock(g, fcntl.LOCK_EX); fcntl.lockf(g, fcntl.LOCK_EX); print('locked')
+"`)
+    expect(out).toBe("3 0\nb'a'\nb'xyz'\nlocked\n")
+    expect(world.gate.closes.length).toBeGreaterThanOrEqual(2)
+  })
+
+  it('git works: init, commit, log, gc, clone, fsck', async () => {
+    await start()
+    const { out, code } =
+      await agent(`set -e; export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b GIT_CONFIG_GLOBAL=/dev/null
+      command -v git >/dev/null || { echo 2; exit 0; }
+      git init -q r; cd r; seq 200 > f; git add f; git commit -qm one; seq 300 > f; git commit -qam two; git gc -q; git fsck --strict >/dev/null 2>&1
+      cd ..; git clone -q r c; cd c; git log --oneline | wc -l`)
+    expect(out.trim()).toBe('2')
+    expect(code).toBe(0)
+  })
+
+  it('a tree larger than the descriptors kept is walked, and found again after a rename', async () => {
+    await start({}, { descriptors: 64 })
+    for (let i = 0; i < 300; i++) {
+      fs.mkdirSync(path.join(world.inside, `d${i % 20}`), { recursive: true })
+      fs.writeFileSync(path.join(world.inside, `d${i % 20}`, `f${i}`), String(i))
+    }
+    fs.chmodSync(path.join(world.inside, 'd3'), 0o777)
+    const { out } = await agent(
+      'find . -type f | wc -l; cat d*/f* | wc -c; mv d3/f3 d3/g; cat d3/g; find . -type f -exec cat {} + | wc -c; ls | wc -l',
+    )
+    expect(out.trim().split(/\s+/)).toEqual(['300', '790', '3790', '20'])
+  })
+
+  it('links out of the mount lead nowhere', async () => {
+    await start()
+    fs.symlinkSync(world.secret, path.join(world.inside, 'abs'))
+    fs.symlinkSync('../out/secret.txt', path.join(world.inside, 'rel'))
+    const { out } = await agent(
+      'ln -s ../../x esc; ln -s /etc/passwd esc2; mknod dev c 1 3; mkfifo fifo; chmod u+s abs 2>&1; touch f; chmod 4755 f; chown 0 f; ls',
+    )
+    expect(out).not.toContain(SECRET)
+    for (const word of ['esc', 'esc2', 'dev', 'fifo', 'changing permissions', 'changing ownership']) expect(out).toContain(word)
+    expect(fs.readdirSync(world.inside).sort()).toEqual(['abs', 'f', 'rel'])
+    expect(fs.statSync(path.join(world.inside, 'f')).mode & 0o7000).toBe(0)
+  })
+})

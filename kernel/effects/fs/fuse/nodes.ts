@@ -1,0 +1,263 @@
+import { hostError } from '../errno.ts'
+import type { Mount } from '../mounts.ts'
+import { guestPathOf, openBeneath } from '../resolve.ts'
+import { RESOLVE, type Stat, type Syscalls, type Time } from '../syscalls.ts'
+
+export interface NodeLimits {
+  readonly nodes: number
+  /** Nodes that keep their descriptor; those with something open or under way are not counted out. */
+  readonly descriptors: number
+}
+
+/** What a node number stands for: one object on the host, never a path. */
+export interface Node {
+  readonly id: number
+  /** Under which it is found when the object is seen again. */
+  readonly key: string
+  readonly ino: bigint
+  readonly dev: string
+  readonly type: number
+  readonly born: Time
+  /** Where it was last seen: one step, to find it again and then to compare it with what it was. */
+  parent: number
+  name: string
+  /** Times the guest was told this number, less those it forgot. */
+  lookups: number
+  /** O_PATH descriptor, or null when given up meanwhile. */
+  fd: number | null
+  /** Effects under way and open handles: the descriptor stays. */
+  pins: number
+  /** Guest path at the last opening: what decides about an open file whose name is gone. */
+  openedAs: string | null
+}
+
+export const ROOT_NODE = 1
+const FILE_TYPE = 0o170000
+const DIRECTORY = 0o040000
+
+/** The nodes of one FUSE mount. Bounded; a number is never given out twice. */
+export class Nodes {
+  readonly #sys: Syscalls
+  readonly #mount: Mount
+  readonly #limits: NodeLimits
+  readonly #byId = new Map<number, Node>()
+  readonly #byKey = new Map<string, Node>()
+  /** Nodes with a descriptor, the longest unused first. */
+  readonly #open = new Map<number, Node>()
+  #next = ROOT_NODE + 1
+
+  constructor(sys: Syscalls, mount: Mount, limits: NodeLimits) {
+    this.#sys = sys
+    this.#mount = mount
+    this.#limits = limits
+    const root: Node = {
+      id: ROOT_NODE,
+      key: '',
+      ino: 0n,
+      dev: '',
+      type: DIRECTORY,
+      born: { s: 0, ns: 0 },
+      parent: 0,
+      name: '',
+      lookups: 1,
+      fd: mount.root,
+      pins: 1,
+      openedAs: null,
+    }
+    this.#byId.set(ROOT_NODE, root)
+  }
+
+  get size(): number {
+    return this.#byId.size
+  }
+  get descriptors(): number {
+    return this.#open.size
+  }
+
+  /** Throws AuthorityError ESTALE for a number that stands for nothing. */
+  get(id: number): Node {
+    const node = this.#byId.get(id)
+    if (node === undefined) throw hostError('ESTALE', `node ${id}`)
+    return node
+  }
+
+  /** The node's descriptor, found again where it was last seen when it had been given up. Throws ESTALE when something else is there now. */
+  descriptor(node: Node): number {
+    if (node.fd === null) node.fd = this.#find(node)
+    if (node.id !== ROOT_NODE) {
+      this.#open.delete(node.id)
+      this.#open.set(node.id, node)
+      if (this.#open.size > this.#limits.descriptors) this.#giveUp(1, node)
+    }
+    return node.fd
+  }
+
+  /** Guest path of the node now, or of its last opening when it has no name any more but is open. Throws ESTALE. */
+  guestPath(node: Node): string {
+    const path = (): string => guestPathOf(this.#sys, this.#mount, this.descriptor(node), `node ${node.id}`)
+    try {
+      return path()
+    } catch (error) {
+      if (node.openedAs !== null) return node.openedAs
+      if (node.pins > 0 || node.fd === null) throw error
+      // The name behind the descriptor is gone; a hard link made since may be another.
+      this.#close(node)
+      return path()
+    }
+  }
+
+  /**
+   * The node of an object that has this name in this directory, told to the guest once more. Takes over `fd`. A regular file with several names is one node per
+   * name, because each name is decided for itself. Throws ENFILE.
+   */
+  add(parent: Node, name: string, stat: Stat, fd: number | null): Node {
+    const found = this.#known(parent, name, stat)
+    if (found === undefined && this.#byId.size >= this.#limits.nodes) {
+      if (fd !== null) this.#sys.close(fd)
+      throw hostError('ENFILE', name, 'The guest keeps too many files in mind.')
+    }
+    const node = found ?? this.#make(parent, name, stat)
+    node.parent = parent.id
+    node.name = name
+    node.lookups += 1
+    if (fd !== null && node.fd !== null) this.#sys.close(fd)
+    else if (fd !== null) node.fd = fd
+    if (node.fd !== null) this.descriptor(node)
+    return node
+  }
+
+  /** After a hard link through the gate: the guest knows the same object under one more name. */
+  linked(node: Node, parent: Node, name: string): void {
+    node.lookups += 1
+    node.parent = parent.id
+    node.name = name
+  }
+
+  /** After a rename through the gate: the object is now found here. */
+  moved(parent: Node, name: string, stat: Stat): void {
+    for (const key of keys(parent, name, stat)) {
+      const node = this.#byKey.get(key)
+      if (node === undefined || !isSame(node, stat)) continue
+      node.parent = parent.id
+      node.name = name
+    }
+  }
+
+  forget(id: number, lookups: bigint): void {
+    const node = this.#byId.get(id)
+    if (node === undefined || id === ROOT_NODE) return
+    node.lookups = lookups >= BigInt(node.lookups) ? 0 : node.lookups - Number(lookups)
+    this.#drop(node)
+  }
+
+  pin(node: Node): void {
+    node.pins += 1
+  }
+
+  unpin(node: Node): void {
+    node.pins -= 1
+    this.#drop(node)
+  }
+
+  /**
+   * Lets go of everything; the root stays the mount's. A descriptor an effect still uses is closed when that is over: closed before, its number could come to
+   * mean another file under the effect's hands.
+   */
+  close(): void {
+    for (const node of [...this.#byId.values()]) {
+      if (node.id === ROOT_NODE) continue
+      node.lookups = 0
+      this.#drop(node)
+    }
+  }
+
+  #known(parent: Node, name: string, stat: Stat): Node | undefined {
+    for (const key of keys(parent, name, stat)) {
+      const node = this.#byKey.get(key)
+      if (node === undefined || !isSame(node, stat)) continue
+      if (!hasNames(stat) || (node.parent === parent.id && node.name === name)) return node
+    }
+    return undefined
+  }
+
+  #make(parent: Node, name: string, stat: Stat): Node {
+    const node: Node = {
+      id: this.#next++,
+      key: keys(parent, name, stat)[0],
+      ino: stat.ino,
+      dev: stat.dev,
+      type: stat.mode & FILE_TYPE,
+      born: stat.btime,
+      parent: parent.id,
+      name,
+      lookups: 0,
+      fd: null,
+      pins: 0,
+      openedAs: null,
+    }
+    this.#byId.set(node.id, node)
+    this.#byKey.set(node.key, node)
+    return node
+  }
+
+  /** One step from the parent's descriptor, and only to the very object the number was given for. */
+  #find(node: Node): number {
+    const parent = this.#byId.get(node.parent)
+    if (parent === undefined) throw hostError('ESTALE', node.name)
+    const dir = this.descriptor(parent)
+    let opened = openBeneath(this.#sys, dir, node.name, this.#sys.flags.NOFOLLOW, RESOLVE.NO_SYMLINKS)
+    if (!opened.ok && (opened.errno === 'EMFILE' || opened.errno === 'ENFILE')) {
+      this.#giveUp(Math.ceil(this.#open.size / 2), parent)
+      opened = openBeneath(this.#sys, dir, node.name, this.#sys.flags.NOFOLLOW, RESOLVE.NO_SYMLINKS)
+    }
+    if (!opened.ok) throw hostError(opened.errno === 'ENOENT' || opened.errno === 'ENOTDIR' ? 'ESTALE' : opened.errno, node.name)
+    const stat = this.#sys.stat(opened.value, '')
+    if (stat.ok && isSame(node, stat.value)) return opened.value
+    this.#sys.close(opened.value)
+    throw hostError('ESTALE', node.name)
+  }
+
+  #giveUp(count: number, except: Node): void {
+    let left = count
+    for (const node of this.#open.values()) {
+      if (left === 0) return
+      if (node.pins > 0 || node === except || node.fd === null) continue
+      this.#close(node)
+      left -= 1
+    }
+  }
+
+  #close(node: Node): void {
+    if (node.fd !== null) this.#sys.close(node.fd)
+    node.fd = null
+    this.#open.delete(node.id)
+  }
+
+  #drop(node: Node): void {
+    if (node.lookups > 0 || node.pins > 0 || node.id === ROOT_NODE) return
+    this.#close(node)
+    this.#byId.delete(node.id)
+    if (this.#byKey.get(node.key) === node) this.#byKey.delete(node.key)
+  }
+}
+
+function hasNames(stat: Stat): boolean {
+  return stat.nlink > 1 && (stat.mode & FILE_TYPE) !== DIRECTORY
+}
+
+function keys(parent: Node, name: string, stat: Stat): readonly [string, ...string[]] {
+  const one = `${stat.dev}:${stat.ino}`
+  const named = `${one}:${parent.id}/${name}`
+  return hasNames(stat) ? [named, one] : [one, named]
+}
+
+/** An inode number is used again after a deletion; its birth tells the difference where the file system keeps it. */
+function isSame(node: Node, stat: Stat): boolean {
+  return (
+    node.ino === stat.ino &&
+    node.dev === stat.dev &&
+    node.type === (stat.mode & FILE_TYPE) &&
+    node.born.s === stat.btime.s &&
+    node.born.ns === stat.btime.ns
+  )
+}

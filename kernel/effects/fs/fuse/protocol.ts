@@ -1,0 +1,384 @@
+/**
+ * FUSE messages from the guest (linux/fuse.h, 7.31–7.38), parsed strictly: every length is checked, every name must be whole and valid UTF-8, nothing may trail.
+ * Pure. All integers little-endian: the guests are.
+ */
+import { MAX_FUSE_DATA_BYTES, MAX_PATH_BYTES } from '@authority/protocol'
+import type { ErrnoName } from '../errno.ts'
+import { FORGET_ENTRY_BYTES, MAX_FUSE_MESSAGE_BYTES } from '../limits.ts'
+
+export const IN_HEADER_BYTES = 40
+/** Oldest and newest minor version spoken; the guest's own decides between. */
+export const FUSE_MAJOR = 7
+export const FUSE_MINOR_MIN = 31
+export const FUSE_MINOR_MAX = 38
+
+export const OPCODE = {
+  LOOKUP: 1,
+  FORGET: 2,
+  GETATTR: 3,
+  SETATTR: 4,
+  READLINK: 5,
+  SYMLINK: 6,
+  MKNOD: 8,
+  MKDIR: 9,
+  UNLINK: 10,
+  RMDIR: 11,
+  RENAME: 12,
+  LINK: 13,
+  OPEN: 14,
+  READ: 15,
+  WRITE: 16,
+  STATFS: 17,
+  RELEASE: 18,
+  FSYNC: 20,
+  FLUSH: 25,
+  INIT: 26,
+  OPENDIR: 27,
+  READDIR: 28,
+  RELEASEDIR: 29,
+  FSYNCDIR: 30,
+  ACCESS: 34,
+  CREATE: 35,
+  INTERRUPT: 36,
+  DESTROY: 38,
+  BATCH_FORGET: 42,
+  READDIRPLUS: 44,
+  RENAME2: 45,
+} as const
+
+export interface Header {
+  readonly opcode: number
+  readonly unique: bigint
+  /** -1 when it does not fit a number: no such node was ever given out. */
+  readonly node: number
+  readonly pid: number
+}
+
+/** SETATTR: what is to change. Times are in seconds and nanoseconds, or the host's now. */
+export interface Attributes {
+  readonly handle: number | null
+  readonly mode: number | null
+  readonly uid: number | null
+  readonly gid: number | null
+  readonly size: number | null
+  readonly atime: { readonly s: number; readonly ns: number } | 'now' | null
+  readonly mtime: { readonly s: number; readonly ns: number } | 'now' | null
+}
+
+export type Body =
+  | { readonly op: 'init'; readonly major: number; readonly minor: number; readonly readahead: number; readonly flags: number }
+  | { readonly op: 'lookup' | 'unlink' | 'rmdir'; readonly name: string }
+  | { readonly op: 'forget'; readonly lookups: bigint }
+  | { readonly op: 'batchForget'; readonly nodes: readonly { readonly node: number; readonly lookups: bigint }[] }
+  | { readonly op: 'getattr'; readonly handle: number | null }
+  | { readonly op: 'setattr'; readonly change: Attributes }
+  | { readonly op: 'readlink' | 'statfs' | 'destroy' }
+  | { readonly op: 'symlink'; readonly name: string; readonly target: string }
+  | { readonly op: 'mknod' | 'mkdir'; readonly name: string; readonly mode: number }
+  | { readonly op: 'rename'; readonly from: string; readonly toNode: number; readonly to: string; readonly flags: number }
+  | { readonly op: 'link'; readonly fromNode: number; readonly name: string }
+  | { readonly op: 'open' | 'opendir'; readonly flags: number }
+  | { readonly op: 'create'; readonly name: string; readonly flags: number; readonly mode: number }
+  | { readonly op: 'read'; readonly handle: number; readonly offset: number; readonly size: number }
+  | { readonly op: 'readdir' | 'readdirplus'; readonly handle: number; readonly position: bigint; readonly size: number }
+  | { readonly op: 'write'; readonly handle: number; readonly offset: number; readonly data: Uint8Array }
+  | { readonly op: 'release' | 'releasedir' | 'flush'; readonly handle: number }
+  | { readonly op: 'fsync' | 'fsyncdir'; readonly handle: number; readonly dataOnly: boolean }
+  | { readonly op: 'access'; readonly mask: number }
+  | { readonly op: 'interrupt'; readonly unique: bigint }
+
+export interface Request {
+  readonly header: Header
+  readonly body: Body
+}
+
+/** A message that cannot be worked on. `unique` is null when not even the header can be believed: then nothing is answered. */
+export interface Malformed {
+  readonly unique: bigint | null
+  readonly errno: ErrnoName
+}
+
+/** What never gets an answer, malformed or not. */
+export function isSilent(opcode: number): boolean {
+  return opcode === OPCODE.FORGET || opcode === OPCODE.BATCH_FORGET || opcode === OPCODE.INTERRUPT
+}
+
+export function parseFuse(message: Uint8Array): Request | Malformed {
+  if (message.byteLength < IN_HEADER_BYTES || message.byteLength > MAX_FUSE_MESSAGE_BYTES) return { unique: null, errno: 'EPROTO' }
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength)
+  if (view.getUint32(0, true) !== message.byteLength) return { unique: null, errno: 'EPROTO' }
+  const header: Header = {
+    opcode: view.getUint32(4, true),
+    unique: view.getBigUint64(8, true),
+    node: small(view.getBigUint64(16, true)),
+    pid: view.getUint32(32, true),
+  }
+  const unique = isSilent(header.opcode) || header.unique === 0n ? null : header.unique
+  // Extensions after the body were not negotiated.
+  if (view.getUint16(36, true) !== 0) return { unique, errno: 'EPROTO' }
+  const reader = new Reader(message.subarray(IN_HEADER_BYTES))
+  const parse = BODIES.get(header.opcode)
+  if (parse === undefined) return { unique, errno: 'ENOSYS' }
+  const body = parse(reader)
+  if (reader.fault !== null) return { unique, errno: reader.fault }
+  if (!reader.finished) return { unique, errno: 'EPROTO' }
+  return { header, body }
+}
+
+export function isMalformed(request: Request | Malformed): request is Malformed {
+  return 'errno' in request
+}
+
+function small(value: bigint): number {
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : -1
+}
+
+/** Reads fields in order; the first fault is kept, and everything after it reads as zero. */
+class Reader {
+  fault: ErrnoName | null = null
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  get finished(): boolean {
+    return this.#at === this.#bytes.byteLength
+  }
+  get left(): number {
+    return this.#bytes.byteLength - this.#at
+  }
+  u32(): number {
+    return this.#take(4) ? this.#view.getUint32(this.#at - 4, true) : 0
+  }
+  u64(): bigint {
+    return this.#take(8) ? this.#view.getBigUint64(this.#at - 8, true) : 0n
+  }
+  /** A number the gate gave out, or one it never did. */
+  id(): number {
+    return small(this.u64())
+  }
+  /** A file offset or size: beyond what a number holds exactly there is no file. */
+  offset(): number {
+    const value = small(this.u64())
+    if (value < 0) this.fail('EFBIG')
+    return value
+  }
+  skip(bytes: number): void {
+    this.#take(bytes)
+  }
+  rest(): void {
+    this.#at = this.#bytes.byteLength
+  }
+  bytes(length: number): Uint8Array {
+    return this.#take(length) ? this.#bytes.subarray(this.#at - length, this.#at) : new Uint8Array(0)
+  }
+  /** Up to and with a NUL. */
+  text(): string {
+    const end = this.#bytes.indexOf(0, this.#at)
+    if (end < 0 || end - this.#at > MAX_PATH_BYTES) {
+      this.fail(end < 0 ? 'EPROTO' : 'ENAMETOOLONG')
+      return ''
+    }
+    const bytes = this.#bytes.subarray(this.#at, end)
+    this.#at = end + 1
+    try {
+      return UTF8.decode(bytes)
+    } catch {
+      this.fail('EILSEQ')
+      return ''
+    }
+  }
+  fail(errno: ErrnoName): void {
+    this.fault ??= errno
+  }
+  #take(bytes: number): boolean {
+    if (this.left < bytes) {
+      this.fail('EPROTO')
+      this.#at = this.#bytes.byteLength
+      return false
+    }
+    this.#at += bytes
+    return true
+  }
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+const name =
+  (op: 'lookup' | 'unlink' | 'rmdir') =>
+  (r: Reader): Body => ({ op, name: r.text() })
+const ended =
+  (op: 'release' | 'releasedir' | 'flush') =>
+  (r: Reader): Body => {
+    const handle = r.id()
+    r.skip(16)
+    return { op, handle }
+  }
+const synced =
+  (op: 'fsync' | 'fsyncdir') =>
+  (r: Reader): Body => {
+    const handle = r.id()
+    const dataOnly = (r.u32() & 1) !== 0
+    r.skip(4)
+    return { op, handle, dataOnly }
+  }
+const opened =
+  (op: 'open' | 'opendir') =>
+  (r: Reader): Body => {
+    const flags = r.u32()
+    r.skip(4)
+    return { op, flags }
+  }
+const listed =
+  (op: 'readdir' | 'readdirplus') =>
+  (r: Reader): Body => {
+    const body = { op, handle: r.id(), position: r.u64(), size: r.u32() }
+    r.skip(20)
+    return body
+  }
+
+const BODIES: ReadonlyMap<number, (reader: Reader) => Body> = new Map<number, (reader: Reader) => Body>([
+  [OPCODE.INIT, readInit],
+  [OPCODE.LOOKUP, name('lookup')],
+  [OPCODE.UNLINK, name('unlink')],
+  [OPCODE.RMDIR, name('rmdir')],
+  [OPCODE.FORGET, (r) => ({ op: 'forget', lookups: r.u64() })],
+  [OPCODE.BATCH_FORGET, readBatchForget],
+  [OPCODE.GETATTR, readGetattr],
+  [OPCODE.SETATTR, readSetattr],
+  [OPCODE.READLINK, () => ({ op: 'readlink' })],
+  [OPCODE.STATFS, () => ({ op: 'statfs' })],
+  [OPCODE.DESTROY, () => ({ op: 'destroy' })],
+  [OPCODE.SYMLINK, (r) => ({ op: 'symlink', name: r.text(), target: r.text() })],
+  [OPCODE.MKNOD, readMknod],
+  [OPCODE.MKDIR, readMkdir],
+  [OPCODE.RENAME, (r) => ({ op: 'rename', flags: 0, toNode: r.id(), from: r.text(), to: r.text() })],
+  [OPCODE.RENAME2, readRename2],
+  [OPCODE.LINK, (r) => ({ op: 'link', fromNode: r.id(), name: r.text() })],
+  [OPCODE.OPEN, opened('open')],
+  [OPCODE.OPENDIR, opened('opendir')],
+  [OPCODE.CREATE, readCreate],
+  [OPCODE.READ, readRead],
+  [OPCODE.WRITE, readWrite],
+  [OPCODE.READDIR, listed('readdir')],
+  [OPCODE.READDIRPLUS, listed('readdirplus')],
+  [OPCODE.RELEASE, ended('release')],
+  [OPCODE.RELEASEDIR, ended('releasedir')],
+  [OPCODE.FLUSH, ended('flush')],
+  [OPCODE.FSYNC, synced('fsync')],
+  [OPCODE.FSYNCDIR, synced('fsyncdir')],
+  [OPCODE.ACCESS, readAccess],
+  [OPCODE.INTERRUPT, (r) => ({ op: 'interrupt', unique: r.u64() })],
+])
+
+function readInit(r: Reader): Body {
+  const body = { op: 'init', major: r.u32(), minor: r.u32(), readahead: r.u32(), flags: r.u32() } as const
+  // 7.36 appends flags2 and reserved words: not used here.
+  r.rest()
+  return body
+}
+
+function readBatchForget(r: Reader): Body {
+  const count = r.u32()
+  r.skip(4)
+  if (r.left !== count * FORGET_ENTRY_BYTES) {
+    r.fail('EPROTO')
+    return { op: 'batchForget', nodes: [] }
+  }
+  const nodes = Array.from({ length: count }, () => ({ node: r.id(), lookups: r.u64() }))
+  return { op: 'batchForget', nodes }
+}
+
+function readGetattr(r: Reader): Body {
+  const withHandle = (r.u32() & 1) !== 0
+  r.skip(4)
+  const handle = r.id()
+  return { op: 'getattr', handle: withHandle ? handle : null }
+}
+
+const FATTR = { MODE: 1, UID: 2, GID: 4, SIZE: 8, ATIME: 16, MTIME: 32, FH: 64, ATIME_NOW: 128, MTIME_NOW: 256 } as const
+
+function readSetattr(r: Reader): Body {
+  const valid = r.u32()
+  r.skip(4)
+  const handle = r.id()
+  const size = r.u64()
+  r.skip(8)
+  const [atime, mtime] = [r.u64(), r.u64()]
+  r.skip(8)
+  const [atimeNs, mtimeNs] = [r.u32(), r.u32()]
+  r.skip(4)
+  const mode = r.u32()
+  r.skip(4)
+  const [uid, gid] = [r.u32(), r.u32()]
+  r.skip(4)
+  const time = (set: number, now: number, s: bigint, ns: number): Attributes['atime'] => {
+    if ((valid & set) === 0) return null
+    if ((valid & now) !== 0) return 'now'
+    if (ns > 999_999_999) r.fail('EINVAL')
+    const seconds = Number(BigInt.asIntN(64, s))
+    if (!Number.isSafeInteger(seconds)) r.fail('EINVAL')
+    return { s: seconds, ns }
+  }
+  if ((valid & FATTR.SIZE) !== 0 && small(size) < 0) r.fail('EFBIG')
+  return {
+    op: 'setattr',
+    change: {
+      handle: (valid & FATTR.FH) !== 0 ? handle : null,
+      mode: (valid & FATTR.MODE) !== 0 ? mode & 0o7777 : null,
+      uid: (valid & FATTR.UID) !== 0 ? uid : null,
+      gid: (valid & FATTR.GID) !== 0 ? gid : null,
+      size: (valid & FATTR.SIZE) !== 0 ? small(size) : null,
+      atime: time(FATTR.ATIME, FATTR.ATIME_NOW, atime, atimeNs),
+      mtime: time(FATTR.MTIME, FATTR.MTIME_NOW, mtime, mtimeNs),
+    },
+  }
+}
+
+function readMknod(r: Reader): Body {
+  const mode = r.u32()
+  r.skip(12)
+  return { op: 'mknod', mode, name: r.text() }
+}
+
+function readMkdir(r: Reader): Body {
+  const mode = r.u32()
+  r.skip(4)
+  return { op: 'mkdir', mode, name: r.text() }
+}
+
+function readRename2(r: Reader): Body {
+  const toNode = r.id()
+  const flags = r.u32()
+  r.skip(4)
+  return { op: 'rename', flags, toNode, from: r.text(), to: r.text() }
+}
+
+function readCreate(r: Reader): Body {
+  const [flags, mode] = [r.u32(), r.u32()]
+  r.skip(8)
+  return { op: 'create', flags, mode, name: r.text() }
+}
+
+function readRead(r: Reader): Body {
+  const body = { op: 'read', handle: r.id(), offset: r.offset(), size: r.u32() } as const
+  r.skip(20)
+  return body
+}
+
+function readWrite(r: Reader): Body {
+  const [handle, offset, size] = [r.id(), r.offset(), r.u32()]
+  r.skip(20)
+  if (size > MAX_FUSE_DATA_BYTES) r.fail('EINVAL')
+  return { op: 'write', handle, offset, data: r.bytes(size) }
+}
+
+function readAccess(r: Reader): Body {
+  const mask = r.u32()
+  r.skip(4)
+  return { op: 'access', mask }
+}

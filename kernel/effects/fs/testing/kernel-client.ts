@@ -1,0 +1,79 @@
+/** Mounts the FUSE server of this folder with the host's own kernel as the client: the same raw messages a guest sends. Root and /dev/fuse needed. */
+import { dlopen } from 'bun:ffi'
+import fs from 'node:fs'
+import path from 'node:path'
+import type { FuseLimits } from '../fuse/mount.ts'
+import { FuseServer } from '../index.ts'
+import type { World } from './pipeline.ts'
+
+const MS_NOSUID = 2
+const MS_NODEV = 4
+const MNT_DETACH = 2
+const MESSAGE_BYTES = (1 << 20) + 4096
+
+export interface KernelMount {
+  /** Where the guest side is mounted. */
+  readonly point: string
+  readonly server: FuseServer
+  close(): Promise<void>
+}
+
+function libc() {
+  return dlopen('libc.so.6', {
+    mount: { args: ['ptr', 'ptr', 'ptr', 'u64', 'ptr'], returns: 'i32' },
+    umount2: { args: ['ptr', 'i32'], returns: 'i32' },
+  }).symbols
+}
+
+/** null when this host cannot: no root, no /dev/fuse, no kernel support. */
+export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}): KernelMount | null {
+  if (process.getuid?.() !== 0 || !fs.existsSync('/dev/fuse')) return null
+  const point = path.join(world.dir, 'mnt')
+  fs.mkdirSync(point)
+  fs.chmodSync(world.dir, 0o711)
+  const device = fs.openSync('/dev/fuse', 'r+')
+  const text = (value: string): Buffer => Buffer.from(`${value}\0`)
+  const options = `fd=${device},rootmode=40000,user_id=1000,group_id=1000,allow_other,default_permissions`
+  const { mount, umount2 } = libc()
+  if (mount(text('authority'), text(point), text('fuse'), MS_NOSUID | MS_NODEV, text(options)) !== 0) {
+    fs.closeSync(device)
+    return null
+  }
+  const server = new FuseServer({
+    context: world.context,
+    gate: world.gate,
+    subject: { session: 'fuse:0', via: 'fuse' },
+    limits,
+    send: (_mount, message) => {
+      try {
+        fs.writeSync(device, message)
+      } catch {
+        // an answer to an interrupted request is nobody's any more
+      }
+    },
+  })
+  const pump = pumpMessages(device, (message) => server.handle(0, message))
+  return {
+    point,
+    server,
+    async close() {
+      umount2(text(point), MNT_DETACH)
+      await pump
+      await server.close()
+      fs.closeSync(device)
+    },
+  }
+}
+
+async function pumpMessages(device: number, handle: (message: Uint8Array) => void): Promise<void> {
+  for (;;) {
+    const buffer = Buffer.allocUnsafeSlow(MESSAGE_BYTES)
+    const got = await new Promise<number>((resolve) =>
+      fs.read(device, buffer, 0, MESSAGE_BYTES, null, (error, bytes) =>
+        resolve(error === null ? bytes : error.code === 'EINTR' || error.code === 'ENOENT' || error.code === 'EAGAIN' ? 0 : -1),
+      ),
+    )
+    if (got < 0) return
+    if (got > 0) handle(buffer.slice(0, got))
+  }
+}
