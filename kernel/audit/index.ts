@@ -11,6 +11,7 @@ export type { Installation, InstallationContext } from './installation.ts'
 export type { InstallationRecord, NotedHead } from './installation-records.ts'
 export { type OpenRunLogOptions, openRunLog, type RunLogTuning } from './open.ts'
 export { type RecoverOptions, type Recovery, recoverRun } from './recovery.ts'
+export { escapeForDisplay, type RecordFilter, readRecords, type ShownRecord } from './show.ts'
 export type { RunLog } from './stage.ts'
 export type { AuditStage, RecordBody, RecordType } from './types.ts'
 export {

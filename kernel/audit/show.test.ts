@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest'
+import { escapeForDisplay, readRecords } from './show.ts'
+import { MemoryFs } from './testing/memory-fs.ts'
+import { begin, HOME, intent, RUN_ID, testContext, work } from './testing/scenario.ts'
+
+const path = `${HOME}/${RUN_ID}`
+
+async function numbers(fs: MemoryFs, filter: Parameters<typeof readRecords>[1]): Promise<number[]> {
+  const found: number[] = []
+  for await (const { seq } of readRecords(path, filter, fs)) found.push(seq)
+  return found
+}
+
+describe('reading records', () => {
+  it('gives all of them over several segments, also while the run goes on', async () => {
+    const fs = new MemoryFs()
+    const { log } = await begin(testContext(fs), { segmentBytes: () => 4096 + 3000, preallocate: true })
+    await work(log, 6)
+    expect(await numbers(fs, {})).toEqual(Array.from({ length: log.size }, (_, i) => i))
+    log.abandon()
+  })
+
+  it('reads records longer than a window is left', async () => {
+    const fs = new MemoryFs()
+    const { log } = await begin(testContext(fs), { preallocate: true })
+    for (let i = 0; i < 30; i++) log.append(intent('x'.repeat(20_000)))
+    await log.durable()
+    expect(await numbers(fs, {})).toHaveLength(log.size)
+    log.abandon()
+  })
+
+  it('filters by number, type, operation and denial', async () => {
+    const fs = new MemoryFs()
+    const { log } = await begin(testContext(fs))
+    await work(log, 2)
+    expect(await numbers(fs, { from: 3, to: 5 })).toEqual([3, 4, 5])
+    expect(await numbers(fs, { types: ['RUN_START'] })).toEqual([0])
+    expect(await numbers(fs, { denied: true })).toHaveLength(2)
+    expect(await numbers(fs, { op: 'fs.open' })).toHaveLength(6)
+    expect(await numbers(fs, { op: 'net.dns' })).toEqual([])
+    log.abandon()
+  })
+
+  it('says when there is no log', async () => {
+    await expect(numbers(new MemoryFs(), {})).rejects.toThrow('no audit log')
+  })
+})
+
+describe('text for a terminal', () => {
+  it('has no character left that controls, hides or reorders', () => {
+    const hostile = 'a\u001b[31m\u202e\u2066\u200b\ufeff\r\n\u0000\u009b\u2028\ud800\\'
+    const shown = escapeForDisplay(hostile)
+    expect(shown).toBe('a\\u{1b}[31m\\u{202e}\\u{2066}\\u{200b}\\u{feff}\\u{d}\\u{a}\\u{0}\\u{9b}\\u{2028}\\u{d800}\\\\')
+    expect(escapeForDisplay('/data/größe 日本.txt')).toBe('/data/größe 日本.txt')
+  })
+})
