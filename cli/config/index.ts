@@ -1,0 +1,6 @@
+/** What commands may use: config files and the forms of command line values. Pure; nothing here prints or reads a file. */
+export { type Config, parseConfig } from './config.ts'
+export { ConfigError, type Place } from './errors.ts'
+export { checkMountOverlap, type MountArgument, parseEnvArgument, parseMount } from './mounts.ts'
+export { nearest } from './nearest.ts'
+export { parseCount, parseDollars, parseDuration, parseSize } from './units.ts'
