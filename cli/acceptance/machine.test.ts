@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Transport } from '../../kernel/gate/transport.ts'
-import { type Machine, type MachineSpec, startMachine } from '../machine/index.ts'
+import { examine, type Machine, type MachineSpec, startMachine } from '../machine/index.ts'
 import { sha256 } from '../machine/store.ts'
-import { childrenOf, type Prepared, prepare, waitGone } from './machine-support.ts'
+import { CACHE, childrenOf, type Prepared, prepare, waitGone } from './machine-support.ts'
 
 let vm: Prepared
 let image: { path: string; sha256: string }
@@ -158,4 +158,15 @@ describe('a machine', () => {
     })
     await said
   })
+})
+
+test('doctor finds what is there, and what is wrong with a home folder others may read', async () => {
+  const home = join(vm.folder, 'home')
+  mkdirSync(home, { mode: 0o755 })
+  chmodSync(home, 0o755)
+  const checks = await examine({ arch: 'x86_64', homeFolder: home, cacheFolder: CACHE, launcher: vm.launcher })
+  const verdicts = Object.fromEntries(checks.map((check) => [check.id, check.verdict]))
+  expect(verdicts).toMatchObject({ host: 'ok', qemu: 'ok', cell: 'ok', apt: 'ok', kernel: 'ok', disk: 'ok', home: 'fail' })
+  expect(checks.find((check) => check.id === 'home')?.fix).toBe(`chmod 700 ${home}`)
+  for (const check of checks) if (check.verdict !== 'ok') expect(check.fix).not.toBeNull()
 })

@@ -22,6 +22,8 @@ export interface AccelOptions {
   readonly launcher: string
   readonly cacheFolder: string
   readonly deadlineMs?: number
+  /** Where KVM's device is; another only in tests. */
+  readonly kvmDevice?: string
   /** True asks again although a verdict is cached (`doctor --fix`). */
   readonly fresh?: boolean
 }
@@ -80,7 +82,7 @@ async function tryAccel(accel: 'kvm' | 'hvf', options: AccelOptions): Promise<Ve
   if (accel !== platformAccel()) return no(`${accel} does not exist on ${process.platform}`)
   // Rights change without a restart, so they are looked at each time; only a boot is remembered.
   if (accel === 'kvm') {
-    const closed = kvmClosed()
+    const closed = kvmClosed(options.kvmDevice)
     if (closed !== null) return no(closed)
   }
   const key = verdictKey(accel, options)

@@ -213,4 +213,35 @@ describe('accelerator', () => {
       why: expect.stringContaining('the host'),
     })
   })
+
+  describe.runIf(process.platform === 'linux')('is judged by a boot', () => {
+    const arch = process.arch === 'x64' ? 'x86_64' : 'aarch64'
+    const judged = (launcher: string) => ({ ...options(launcher), arch, qemu: { ...QEMU, arch }, kvmDevice: '/dev/null' }) as const
+    const boots = 'echo "Kernel panic - not syncing: VFS: Unable to mount root fs"; exec sleep 60'
+
+    test('one that reaches the panic over the missing root works, and the verdict is kept', async () => {
+      expect(await pickAccel(judged(script(boots)))).toMatchObject({ accel: 'kvm', why: null })
+      expect(await pickAccel(judged(script('exit 1')))).toMatchObject({ accel: 'kvm' })
+      expect(await pickAccel({ ...judged(script('exit 1')), fresh: true })).toMatchObject({ accel: 'tcg' })
+    })
+
+    test('one that hangs is given up at the deadline, said in words, and never required in vain', async () => {
+      const hangs = { ...judged(script('exec sleep 60')), deadlineMs: 100 }
+      expect(await pickAccel(hangs)).toMatchObject({ accel: 'tcg', why: expect.stringMatching(/did not boot within 100 ms/) })
+      await expect(pickAccel({ ...hangs, required: 'kvm' })).rejects.toMatchObject({ code: 'E_UNSUPPORTED' })
+    })
+
+    test('QEMU that dies is quoted, and a cell that cannot be made is no verdict about KVM', async () => {
+      const dies = judged(script('echo "qemu-system-x86_64: error: failed to set MSR" >&2; exit 1'))
+      expect(await pickAccel(dies)).toMatchObject({ accel: 'tcg', why: expect.stringContaining('failed to set MSR') })
+      await expect(pickAccel({ ...judged(script('exit 120')), fresh: true })).rejects.toMatchObject({ code: 'E_UNSUPPORTED' })
+    })
+
+    test('a device that is missing or closed says how to open it', async () => {
+      expect(await pickAccel({ ...judged('/bin/false'), kvmDevice: join(folder, 'none') })).toMatchObject({
+        accel: 'tcg',
+        why: expect.stringContaining('there is no'),
+      })
+    })
+  })
 })
