@@ -73,6 +73,7 @@ describe.each(WHO)('QEMU’s cell, made by %s', (who, as) => {
 
   test('nothing can be written, made, renamed or removed', () => {
     expect(one('writes')).toBe('0')
+    expect(one('writable-mounts')).toBe('0')
     expect([one('mount'), one('remount'), one('chroot')]).toEqual(['EPERM', 'EPERM', 'EPERM'])
     expect([one('core'), one('fsize')]).toEqual(['0', '0'])
   })

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,7 +35,7 @@ static const char *outcome(long result) {
     snprintf(other, sizeof other, "errno-%d", errno);
     return other;
 }
-static int writable;
+static int writable, writable_mounts;
 
 /* Lists every file there is, and tries to make one in every folder and to open every file for writing. */
 static void walk(const char *folder) {
@@ -50,6 +51,8 @@ static void walk(const char *folder) {
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (lstat(path, &st)) continue;
+        struct statvfs vfs;
+        if (!S_ISCHR(st.st_mode) && (statvfs(path, &vfs) || !(vfs.f_flag & ST_RDONLY))) writable_mounts++;
         if (S_ISDIR(st.st_mode)) walk(path);
         else printf("file %s\n", path);
         if (S_ISREG(st.st_mode)) {
@@ -71,7 +74,7 @@ int main(int argc, char **argv) {
         if (fcntl(fd, F_GETFD) >= 0) printf("fd %d\n", fd);
     for (int i = 1; i < argc; i++) printf("read %s %s\n", argv[i], outcome(open(argv[i], O_RDONLY)));
     walk("");
-    printf("writes %d\n", writable);
+    printf("writes %d\nwritable-mounts %d\n", writable, writable_mounts);
     printf("inet %s\n", outcome(socket(AF_INET, SOCK_STREAM, 0)));
     printf("unix %s\n", outcome(socket(AF_UNIX, SOCK_STREAM, 0)));
     printf("netlink %s\n", outcome(socket(AF_NETLINK, SOCK_RAW, 0)));
