@@ -25,6 +25,8 @@ export interface Node {
   lookups: number
   /** O_PATH descriptor, or null when given up meanwhile. */
   fd: number | null
+  /** Descriptors replaced while in use. */
+  readonly retired: number[]
   /** Effects under way and open handles: the descriptor stays. */
   pins: number
   /** Guest path at the last opening: what decides about an open file whose name is gone. */
@@ -32,6 +34,8 @@ export interface Node {
 }
 
 export const ROOT_NODE = 1
+/** Descriptors an open node may have had replaced: one for each name it had and lost; beyond it the last one stays. */
+const MAX_RETIRED = 8
 const FILE_TYPE = 0o170000
 const DIRECTORY = 0o040000
 
@@ -61,6 +65,7 @@ export class Nodes {
       name: '',
       lookups: 1,
       fd: mount.root,
+      retired: [],
       pins: 1,
       openedAs: null,
     }
@@ -98,11 +103,15 @@ export class Nodes {
     try {
       return path()
     } catch (error) {
-      if (node.openedAs !== null) return node.openedAs
-      if (node.pins > 0 || node.fd === null) throw error
-      // The name behind the descriptor is gone; a hard link made since may be another.
-      this.#close(node)
-      return path()
+      if (node.id === ROOT_NODE) throw error
+      try {
+        // The name behind the descriptor is gone; a hard link or rename since may have left the object another.
+        this.#replace(node, this.#find(node))
+        return path()
+      } catch {
+        if (node.openedAs !== null) return node.openedAs
+        throw error
+      }
     }
   }
 
@@ -120,8 +129,9 @@ export class Nodes {
     node.parent = parent.id
     node.name = name
     node.lookups += 1
-    if (fd !== null && node.fd !== null) this.#sys.close(fd)
-    else if (fd !== null) node.fd = fd
+    // The descriptor just opened knows the present name; an older one may remember a name that is gone.
+    if (fd !== null && node.pins > 0 && this.#isNamed(node)) this.#sys.close(fd)
+    else if (fd !== null) this.#replace(node, fd)
     if (node.fd !== null) this.descriptor(node)
     return node
   }
@@ -156,6 +166,10 @@ export class Nodes {
 
   unpin(node: Node): void {
     node.pins -= 1
+    if (node.pins === 0) {
+      node.openedAs = null
+      this.#closeRetired(node)
+    }
     this.#drop(node)
   }
 
@@ -192,6 +206,7 @@ export class Nodes {
       name,
       lookups: 0,
       fd: null,
+      retired: [],
       pins: 0,
       openedAs: null,
     }
@@ -225,6 +240,29 @@ export class Nodes {
       this.#close(node)
       left -= 1
     }
+  }
+
+  /** An effect under way keeps the descriptor it has: it is closed when nothing uses the node any more. */
+  #replace(node: Node, fd: number): void {
+    if (node.pins > 0 && node.retired.length >= MAX_RETIRED) {
+      this.#sys.close(fd)
+      return
+    }
+    if (node.fd !== null) node.retired.push(node.fd)
+    node.fd = fd
+    if (node.pins === 0) this.#closeRetired(node)
+  }
+
+  #isNamed(node: Node): boolean {
+    try {
+      return node.fd !== null && guestPathOf(this.#sys, this.#mount, node.fd, '') !== ''
+    } catch {
+      return false
+    }
+  }
+
+  #closeRetired(node: Node): void {
+    for (const fd of node.retired.splice(0)) this.#sys.close(fd)
   }
 
   #close(node: Node): void {
