@@ -9,7 +9,7 @@ import type { OpenImage } from './image-file.ts'
 import { skeletonEntries } from './layers/skeleton.ts'
 import { MAX_POLICY_BYTES } from './limits.ts'
 import { MANIFEST_PATH, MANIFEST_VERSION, type Manifest, manifestText, POLICY_PATH } from './manifest.ts'
-import { imageNameOf } from './names.ts'
+import { checkImageName, imageNameOf } from './names.ts'
 import { layer, type Plan, planProgram } from './plan.ts'
 import type { BuildTools } from './sdk-files.ts'
 import type { ImageMeta, ImageStore } from './store.ts'
@@ -43,16 +43,17 @@ export interface PreparedImage {
 
 /** Plans a program and merges its layers. Throws ImageError; leaves nothing behind. */
 export async function prepareImage(recipe: Recipe, tools: BuildTools): Promise<PreparedImage> {
+  const name = recipe.name === undefined ? imageNameOf(recipe.program) : checkImageName(recipe.name)
   const plan = await planProgram(recipe.program, recipe.arch, tools)
   try {
-    return assemble(recipe, plan, tools)
+    return assemble(recipe, name, plan, tools)
   } catch (error) {
     plan.close()
     throw error
   }
 }
 
-function assemble(recipe: Recipe, plan: Plan, tools: BuildTools): PreparedImage {
+function assemble(recipe: Recipe, name: string, plan: Plan, tools: BuildTools): PreparedImage {
   const { policy } = recipe
   if (policy !== undefined && policy.length > MAX_POLICY_BYTES)
     throw new ImageError('too-big', `the policy is larger than ${MAX_POLICY_BYTES} bytes`)
@@ -60,7 +61,7 @@ function assemble(recipe: Recipe, plan: Plan, tools: BuildTools): PreparedImage 
   const layers = [layer('skeleton', [...skeletonEntries(plan.arch)]), ...plan.layers, ...extras]
   const manifest: Manifest = {
     version: MANIFEST_VERSION,
-    name: recipe.name ?? imageNameOf(recipe.program),
+    name,
     arch: plan.arch,
     kind: plan.program.kind,
     argv: [...plan.argv, ...(recipe.args ?? [])],
