@@ -108,6 +108,7 @@ const SENTENCES: Readonly<Partial<Record<ErrnoName, string>>> = {
   EAGAIN: 'it changed while it was looked at',
   EILSEQ: 'a name is not valid UTF-8',
   EOPNOTSUPP: 'the host’s file system cannot do this',
+  ELOOP: 'a symbolic link stands on the way',
   EMLINK: 'too many hard links',
   EBADF: 'the handle is not open for this',
 }

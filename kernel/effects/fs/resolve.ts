@@ -77,7 +77,7 @@ export function holdName(sys: Syscalls, mounts: Mounts, path: GuestPath): HeldNa
   const name = rest.at(-1)
   if (name === undefined) throw hostError('EBUSY', path.text, 'This is the mount itself.')
   if (name === '..') throw hostError('EINVAL', path.text, 'Name the entry itself, not `..`.')
-  const opened = openBeneath(sys, mount.root, rest.slice(0, -1).join('/'), sys.flags.DIRECTORY | sys.flags.NOFOLLOW, RESOLVE.NO_SYMLINKS)
+  const opened = openBeneath(sys, mount.root, rest.slice(0, -1).join('/'), sys.flags.DIRECTORY, RESOLVE.NO_SYMLINKS)
   if (!opened.ok) {
     if (opened.errno === 'EXDEV') throw escapes(path.text)
     throw opened.errno === 'ELOOP' ? linkOnTheWay(path.text) : hostError(opened.errno, path.text)
