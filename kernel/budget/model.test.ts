@@ -43,6 +43,8 @@ test('captured + reserved ≤ limit for every account that is not frozen, whatev
       }
       let exact = true
       for (const each of operations) {
+        // Near 2^53−1 the account saturates and freezes: the invariant holds, the exact sums below do not.
+        if ('charges' in each && each.op !== 'limit' && Object.values(each.charges).some((value) => (value ?? 0) > 1e9)) exact = false
         const pick = 'which' in each ? given[each.which % Math.max(1, given.length)] : undefined
         if (each.op === 'reserve') {
           const result = stage.reserve(each.path, each.charges)
@@ -55,10 +57,8 @@ test('captured + reserved ≤ limit for every account that is not frozen, whatev
           stage.void(pick)
           open.delete(pick.id)
         } else if (each.op === 'settle within') settle(pick, open.get(pick?.id ?? 0)?.charges ?? {})
-        else if (each.op === 'settle') {
-          if (Object.values(each.charges).some((value) => (value ?? 0) > 1e9)) exact = false
-          settle(pick, each.charges)
-        } else if (each.op === 'extend' && pick !== undefined && open.has(pick.id)) {
+        else if (each.op === 'settle') settle(pick, each.charges)
+        else if (each.op === 'extend' && pick !== undefined && open.has(pick.id)) {
           const result = stage.extend(pick, each.charges)
           if (result.ok) open.set(pick.id, { accounts: pick.accounts, charges: result.reservation.charges })
         }
