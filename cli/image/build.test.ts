@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { buildCached, buildImage } from './build.ts'
+import { buildCached, buildImage, prepareImage } from './build.ts'
 import { withMountPoints } from './derive.ts'
 import { ImageError } from './errors.ts'
 import { openChecked } from './image-file.ts'
@@ -229,6 +229,14 @@ describe('the store', () => {
     execFileSync('mv', [meta.path, moved])
     execFileSync('ln', ['-s', moved, meta.path])
     expect(() => openChecked(meta)).toThrow(/ELOOP/)
+  })
+
+  test('a program that changes while it is built leaves nothing behind', async () => {
+    const program = staticProgram()
+    const prepared = await prepareImage({ program }, tools)
+    writeFileSync(program, Buffer.alloc(9000))
+    expect(() => store.put('agent', prepared.root, { builtBy: 'inst', policyId: null, builtAt: FACTS.builtAt })).toThrow(/changed while/)
+    expect(readdirSync(join(dir, 'images'))).toEqual([])
   })
 
   test.each(['Agent', 'a.b', '-x', '', '../x', 'a/b', 'x'.repeat(65)])('%j is no name for an image', async (name) => {

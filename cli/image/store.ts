@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf, ImageError } from './errors.ts'
 import { type ImageFile, type OpenImage, openChecked, writeAtomically, writeImageFile } from './image-file.ts'
@@ -38,7 +38,7 @@ export class ImageStore {
     const dir = join(this.dir, name)
     const before = this.oldFile(name)
     const staged = join(dir, `staged-${randomBytes(6).toString('hex')}`)
-    const { sha256, size } = writeImageFile(staged, root)
+    const { sha256, size } = this.stage(dir, staged, root)
     const file = `image-${sha256.slice(0, 16)}.erofs`
     renameSync(staged, join(dir, file))
     const meta: ImageMeta = { path: join(dir, file), name, sha256, size, ...facts }
@@ -106,6 +106,16 @@ export class ImageStore {
         ? 'build one with `authority build PATH`'
         : `there are: ${names.slice(0, 10).join(', ')}${names.length > 10 ? ', …' : ''}`
     return new ImageError('not-found', `there is no image ${JSON.stringify(name)}`, { hint: `${near}; a program is given as ./${name}` })
+  }
+
+  /** A build that fails leaves no empty folder that would look like an image. */
+  private stage(dir: string, staged: string, root: TreeNode): ImageFile {
+    try {
+      return writeImageFile(staged, root)
+    } catch (error) {
+      if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir)
+      throw error
+    }
   }
 
   /** What a damaged meta.json pointed to is left for `images rm`: replacing an image must work all the same. */
