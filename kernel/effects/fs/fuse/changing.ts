@@ -8,9 +8,9 @@ import { rename as renameEffect } from '../execute/rename.ts'
 import type { FileHandle } from '../handle.ts'
 import { O, type Stat } from '../syscalls.ts'
 import { attributes, created, empty, entry, opened, type Reply } from './encode.ts'
+import type { Attributes } from './messages.ts'
 import type { Asker, FuseMount } from './mount.ts'
 import type { Node } from './nodes.ts'
-import type { Attributes } from './protocol.ts'
 import { nameRef, nodeRef } from './refs.ts'
 
 const FILE_TYPE = 0o170000
@@ -58,6 +58,7 @@ async function make(
   mode: number,
   asker: Asker,
 ): Promise<{ node: Node; handle: number; stat: Stat }> {
+  mount.nodes.assertRoom()
   let made: { node: Node; handle: number; stat: Stat } | null = null
   const request: OpenRequest = {
     ...openFlags(flags),
@@ -99,11 +100,13 @@ export async function release(mount: FuseMount, handle: number): Promise<Reply> 
 }
 
 export async function mkdir(mount: FuseMount, parent: Node, name: string, mode: number, asker: Asker): Promise<Reply> {
+  mount.nodes.assertRoom()
   await mount.change('fs.mkdir', names.mkdir(mount.context, nameRef(mount, parent, name), mode & 0o777), asker)
   return entryOf(mount, parent, name)
 }
 
 export async function symlink(mount: FuseMount, parent: Node, name: string, target: string, asker: Asker): Promise<Reply> {
+  mount.nodes.assertRoom()
   await mount.change('fs.symlink', names.symlink(mount.context, nameRef(mount, parent, name), target), asker)
   return entryOf(mount, parent, name)
 }

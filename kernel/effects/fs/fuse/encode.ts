@@ -2,7 +2,7 @@
 import { AGENT_UID, MAX_FUSE_DATA_BYTES } from '@authority/protocol'
 import { FUSE_VALID_SECONDS } from '../limits.ts'
 import type { FileSystemStat, Stat } from '../syscalls.ts'
-import { FUSE_MAJOR, FUSE_MINOR_MAX } from './protocol.ts'
+import { FUSE_MAJOR, FUSE_MINOR_MAX } from './messages.ts'
 
 export const OUT_HEADER_BYTES = 16
 const ENTRY_BYTES = 128

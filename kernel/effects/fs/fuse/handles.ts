@@ -19,6 +19,7 @@ export class Handles {
   readonly #open = new Map<number, Open>()
   readonly #limit: number
   #next = 1
+  #closed = false
 
   constructor(limit: number) {
     this.#limit = limit
@@ -30,6 +31,8 @@ export class Handles {
 
   /** Throws ENFILE when the mount has too many. */
   add(open: Open): number {
+    // What was admitted before the guest unmounted must not stay open after it.
+    if (this.#closed) throw hostError('ESTALE', 'mount')
     if (this.#open.size >= this.#limit) throw hostError('ENFILE', 'mount', 'Close some files first.')
     this.#open.set(this.#next, open)
     return this.#next++
@@ -52,7 +55,9 @@ export class Handles {
     this.#open.delete(number)
   }
 
+  /** Everything open; nothing can be added any more. */
   drain(): Open[] {
+    this.#closed = true
     const all = [...this.#open.values()]
     this.#open.clear()
     return all

@@ -49,6 +49,7 @@ export class Nodes {
   /** Nodes with a descriptor, the longest unused first. */
   readonly #open = new Map<number, Node>()
   #next = ROOT_NODE + 1
+  #closed = false
 
   constructor(sys: Syscalls, mount: Mount, limits: NodeLimits) {
     this.#sys = sys
@@ -115,11 +116,20 @@ export class Nodes {
     }
   }
 
+  /** Throws ENFILE when no new node fits: asked before a change whose answer is a new node. */
+  assertRoom(): void {
+    if (this.#byId.size >= this.#limits.nodes) throw hostError('ENFILE', 'mount', 'The guest keeps too many files in mind.')
+  }
+
   /**
    * The node of an object that has this name in this directory, told to the guest once more. Takes over `fd`. A regular file with several names is one node per
    * name, because each name is decided for itself. Throws ENFILE.
    */
   add(parent: Node, name: string, stat: Stat, fd: number | null): Node {
+    if (this.#closed) {
+      if (fd !== null) this.#sys.close(fd)
+      throw hostError('ESTALE', name)
+    }
     const found = this.#known(parent, name, stat)
     if (found === undefined && this.#byId.size >= this.#limits.nodes) {
       if (fd !== null) this.#sys.close(fd)
@@ -178,6 +188,7 @@ export class Nodes {
    * mean another file under the effect's hands.
    */
   close(): void {
+    this.#closed = true
     for (const node of [...this.#byId.values()]) {
       if (node.id === ROOT_NODE) continue
       node.lookups = 0

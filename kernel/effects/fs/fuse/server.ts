@@ -8,8 +8,9 @@ import { MAX_FUSE_HANDLES, MAX_FUSE_IN_FLIGHT, MAX_FUSE_PENDING_BYTES, MAX_NODE_
 import * as changing from './changing.ts'
 import { empty, finish, init, OUT_HEADER_BYTES, type Reply, written } from './encode.ts'
 import * as looking from './looking.ts'
+import { type Body, FUSE_MAJOR, FUSE_MINOR_MIN, type Request } from './messages.ts'
 import { type Asker, type FuseLimits, FuseMount, type FuseMountOptions } from './mount.ts'
-import { type Body, FUSE_MAJOR, FUSE_MINOR_MIN, isMalformed, parseFuse, type Request } from './protocol.ts'
+import { isMalformed, parseFuse } from './protocol.ts'
 
 export interface FuseServerOptions extends Omit<FuseMountOptions, 'limits'> {
   /** Sends one FUSE message to the guest. Must not throw. */
@@ -42,6 +43,8 @@ export class FuseServer {
   readonly #options: FuseServerOptions
   readonly #limits: FuseLimits
   readonly #live = new Map<number, Live>()
+  /** Requests under way, those of a mount the guest gave up since too. */
+  readonly #works = new Set<Promise<void>>()
   #closed = false
 
   constructor(options: FuseServerOptions) {
@@ -82,6 +85,7 @@ export class FuseServer {
     this.#closed = true
     const all = [...this.#live.values()]
     for (const live of all) for (const unique of live.waiting.keys()) interrupt(live, unique)
+    await Promise.allSettled(this.#works)
     const done = await Promise.allSettled(all.map((live) => live.mount.close()))
     this.#live.clear()
     const failed = done.find((result) => result.status === 'rejected')
@@ -125,8 +129,10 @@ export class FuseServer {
     const failed = (error: unknown): void => done(empty(), errnoOf(error, waiting.interrupted))
     try {
       const answer = this.#answer(mountNumber, live, request, asker)
-      if (answer instanceof Promise) answer.then((reply) => done(reply, 0), failed)
-      else done(answer, 0)
+      if (answer instanceof Promise) {
+        const work = answer.then((reply) => done(reply, 0), failed).finally(() => this.#works.delete(work))
+        this.#works.add(work)
+      } else done(answer, 0)
     } catch (error) {
       failed(error)
     }
