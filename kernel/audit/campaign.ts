@@ -20,7 +20,11 @@ export async function crashCampaign(seeds: number): Promise<CrashReport> {
   let tried = 0
   for (let at = from; at < to; at++) {
     for (let seed = 1; seed <= seeds; seed++) {
-      for (const breakage of [{ kind: 'fault', fault: { at, code: 'EIO' } }, { kind: 'fault', fault: { at, code: 'ENOSPC', partial: true } }, { kind: 'kill', at }] as const) {
+      for (const breakage of [
+        { kind: 'fault', fault: { at, code: 'EIO' } },
+        { kind: 'fault', fault: { at, code: 'ENOSPC', partial: true } },
+        { kind: 'kill', at },
+      ] as const) {
         const random = countingRandom(seed * 7919 + at)
         const where = `${breakage.kind} at ${trace[at - from]} ${at}, seed ${seed}`
         tried++

@@ -77,9 +77,9 @@ export function readFrame(bytes: Uint8Array, at: number, saltCrc: number): Frame
   }
 }
 
-/** How long the frame at `at` says it is, believing nothing else of it; null when it says nothing possible. */
-export function claimedBytes(bytes: Uint8Array, at: number): number | null {
+/** Bytes of payload the frame at `at` says it has, believing nothing else of it; null when it says nothing possible. */
+export function claimedPayload(bytes: Uint8Array, at: number): number | null {
   if (at + 2 > bytes.length) return null
   const length = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
-  return length < 2 || length > MAX_PAYLOAD_BYTES ? null : frameBytes(length)
+  return length < 2 || length > MAX_PAYLOAD_BYTES ? null : length
 }

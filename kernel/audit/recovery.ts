@@ -143,7 +143,8 @@ async function finishReopened(
       `The log of run ${run} has ${log.size} records; the installation log knows ${noted.size}.`,
       'Restore it from a backup; someone shortened it.',
     )
-  const wasEnded = ledger.last === 'RUN_END' && !reopened.cut
+  // After RUN_END only a note can be torn: nothing of the run is missing.
+  const wasEnded = ledger.last === 'RUN_END'
   const unknownEffects = wasEnded ? 0 : appendEnding(reopened, ledger)
   const head = { run, size: log.size, root: toHex(log.root()), chain: toHex(log.chain) }
   if (reopened.checkpointSize < log.size)

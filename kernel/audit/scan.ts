@@ -2,7 +2,7 @@
 import { crc32c } from './crc32c.ts'
 import { auditError, ioError } from './errors.ts'
 import { checkFile, hasLostSector, joinPath, readRange } from './files.ts'
-import { claimedBytes, type Frame, frameBytes, nextChain, readFrame } from './frame.ts'
+import { claimedPayload, type Frame, frameBytes, nextChain, readFrame } from './frame.ts'
 import type { AuditFs } from './fs.ts'
 import { sameBytes, sha256Stream } from './hash.ts'
 import {
@@ -148,7 +148,7 @@ function tailOf(bytes: Uint8Array, at: number, saltCrc: number, size: number, pa
     if (later && (later.seq <= size || later.seq - later.back > size))
       throw damaged(path, `record ${size} is broken and record ${later.seq} after it is whole`)
   }
-  if (!isTorn(bytes, at)) throw damaged(path, `record ${size} is broken`)
+  if (!isTorn(bytes, at, end)) throw damaged(path, `record ${size} is broken`)
   return { tail: 'torn', tailBytes: bytes.slice(at, end) }
 }
 
@@ -157,7 +157,10 @@ function mayFollow(view: DataView, at: number, size: number): boolean {
   return seq <= size ? seq + MAX_FLUSH_RECORDS > size : seq - size <= 2 * MAX_FLUSH_RECORDS
 }
 
-function isTorn(bytes: Uint8Array, at: number): boolean {
-  const end = at + (claimedBytes(bytes, at) ?? SECTOR_BYTES - (at % SECTOR_BYTES))
-  return end > bytes.length || hasLostSector(bytes.subarray(at, end), at)
+/** Cut short by the end of the file, by a write that stopped (`dataEnd`: only zeros from there on), or by a sector that was lost. */
+function isTorn(bytes: Uint8Array, at: number, dataEnd: number): boolean {
+  const payload = claimedPayload(bytes, at)
+  const end = at + (payload === null ? SECTOR_BYTES - (at % SECTOR_BYTES) : frameBytes(payload))
+  const stopped = dataEnd < (payload === null ? end : at + FRAME_HEADER_BYTES + payload)
+  return end > bytes.length || stopped || hasLostSector(bytes.subarray(at, end), at)
 }

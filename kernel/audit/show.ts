@@ -2,7 +2,7 @@
 import { crc32c } from './crc32c.ts'
 import { auditError, ioError } from './errors.ts'
 import { checkFile, joinPath, readRange } from './files.ts'
-import { claimedBytes, readFrame } from './frame.ts'
+import { claimedPayload, readFrame } from './frame.ts'
 import type { AuditFs } from './fs.ts'
 import { hostFs } from './fs-host.ts'
 import { FRAME_HEADER_BYTES, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES } from './limits.ts'
@@ -90,7 +90,7 @@ function* segmentPayloads(fs: AuditFs, path: string, firstSeq: number): Generato
 }
 
 function mayContinue(bytes: Uint8Array, at: number): boolean {
-  return bytes.length - at >= FRAME_HEADER_BYTES && claimedBytes(bytes, at) !== null
+  return bytes.length - at >= FRAME_HEADER_BYTES && claimedPayload(bytes, at) !== null
 }
 
 /** C0, DEL, C1, and what reorders or hides text on a terminal: bidirectional controls, zero-width and other format characters, separators, lone surrogates, private use. */

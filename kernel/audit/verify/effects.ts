@@ -19,6 +19,8 @@ interface Effect {
 
 /** Dimensions that are levels: held while an effect lasts, never captured. */
 const LEVELS: ReadonlySet<string> = new Set(['concurrency'])
+/** What an unknown outcome need not charge: levels, and bytes, which move through a lease alone and are counted there. */
+const KNOWN: ReadonlySet<string> = new Set([...LEVELS, 'bytes'])
 /** Reserved in slices: may overshoot by one slice on each CPU. */
 const SLICED: ReadonlySet<string> = new Set(['wall_time_ms', 'cpu_ms'])
 
@@ -114,7 +116,7 @@ export class Effects {
       if (stays && (leased[dimension] ?? 0) > reserved) return `more ${dimension} is leased than was reserved`
       if (stays) kept.set(dimension, reserved)
       else this.#free(effect, dimension, reserved)
-      if (status === 'unknown' && !stays && !LEVELS.has(dimension) && (captured[dimension] ?? 0) < reserved)
+      if (status === 'unknown' && !stays && !KNOWN.has(dimension) && (captured[dimension] ?? 0) < reserved)
         return `an unknown outcome is not charged in full: ${dimension}`
     }
     const wrong = this.#capture(effect, captured, fields.overrun === true)

@@ -1,11 +1,28 @@
 /** Hash, checksum, tree and note of the verifier: a second implementation, after the specifications and not after the writer. */
 import { createHash, createPublicKey, verify } from 'node:crypto'
-import { MAX_KEY } from './limits.ts'
+import { MAX_KEY, MAX_PAYLOAD } from './limits.ts'
 
-export const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest()
+/** Where the parts of one hash are put together: at most a node's prefix and a payload. */
+const joinedParts = Buffer.alloc(1 + MAX_PAYLOAD)
+
+export function sha256(...parts: readonly Uint8Array[]): Buffer {
+  let length = 0
+  for (const part of parts) length += part.length
+  if (length > joinedParts.length) return parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest()
+  let at = 0
+  for (const part of parts) {
+    joinedParts.set(part, at)
+    at += part.length
+  }
+  return oneShot(joinedParts.subarray(0, length))
+}
+
+/** Bun's own is three times faster than a hash object; elsewhere there is only that. */
+function oneShot(bytes: Buffer): Buffer {
+  if (typeof Bun === 'undefined') return createHash('sha256').update(bytes).digest()
+  const digest = Buffer.alloc(32)
+  Bun.SHA256.hash(bytes, digest)
+  return digest
 }
 
 const CASTAGNOLI = (() => {

@@ -15,8 +15,10 @@ export function judgeTail(input: Input, at: number, salt: number, next: number):
   while (end > 0 && tail[end - 1] === 0) end--
   if (end === 0) return { kind: 'zeros', bytes: 0 }
   const claimed = tail.length >= 2 ? tail.readUInt16BE(0) : 0
-  const says = claimed >= 2 && claimed <= MAX_PAYLOAD ? frameLength(claimed) : SECTOR - (at % SECTOR)
-  if (says <= tail.length && !hasLostSector(tail.subarray(0, says), at)) throw bad(`record ${next} is broken`)
+  const possible = claimed >= 2 && claimed <= MAX_PAYLOAD
+  const says = possible ? frameLength(claimed) : SECTOR - (at % SECTOR)
+  const stopped = end < (possible ? FRAME_HEADER + claimed : says)
+  if (says <= tail.length && !stopped && !hasLostSector(tail.subarray(0, says), at)) throw bad(`record ${next} is broken`)
   for (let p = 8; p + FRAME_HEADER <= end; p += 8) {
     const seq = tail.readUInt32BE(p + 8) * 2 ** 32 + tail.readUInt32BE(p + 12)
     if (seq < next - MAX_FLUSH || seq > next + 2 * MAX_FLUSH) continue

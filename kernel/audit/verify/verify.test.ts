@@ -174,7 +174,7 @@ describe('rules of the records', () => {
     ],
     [
       'an unknown outcome charged less',
-      [intent, { type: 'OUTCOME', intent: at, status: 'unknown', captured: { calls: 600 } }],
+      [intent, { type: 'OUTCOME', intent: at, status: 'unknown', captured: { bytes: 10 } }],
       'not charged in full',
     ],
     ['a close of nothing', [{ type: 'CLOSE', intent: 1, captured: {}, detail: {} }], 'not open'],
