@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cellArguments } from '../machine/cell-arguments.ts'
-import { findProgram } from '../machine/process.ts'
+import { findProgram } from '../process/run-program.ts'
 import { type Prepared, prepare } from './machine-support.ts'
 
 /** A probe started in QEMU's own cell, in place of QEMU, says what a program there can do. */

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compileCell, ensureInitrd, ensureKernel, type Kernel, locateQemu, type QemuBinary } from '../machine/index.ts'
-import { findProgram, runProgram } from '../machine/process.ts'
+import { findProgram, runProgram } from '../process/run-program.ts'
 
 /** What the VM tests share: a cache that outlives them (the kernel is fetched once), and everything else in a folder that goes with them. */
 

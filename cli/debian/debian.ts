@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
-import { type AptRoot, type DebianArch, type OnProgress, openAptRoot } from '../machine/apt.ts'
-import { findProgram, runProgram } from '../machine/process.ts'
+import { findProgram, runProgram } from '../process/run-program.ts'
+import { type AptRoot, type DebianArch, type OnProgress, openAptRoot } from './apt.ts'
 import { DOWNLOAD_DEADLINE_MS, LISTS_MAX_AGE_MS, RESOLVE_DEADLINE_MS, UNPACK_DEADLINE_MS } from './limits.ts'
 import { assumedInstalled, parsePrintUris, type ResolvedPackage } from './resolve.ts'
 
@@ -97,6 +97,14 @@ async function download(root: string, set: DebianPackageSet, into: string, onPro
     })
   }
   onProgress({ what, percent: 100, bytes })
+}
+
+/** A private apt root in `folder` whose package lists are there and not too old: one per architecture, shared by the kernel and all layers. */
+export async function openFreshApt(folder: string, arch: DebianArch, onProgress: OnProgress): Promise<AptRoot> {
+  const root = join(folder, arch)
+  const apt = await prepare(root, arch)
+  await freshLists(root, apt, onProgress)
+  return apt
 }
 
 async function prepare(root: string, arch: DebianArch): Promise<AptRoot> {

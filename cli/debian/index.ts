@@ -1,2 +1,12 @@
-export { type DebianPackageSet, type DebianRoot, openDebian, type ResolvedPackage } from './debian.ts'
+export {
+  type AptRoot,
+  type DebianArch,
+  type DebianPackage,
+  hostSources,
+  type OnProgress,
+  openAptRoot,
+  type Progress,
+  unpackDeb,
+} from './apt.ts'
+export { type DebianPackageSet, type DebianRoot, openDebian, openFreshApt, type ResolvedPackage } from './debian.ts'
 export { assumedInstalled, parsePrintUris } from './resolve.ts'

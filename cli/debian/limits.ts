@@ -10,3 +10,5 @@ export const RESOLVE_DEADLINE_MS = 120_000
 export const DOWNLOAD_DEADLINE_MS = 15 * 60_000
 /** ms for unpacking one package. */
 export const UNPACK_DEADLINE_MS = 120_000
+/** ms for one apt-get call: a slow line needs minutes for 30 MB. */
+export const APT_DEADLINE_MS = 15 * 60_000

@@ -1,7 +1,7 @@
 import { AuthorityError } from '@authority/protocol'
+import { messageOf } from '../process/run-program.ts'
 import { cellArguments } from './cell-arguments.ts'
 import { KILL_GRACE_MS, MAX_STDERR_BYTES } from './limits.ts'
-import { messageOf } from './process.ts'
 import type { CellFile } from './qemu-binary.ts'
 
 /** Adapter: starts authority-cell, watches it, keeps the end of what it says. */

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
-import { MAX_KERNEL_BYTES, MAX_PROGRAM_OUTPUT_BYTES } from './limits.ts'
+import { MAX_PROGRAM_OUTPUT_BYTES } from '../process/limits.ts'
+import { findProgram, runProgram } from '../process/run-program.ts'
+import { MAX_KERNEL_BYTES } from './limits.ts'
 import { lz4Legacy } from './lz4.ts'
-import { findProgram, runProgram } from './process.ts'
 import type { Compression } from './vmlinux.ts'
 
 /** Adapter: xz through the host's `xz`, lz4 ours, the rest through Bun. */

@@ -2,8 +2,6 @@
 
 export type { AccelChoice, AccelOptions } from './accel.ts'
 export { ISOLATION, kvmClosed, pickAccel } from './accel.ts'
-export type { AptRoot, DebianArch, DebianPackage, OnProgress, Progress } from './apt.ts'
-export { hostSources, openAptRoot, unpackDeb } from './apt.ts'
 export { compileCell } from './cell/build-cell.ts'
 export type { ExitReport } from './cell-process.ts'
 export type { Check, DoctorOptions } from './doctor.ts'

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
-import { type AptRoot, type DebianPackage, type OnProgress, openAptRoot, unpackDeb } from './apt.ts'
+import { type AptRoot, type DebianPackage, type OnProgress, openFreshApt, unpackDeb } from '../debian/index.ts'
 import { decompress } from './decompress.ts'
 import { DEBIAN_ARCH, KERNEL_FORMAT, type KernelManifest } from './kernel.ts'
 import { MAX_KERNEL_BYTES, MAX_MODULE_BYTES } from './limits.ts'
@@ -12,22 +12,19 @@ import { bzImagePayload, type Compression, hasPvhEntry } from './vmlinux.ts'
 
 /** Adapter: Debian's cloud kernel out of its package into a folder ready for the cache. */
 
-/** Fetches and unpacks in `scratch` (ours, thrown away by the caller); answers a finished folder inside it. */
+/** Fetches and unpacks in `scratch` (ours, thrown away by the caller); answers a finished folder inside it. `aptFolder` keeps the package lists. */
 export async function fetchStockKernel(
   scratch: string,
+  aptFolder: string,
   arch: MachineArch,
   onProgress: OnProgress,
 ): Promise<{ folder: string; manifest: KernelManifest }> {
   const debArch = DEBIAN_ARCH[arch]
-  const aptFolder = join(scratch, 'apt')
-  mkdirSync(aptFolder, { mode: 0o700 })
-  const apt = await openAptRoot(aptFolder, debArch)
-  await apt.update(onProgress)
+  const apt = await openFreshApt(aptFolder, debArch, onProgress)
   const deb = await newestKernel(apt, `linux-image-cloud-${debArch}`)
   const unpacked = join(scratch, 'package')
   mkdirSync(unpacked, { mode: 0o700 })
   await unpackDeb(await apt.download(deb, scratch, onProgress), unpacked)
-  rmSync(aptFolder, { recursive: true, force: true })
   return makeEntry(unpacked, join(scratch, 'entry'), arch, deb)
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
-import type { DebianArch, OnProgress } from './apt.ts'
+import type { DebianArch, OnProgress } from '../debian/index.ts'
 import { buildInitrd, type ModuleFile } from './initrd.ts'
 import { fetchStockKernel } from './kernel-fetch.ts'
 import type { MachineArch } from './qemu.ts'
@@ -60,7 +60,7 @@ export async function ensureKernel(options: KernelOptions): Promise<Kernel> {
     })
   const scratch = mkdtempSync(join(root, '.fetch-'))
   try {
-    const fetched = await fetchStockKernel(scratch, options.arch, options.onProgress ?? (() => {}))
+    const fetched = await fetchStockKernel(scratch, join(options.cacheFolder, 'debian'), options.arch, options.onProgress ?? (() => {}))
     const folder = install(fetched.folder, fetched.manifest, root)
     writeAtomically(join(root, 'current'), new TextEncoder().encode(`${versionFolder(fetched.manifest)}\n`), 0o600)
     return load(folder)

@@ -7,12 +7,6 @@ export const MAX_MEMORY_MIB = 1024 * 1024
 export const MAX_CPUS = 255
 /** Bytes of QEMU's standard error kept for a report. */
 export const MAX_STDERR_BYTES = 16 * 1024
-/** Bytes of output of one helper program (apt, ldd, qemu --version) kept. */
-export const MAX_PROGRAM_OUTPUT_BYTES = 4 * 1024 * 1024
-/** ms for a helper program that touches no network. */
-export const PROGRAM_DEADLINE_MS = 30_000
-/** ms for one apt-get call: a slow line needs minutes for 30 MB. */
-export const APT_DEADLINE_MS = 15 * 60_000
 /** ms from spawning the cell to the third connected port; QEMU needs about 30. */
 export const CONNECT_DEADLINE_MS = 20_000
 /** ms between asking a cell to end and killing its launcher. */

@@ -1,7 +1,7 @@
 import { closeSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Transport } from '@authority/kernel/gate'
 import { AuthorityError, PORTS } from '@authority/protocol'
-import type { Transport } from '../../kernel/gate/transport.ts'
 import { type CellProcess, type ExitReport, spawnCell } from './cell-process.ts'
 import { openImage } from './image-file.ts'
 import { CONNECT_DEADLINE_MS } from './limits.ts'

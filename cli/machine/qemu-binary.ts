@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
-import { findProgram, runProgram } from './process.ts'
+import { findProgram, runProgram } from '../process/run-program.ts'
 import type { MachineArch } from './qemu.ts'
 import { writeAtomically } from './store.ts'
 

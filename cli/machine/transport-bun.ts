@@ -1,5 +1,5 @@
+import type { Transport } from '@authority/kernel/gate'
 import type { Socket } from 'bun'
-import type { Transport } from '../../kernel/gate/transport.ts'
 
 /**
  * Adapter: one connected Bun socket as a Transport. Bun's write takes what fits and answers how much: the rest is queued here and goes on with `drain`.

@@ -4,6 +4,7 @@ import { extname, join, resolve } from 'node:path'
 import { ensureInstallation } from '@authority/kernel/audit'
 import { asImageRequest, denyAllPolicy, type LoadedPolicy, loadPolicy } from '@authority/kernel/policy'
 import type { Charges } from '@authority/kernel/vocabulary'
+import type { OnProgress } from '../debian/index.ts'
 import {
   type BuildTools,
   buildCached,
@@ -14,7 +15,7 @@ import {
   readManifest,
   withMountPoints,
 } from '../image/index.ts'
-import { ensureInitrd, ensureKernel, locateQemu, type OnProgress, pickAccel } from '../machine/index.ts'
+import { ensureInitrd, ensureKernel, locateQemu, pickAccel } from '../machine/index.ts'
 import { CliError } from './errors.ts'
 import type { Home } from './home.ts'
 import type { RunSpec } from './run-spec.ts'

@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
-import { findProgram, runProgram } from '../process.ts'
+import { findProgram, runProgram } from '../../process/run-program.ts'
 
 /** Build step: compiles authority-cell, static, for the host. Users of the finished binary need no compiler. */
 

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
+import { findProgram, runProgram } from '../process/run-program.ts'
 import { DEFAULT_DEBIAN, type DebianSource, debianSources, takenSettings, writeSources } from './apt-sources.ts'
 import { APT_DEADLINE_MS } from './limits.ts'
-import { findProgram, runProgram } from './process.ts'
 
 /**
  * Adapter: a private apt root in a folder of ours. It points at Debian (through the host's own mirror, proxy and keys where it has them), works for any

@@ -1,0 +1,40 @@
+/** `npm run bench`: what is promised as a number, each as a ratio against a peer or a floor measured in the same run. Arguments: names of suites. */
+import { readFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
+import { durableSuite } from './durable.ts'
+import { latencySuite } from './latency.ts'
+import { startupSuite } from './startup.ts'
+import { printRows, type Row } from './statistics.ts'
+
+const SUITES: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
+  latency: latencySuite,
+  durable: durableSuite,
+  startup: startupSuite,
+}
+
+const wanted = process.argv.slice(2)
+const names = wanted.length > 0 ? wanted : Object.keys(SUITES)
+console.log(
+  `load ${loadavg()
+    .map((load) => load.toFixed(2))
+    .join(
+      ' ',
+    )}; ${navigator.hardwareConcurrency} CPUs; Linux ${readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim()}; Bun ${Bun.version}`,
+)
+let missed = 0
+for (const name of names) {
+  const suite = SUITES[name]
+  if (suite === undefined) {
+    console.error(`no suite \`${name}\`; there are: ${Object.keys(SUITES).join(', ')}`)
+    process.exit(64)
+  }
+  const rows = await suite()
+  printRows(rows)
+  missed += rows.filter((row) => !row.met).length
+}
+console.log(
+  `load ${loadavg()
+    .map((load) => load.toFixed(2))
+    .join(' ')} at the end; ${missed} targets missed`,
+)
+process.exit(missed === 0 ? 0 : 1)

@@ -1,0 +1,6 @@
+/** Bounds on helper programs of the host. */
+
+/** Bytes of output of one helper program (apt, ldd, qemu --version) kept. */
+export const MAX_PROGRAM_OUTPUT_BYTES = 4 * 1024 * 1024
+/** ms for a helper program that touches no network. */
+export const PROGRAM_DEADLINE_MS = 30_000
