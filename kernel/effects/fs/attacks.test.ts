@@ -5,6 +5,7 @@ import path from 'node:path'
 import { OPEN_FLAGS } from '@authority/protocol'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { RESOLVE_TRIES } from './limits.ts'
+import { RESOLVE } from './syscalls.ts'
 import { makeWorld, refusal, SECRET, type World, type WorldOptions } from './testing/pipeline.ts'
 
 const { READ, WRITE, CREATE, TRUNCATE } = OPEN_FLAGS
@@ -155,6 +156,15 @@ describe('links', () => {
       expect((await refusal(attempt())).errno).toBe('ELOOP')
     }
     expect(fs.readdirSync(host('real'))).toEqual([])
+    fs.writeFileSync(host('real/f'), 'f')
+    for (const attempt of [
+      () => world.call('fs.open', '/work/link/f', WRITE, 0),
+      () => world.call('fs.truncate', '/work/link/f', 0),
+      () => world.call('fs.chmod', '/work/link/f', 0o600),
+      () => world.call('fs.unlink', '/work/link/f'),
+    ]) {
+      expect((await refusal(attempt())).errno).toBe('ELOOP')
+    }
   })
 
   it('links that would escape are not made, nor moved to where they would', async () => {
@@ -265,6 +275,60 @@ describe('races', () => {
     })
     expect((await refusal(world.call('fs.stat', '/work/race'))).errno).toBe('EAGAIN')
     expect(calls).toBeLessThanOrEqual(RESOLVE_TRIES * 2)
+  })
+})
+
+describe('each fence alone', () => {
+  const { BENEATH, NO_MAGICLINKS, NO_XDEV, NO_SYMLINKS } = RESOLVE
+  const recorded = async (act: () => Promise<unknown>): Promise<number[]> => {
+    const seen: number[] = []
+    await again({
+      wrap: (inner) => ({
+        ...inner,
+        openat2: (dir, name, flags, mode, resolve) => {
+          if (dir >= 0) seen.push(resolve)
+          return inner.openat2(dir, name, flags, mode, resolve)
+        },
+      }),
+    })
+    await act()
+    return seen
+  }
+
+  it('every open below a mount cannot leave it; every one for a change follows no link', async () => {
+    const look = (): Promise<unknown> => {
+      fs.writeFileSync(host('f'), '')
+      return world.call('fs.open', '/work/f', READ, 0)
+    }
+    const change = async (): Promise<void> => {
+      fs.writeFileSync(host('g'), '')
+      await world.call('fs.open', '/work/new', WRITE | CREATE, 0o600)
+      await world.call('fs.rename', '/work/g', '/work/h', 0)
+      await world.call('fs.truncate', '/work/h', 0)
+    }
+    const inside = BENEATH | NO_MAGICLINKS | NO_XDEV
+    for (const resolve of await recorded(look)) expect(resolve & inside).toBe(inside)
+    const all = await recorded(change)
+    expect(all.length).toBeGreaterThan(5)
+    for (const resolve of all) expect(resolve).toBe(inside | NO_SYMLINKS)
+  })
+
+  it('a descriptor outside the mount is refused by its own path, were openat2 to give one', async () => {
+    await again({
+      wrap: (sys) => ({
+        ...sys,
+        openat2: (dir, name, flags, mode, resolve) => sys.openat2(dir, name, flags, mode, dir < 0 ? resolve : resolve & NO_SYMLINKS),
+      }),
+    })
+    fs.symlinkSync(world.secret, host('abs'))
+    expect((await refusal(world.call('fs.open', '/work/abs', READ, 0))).code).toBe('E_POLICY_DENY')
+    expect((await refusal(world.call('fs.open', '/work/d/../../out/secret.txt', READ, 0))).errno).not.toBe('it succeeded')
+  })
+
+  it('another file system below the mount is not part of it, though the path to it is inside', async () => {
+    await again({ mounts: () => [{ guest: '/h', host: '/', readonly: true }] })
+    expect((await refusal(world.call('fs.open', '/h/proc/version', READ, 0))).code).toBe('E_POLICY_DENY')
+    expect((await world.call('fs.stat', `/h${world.dir}`))[0]).toBe('directory')
   })
 })
 

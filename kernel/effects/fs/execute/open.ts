@@ -150,7 +150,8 @@ function assertOpenable(context: FsContext, target: Target, flags: number, place
   if (object.stat.kind === 'directory') throw hostError('EISDIR', place)
   if (object.stat.kind === 'symlink') throw hostError('ELOOP', place, 'Changes do not follow symbolic links: name the real path.')
   if (object.stat.kind === 'other') throw refused(place, 'devices, fifos and sockets are never opened', 'Only regular files pass the gate.')
-  if (writes(flags)) assertChangeable(context, object, place)
+  // CREATE of what exists alters nothing.
+  if ((flags & ~(OPEN_FLAGS.READ | OPEN_FLAGS.CREATE)) !== 0) assertChangeable(context, object, place)
 }
 
 function sizeOf(target: Target): number {

@@ -105,6 +105,21 @@ describe('a hostile guest', () => {
     expect(world.gate.objects.at(-1)).toBe('fs.open /work/g')
   })
 
+  it('a node whose descriptor was given up is never another file that took its name', async () => {
+    await guest.server.close()
+    guest = new RawGuest(world, { descriptors: 1 })
+    await guest.start()
+    for (const name of ['a', 'b', 'c']) fs.writeFileSync(host(name), name)
+    const a = (await lookup('a')).body.readBigUInt64LE(0)
+    await lookup('b')
+    expect((await guest.ask(OPCODE.OPEN, a, fields(0, 0))).errno).toBe(0)
+    const c = (await lookup('c')).body.readBigUInt64LE(0)
+    await lookup('b')
+    fs.writeFileSync(host('other'), 'other')
+    fs.renameSync(host('other'), host('c'))
+    expect((await guest.ask(OPCODE.OPEN, c, fields(0, 0))).errno).toBe(ERRNO.ESTALE)
+  })
+
   it('descriptors, nodes, handles and requests under way are bounded', async () => {
     await guest.server.close()
     guest = new RawGuest(world, { nodes: 50, descriptors: 10, handles: 5, inFlight: 20 })
