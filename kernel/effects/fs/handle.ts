@@ -139,7 +139,8 @@ export class FileHandle implements HeldThing {
   async #finish(): Promise<void> {
     await this.settled()
     this.#file.sys.close(this.#file.fd)
-    await this.#file.lease.close({ read: this.#read.detail(), written: this.#written.detail() })
+    const { reads, writes, lease } = this.#file
+    await lease.close({ ...(reads ? { read: this.#read.detail() } : {}), ...(writes ? { written: this.#written.detail() } : {}) })
   }
 
   #check(allowed: boolean, offset: number, length: number): void {
