@@ -7,6 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          setupFiles: ['.ci/seed.ts'],
           include: ['{protocol,kernel,cli,sdks/typescript,benchmarks}/**/*.test.ts', '.ci/*.test.ts'],
           exclude: ['**/node_modules/**', 'cli/acceptance/**', 'cli/campaigns/**'],
           pool: 'forks',
