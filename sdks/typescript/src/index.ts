@@ -1,0 +1,12 @@
+/** The Authority SDK: what an agent says to the gate. It holds no policy; everything is decided where the agent cannot reach. */
+export type { WireValue } from '@authority/protocol'
+export type { Budget, BudgetRow } from './budget.ts'
+export { Client, type ConnectOptions, connect } from './client.ts'
+export { AuthorityError, BudgetExceeded, CapabilityError, ConnectionLost, type Denial, type ErrorCode, PolicyDenied } from './errors.ts'
+export type { File, ReadOptions } from './file.ts'
+export type { DirectoryEntry, FileKind, Files, OpenMode, OpenOptions, ReadFileOptions, RenameOptions, Stat } from './fs.ts'
+export type { FetchOptions, Net } from './net.ts'
+export type { Response } from './response.ts'
+export type { ByteStream } from './stream.ts'
+export { attenuate, type Restriction, seal } from './token/index.ts'
+export type { CallOptions } from './wait.ts'

@@ -1,0 +1,59 @@
+import { invalid } from './errors.ts'
+import { DEFAULT_MAX_BYTES, DEFAULT_REDIRECTS } from './limits.ts'
+import { Response } from './response.ts'
+import type { Scope } from './scope.ts'
+import type { ByteStream } from './stream.ts'
+import type { CallOptions } from './wait.ts'
+
+export interface FetchOptions extends CallOptions {
+  /** Default GET. */
+  readonly method?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | readonly (readonly [name: string, value: string])[] | undefined
+  /** 512 KiB at most; text as UTF-8. */
+  readonly body?: Uint8Array | string | undefined
+  /** Bytes of the response body at most; the stream is reset with E_FRAME_TOO_LARGE beyond. Default 64 MiB. */
+  readonly maxBytes?: number | undefined
+  /** Redirects to follow, each decided again; default 10, 0 hands a redirect to you. */
+  readonly redirects?: number | undefined
+}
+
+/** Names and connections, each decided by the gate, which alone has a network. */
+export class Net {
+  readonly #scope: Scope
+
+  constructor(scope: Scope) {
+    this.#scope = scope
+  }
+
+  /** HTTP(S) by the gate. `timeoutMs` bounds the whole exchange. Any status is a response; refusals and failures throw. */
+  async fetch(url: string | URL, options?: FetchOptions): Promise<Response> {
+    const maxBytes = options?.maxBytes ?? DEFAULT_MAX_BYTES
+    if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) throw invalid(`maxBytes must be a whole number above 0, not ${maxBytes}`)
+    const headers = options?.headers ?? {}
+    const pairs: readonly (readonly [string, string])[] = Array.isArray(headers) ? headers : Object.entries(headers)
+    const body = typeof options?.body === 'string' ? new TextEncoder().encode(options.body) : (options?.body ?? null)
+    const timeoutMs = Math.ceil(options?.timeoutMs ?? this.#scope.connection.timeoutMs)
+    const { values, stream } = await this.#scope.open(
+      'net.fetch',
+      [options?.method ?? 'GET', String(url), pairs, body, maxBytes, timeoutMs, options?.redirects ?? DEFAULT_REDIRECTS],
+      options,
+    )
+    // The gate keeps a stream until both ends have ended it, and a response is only read.
+    await stream.end()
+    const [status, from, answered] = values as readonly [number, string, readonly (readonly [string, string])[], number]
+    return new Response({ status, url: from, headers: answered, stream, maxBytes, options: { timeoutMs, signal: options?.signal } })
+  }
+
+  /** A TCP connection to `host`, a name or an address. */
+  async connect(host: string, port: number, options?: CallOptions): Promise<ByteStream> {
+    const { values, stream } = await this.#scope.open('net.connect', [host, port], options)
+    stream.address = values[1] as string
+    return stream
+  }
+
+  /** Synthetic addresses that stand for the name; E_NOT_FOUND for names no rule could allow. */
+  async dns(name: string, options?: CallOptions): Promise<string[]> {
+    const [addresses] = (await this.#scope.call('net.dns', [name], options)) as readonly [readonly string[]]
+    return [...addresses]
+  }
+}

@@ -1,0 +1,2 @@
+export { attenuate, seal } from './attenuate.ts'
+export type { BudgetDimension, Restriction } from './restriction.ts'
