@@ -1,21 +1,66 @@
-import { CliError } from '../runs/errors.ts'
-import { reportError } from '../ui/errors.ts'
+import { hostTerminal, PipeClosed, type Terminal } from '../ui/terminal.ts'
+import type { Arguments, Verb } from './arguments.ts'
+import type { VerbName } from './verbs.ts'
 
-type Verb = (args: readonly string[]) => Promise<number>
+/** What a verb is run with. */
+export interface Context {
+  readonly terminal: Terminal
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+}
 
-const VERBS: Readonly<Record<string, () => Promise<{ readonly command: Verb }>>> = {
+/** Does what the verb says and answers the exit code of DESIGN 5. Throws CliError and AuthorityError. */
+export type Command<V extends Verb> = (args: Arguments<V>, context: Context) => Promise<number>
+
+/** Each command loads when it is called: `authority version` must not pay for the HTTP client. */
+const LOADERS: { readonly [Name in VerbName]?: () => Promise<{ readonly command: Command<never> }> } = {
   run: () => import('./run.ts'),
+  'audit verify': () => import('./audit-verify.ts'),
+  'audit show': () => import('./audit-show.ts'),
+  'policy check': () => import('./policy-check.ts'),
+  'policy show': () => import('./policy-show.ts'),
+  'policy why': () => import('./policy-why.ts'),
+  'policy suggest': () => import('./policy-suggest.ts'),
   version: () => import('./version.ts'),
 }
 
-/** Runs one verb; returns the exit code of DESIGN 5. */
-export async function runCommandLine(argv: readonly string[]): Promise<number> {
+/** As a program that SIGPIPE ended. */
+const EXIT_PIPE = 141
+
+/** Runs one command line; answers the exit code. Never throws. */
+export async function runCommandLine(argv: readonly string[], env: Context['env']): Promise<number> {
+  const terminal = hostTerminal(env)
+  const { words, debug, help } = globalFlags(argv)
+  let verb: VerbName | null = null
   try {
-    const [verb = 'help', ...args] = argv
-    const load = VERBS[verb]
-    if (load === undefined) throw new CliError('usage', `there is no command \`${verb}\``, 'see `authority help`')
-    return await (await load()).command(args)
+    const { resolveVerb } = await import('./resolve.ts')
+    const found = resolveVerb(words, help)
+    if (found.kind === 'text') {
+      terminal.out(found.text)
+      return 0
+    }
+    verb = found.name
+    const { parseArguments } = await import('./arguments.ts')
+    const args = parseArguments(found.name, found.verb, found.words)
+    const load = LOADERS[found.name]
+    if (load === undefined) throw new Error('not there')
+    const { command } = await load()
+    return await command(args as never, { terminal, env, cwd: process.cwd() })
   } catch (error) {
-    return reportError(error)
+    if (error instanceof PipeClosed) return EXIT_PIPE
+    const { reportError } = await import('../ui/errors.ts')
+    return reportError(error, { terminal, debug, verb, json: words.includes('--json') })
+  }
+}
+
+/** `--help`, `-h` and `--debug` stand anywhere before `--`. */
+function globalFlags(argv: readonly string[]): { readonly words: readonly string[]; readonly debug: boolean; readonly help: boolean } {
+  const cut = argv.indexOf('--')
+  const own = cut < 0 ? argv : argv.slice(0, cut)
+  const isGlobal = (word: string): boolean => word === '--help' || word === '-h' || word === '--debug'
+  return {
+    words: [...own.filter((word) => !isGlobal(word)), ...(cut < 0 ? [] : argv.slice(cut))],
+    debug: own.includes('--debug'),
+    help: own.includes('--help') || own.includes('-h'),
   }
 }

@@ -3,20 +3,12 @@
  * Files embedded by path cannot be opened by other processes: they are read here and written out where a program needs them.
  */
 import { readFileSync } from 'node:fs'
-import buildInfo from './generated/build-info.txt' with { type: 'text' }
 import cellPath from './generated/cell.bin' with { type: 'file' }
 import initPath from './generated/init.bin' with { type: 'file' }
 import sdkPython from './generated/sdk-python.txt' with { type: 'text' }
 import sdkTypescript from './generated/sdk-typescript.txt' with { type: 'text' }
 
-export interface BuildInfo {
-  readonly version: string
-  readonly commit: string
-  readonly bun: string
-  readonly arch: 'x86_64' | 'aarch64'
-}
-
-export const build: BuildInfo = JSON.parse(buildInfo) as BuildInfo
+export { type BuildInfo, build } from './build-info.ts'
 /** PID 1 of the guest. */
 export const initBinary = (): Uint8Array => readFileSync(initPath)
 /** Launcher of QEMU's cell. */

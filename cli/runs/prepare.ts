@@ -8,6 +8,7 @@ import type { OnProgress } from '../debian/index.ts'
 import {
   type BuildTools,
   buildCached,
+  type Extra,
   ImageStore,
   type Manifest,
   type OpenImage,
@@ -30,6 +31,8 @@ export interface RunRequest {
   readonly configArgs: readonly string[]
   /** `K=V` */
   readonly env: readonly string[]
+  /** What config.json copies into the image of a program. */
+  readonly extras: readonly Extra[]
   readonly mounts: RunSpec['mounts']
   readonly policyPath: string | null
   readonly configPath: string | null
@@ -117,7 +120,7 @@ async function openTarget(request: RunRequest, tools: PrepareTools): Promise<{ o
   const { target } = request
   if (isProgramPath(target)) {
     if (!existsSync(target)) throw new CliError('not_found', `there is no program ${target}`, 'check the path')
-    return { open: await buildCached({ program: resolve(target) }, tools.images), builtHere: true }
+    return { open: await buildCached({ program: resolve(target), extras: request.extras }, tools.images), builtHere: true }
   }
   const store = new ImageStore(tools.home.images)
   const meta = store.get(target)

@@ -49,11 +49,21 @@ export function removeRun(home: Home, id: string): void {
   rmSync(folder, { recursive: true, force: true })
 }
 
+/** Runs whose gate is gone but which never ended. */
+export function unfinishedRuns(home: Home): RunRecord[] {
+  return listRuns(home).filter((record) => record.state !== 'ended' && !isAlive(record))
+}
+
+/** Takes away the folder of a run that failed before its log began; anything that was recorded stays. */
+export function discardUnstarted(home: Home, id: string): void {
+  const folder = runFolder(home.runs, id)
+  if (!existsSync(join(folder, 'run.json')) && !existsSync(join(folder, 'audit'))) rmSync(folder, { recursive: true, force: true })
+}
+
 /** What a crash left behind: runs whose gate is gone but which never ended. `recover` repairs the log and says what it found. */
 export async function reconcile(home: Home, recover: (folder: string, record: RunRecord) => Promise<void>): Promise<RunRecord[]> {
   const repaired: RunRecord[] = []
-  for (const record of listRuns(home)) {
-    if (record.state === 'ended' || isAlive(record)) continue
+  for (const record of unfinishedRuns(home)) {
     const folder = runFolder(home.runs, record.id)
     await recover(folder, record)
     removeLeftovers(folder)

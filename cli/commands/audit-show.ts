@@ -1,0 +1,41 @@
+import { escapeForDisplay, readRecords } from '@authority/kernel/audit'
+import { parseCount } from '../config/index.ts'
+import { recordLine } from '../ui/record-lines.ts'
+import { type Denied, denialsOf } from './denials.ts'
+import type { Command } from './index.ts'
+import { findLog } from './shared.ts'
+import type { AUDIT_SHOW } from './verbs.ts'
+
+export const command: Command<typeof AUDIT_SHOW> = async ({ flags, positionals }, context) => {
+  const { terminal } = context
+  const { path } = await findLog(positionals[0] ?? '', context)
+  if (flags.denied && !flags.json) {
+    const denials = await denialsOf(path)
+    for (const denied of denials) for (const line of denialText(denied)) terminal.out(line)
+    if (denials.length === 0) terminal.note('authority: nothing was denied')
+    return 0
+  }
+  const filter = {
+    denied: flags.denied,
+    ...(flags.op === undefined ? {} : { op: flags.op }),
+    ...(flags.from === undefined ? {} : { from: parseCount(flags.from) }),
+    ...(flags.to === undefined ? {} : { to: parseCount(flags.to) }),
+  }
+  for await (const record of readRecords(path, filter)) {
+    if (flags.json) terminal.json(record)
+    else terminal.out(recordLine(record))
+  }
+  return 0
+}
+
+function denialText({ record, count }: Denied): string[] {
+  const { seq, op, object, requested, code, rule, reason, fix, claimed } = record
+  const safe = escapeForDisplay
+  return [
+    `${seq}  ${op} ${safe(object)}${requested === object || requested === '' ? '' : ` (asked for ${safe(requested)})`}${count > 1 ? `, ${count} times` : ''}`,
+    `    ${code}: ${safe(reason)}`,
+    `    rule: ${rule === null ? 'none, so denied' : safe(rule)}`,
+    `    fix: ${fix === null ? 'no rule can allow it' : safe(fix)}`,
+    ...(claimed === undefined ? [] : [`    the guest claims: ${safe(claimed.exe)} (pid ${claimed.pid})`]),
+  ]
+}

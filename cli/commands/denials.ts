@@ -1,0 +1,25 @@
+import { readRecords, type ShownRecord } from '@authority/kernel/audit'
+
+type Deny = Extract<ShownRecord, { type: 'DENY' }>
+
+/** A refused effect with how often it was tried in all. */
+export interface Denied {
+  readonly record: Deny
+  readonly count: number
+}
+
+/** Distinct denials kept: a log may hold any number. */
+const MAX_DENIALS = 10_000
+
+/** What a run was refused, in order of appearance, repeats counted. */
+export async function denialsOf(path: string): Promise<Denied[]> {
+  const bySeq = new Map<number, { record: Deny; count: number }>()
+  for await (const record of readRecords(path, { denied: true })) {
+    if (record.type === 'DENY' && bySeq.size < MAX_DENIALS) bySeq.set(record.seq, { record, count: 1 })
+    else if (record.type === 'DENY_REPEAT') {
+      const first = bySeq.get(record.first)
+      if (first !== undefined) first.count += record.count
+    }
+  }
+  return [...bySeq.values()]
+}

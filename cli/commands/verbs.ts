@@ -1,0 +1,341 @@
+import type { Flag, Verb } from './arguments.ts'
+
+/** Every verb there is, as data: names, flags and words of help. Loaded for each command line, so it imports nothing that costs. */
+
+const JSON_FLAG = { kind: 'switch', doc: 'print JSON instead of text' } as const satisfies Flag
+const CONFIG = {
+  kind: 'text',
+  short: 'c',
+  value: 'FILE',
+  doc: 'config.json: Program, Args, Env, Dirs, Files, MapDirs, Policy, Memory, Cpus',
+} as const
+const MOUNT = {
+  kind: 'list',
+  short: 'v',
+  value: 'HOST:GUEST[:ro]',
+  doc: 'give the agent a host folder; what it may do there is the policy’s',
+} as const
+const HOST = { kind: 'list', value: 'NAME=ADDR', doc: 'this name is that address; counts as the rule for the address' } as const
+const BUDGET = {
+  kind: 'list',
+  value: 'KEY=N',
+  doc: 'a limit: calls=100, bytes=10MiB, cost=$5, wall_time=5m, cpu=30s …; the lower of this and the policy’s holds',
+} as const
+const OUTPUT = { kind: 'text', short: 'o', value: 'FILE', doc: 'write it to FILE instead of stdout' } as const
+const RUN_NOTE = 'RUN is the beginning of a run’s id as `authority runs ls` shows it, or `last`.'
+
+export const INIT = {
+  summary: 'write a small agent with its policy and config',
+  positionals: ['DIR?'],
+  flags: { template: { kind: 'text', value: 'NAME', doc: 'python (the default), typescript or static (C)' }, json: JSON_FLAG },
+  notes: ['Existing files are never overwritten.'],
+} as const satisfies Verb
+
+export const BUILD = {
+  summary: 'make an image of a program',
+  positionals: ['PATH?'],
+  flags: {
+    config: CONFIG,
+    name: { kind: 'text', short: 'n', value: 'NAME', doc: 'name of the image (otherwise made from PATH)' },
+    policy: { kind: 'text', value: 'FILE', doc: 'the policy the image asks for' },
+    arch: { kind: 'text', value: 'ARCH', doc: 'x86_64 or aarch64 (otherwise the program’s own)' },
+    json: JSON_FLAG,
+  },
+  notes: [
+    'PATH is a static or dynamic Linux program, a Python file or folder, or a TypeScript or JavaScript file. Left out: Program of the config.',
+    'Nothing secret belongs in an image.',
+  ],
+} as const satisfies Verb
+
+export const RUN = {
+  summary: 'run an image or a program in a machine of its own',
+  positionals: ['IMAGE|./PROGRAM?'],
+  rest: 'ARGS…',
+  flags: {
+    config: CONFIG,
+    volume: MOUNT,
+    env: { kind: 'list', short: 'e', value: 'K[=V]', doc: 'environment of the agent; without =V the value of this shell' },
+    publish: { kind: 'list', short: 'p', value: 'HOST:GUEST', doc: 'not there yet' },
+    policy: { kind: 'text', value: 'FILE', doc: 'what the agent may do (JSON or TOML)' },
+    'accept-policy': { kind: 'text', value: 'ID', doc: 'accept the policy an image from elsewhere asks for' },
+    budget: BUDGET,
+    timeout: { kind: 'text', value: 'TIME', doc: 'end the run after 90s, 5m, 2h (exit code 124)' },
+    memory: { kind: 'text', value: 'SIZE', doc: 'memory of the machine, e.g. 256MiB' },
+    cpus: { kind: 'text', value: 'N', doc: 'processors of the machine (1)' },
+    accel: { kind: 'text', value: 'HOW', doc: 'auto (the default), kvm, hvf or tcg' },
+    require: { kind: 'text', value: 'HOW', doc: 'kvm or hvf: refuse to start with anything weaker' },
+    kernel: { kind: 'text', value: 'FILE', doc: 'boot this kernel instead of Debian’s' },
+    host: HOST,
+    timing: { kind: 'switch', doc: 'print when each step happened' },
+    console: { kind: 'switch', doc: 'show the guest kernel’s log on stderr' },
+    interactive: { kind: 'switch', short: 'i', doc: 'with -t: not there yet' },
+    tty: { kind: 'switch', short: 't', doc: 'with -i: not there yet' },
+    'no-tty': { kind: 'switch', doc: 'plain streams (this is how it is)' },
+    json: { kind: 'switch-or-text', value: 'FILE', doc: 'the facts of start and end as one JSON object: last line of stderr, or in FILE' },
+  },
+  notes: [
+    'A bare name is an image; anything with a / or an extension is a program, which is built into the cache first.',
+    'Which policy holds: --policy, else Policy of the config, else the one in the image if this installation built it or --accept-policy names it, else everything outside is denied.',
+    'stdout is the agent’s alone. With --json the object is the last line of stderr and begins on a line of its own: `2>&1 >/dev/null | tail -n 1`. `ended_by` in it decides; an exit code can be imitated by the guest.',
+    'Exit code: the agent’s own; 124 time is up; 125 authority failed or the guest died; 126 not executable; 127 no such image or program; 128+n signal; 64 wrong usage.',
+  ],
+} as const satisfies Verb
+
+export const INSPECT = {
+  summary: 'show what is in an image',
+  positionals: ['IMAGE'],
+  flags: {
+    tree: { kind: 'switch', doc: 'every file' },
+    cat: { kind: 'text', value: 'PATH', doc: 'the bytes of one file' },
+    policy: { kind: 'switch', doc: 'the policy it asks for' },
+    json: JSON_FLAG,
+  },
+} as const satisfies Verb
+
+export const IMAGES_LS = { summary: 'list images', positionals: [], flags: { json: JSON_FLAG } } as const satisfies Verb
+export const IMAGES_RM = { summary: 'remove images', positionals: ['IMAGE…'], flags: { json: JSON_FLAG } } as const satisfies Verb
+export const RUNS_LS = { summary: 'list runs, newest first', positionals: [], flags: { json: JSON_FLAG } } as const satisfies Verb
+export const RUNS_SHOW = {
+  summary: 'what is known of a run',
+  positionals: ['RUN'],
+  flags: { json: JSON_FLAG },
+  notes: [RUN_NOTE],
+} as const satisfies Verb
+export const RUNS_RM = {
+  summary: 'remove ended runs with their logs',
+  positionals: ['RUN…'],
+  flags: { json: JSON_FLAG },
+  notes: [RUN_NOTE, 'The installation log keeps a line that says the run was removed, and by whom.'],
+} as const satisfies Verb
+
+export const LOGS = {
+  summary: 'what happened in a run, as far as it was recorded',
+  positionals: ['RUN'],
+  flags: { json: JSON_FLAG },
+  notes: [
+    RUN_NOTE,
+    'What the agent writes goes to your stdout and stderr and is not kept: the log holds its byte counts and digests. This shows those, the life of the machine and the summary; `authority audit show` shows every effect.',
+  ],
+} as const satisfies Verb
+
+export const STOP = {
+  summary: 'stop a run and seal its log',
+  positionals: ['RUN'],
+  flags: { reason: { kind: 'text', value: 'TEXT', doc: 'recorded' }, json: JSON_FLAG },
+  notes: [RUN_NOTE],
+} as const satisfies Verb
+
+export const PRUNE = {
+  summary: 'remove old runs and what can be made again',
+  positionals: [],
+  flags: {
+    'dry-run': { kind: 'switch', doc: 'only say what would go' },
+    'older-than': { kind: 'text', value: 'TIME', doc: 'runs that ended this long ago (7d)' },
+    json: JSON_FLAG,
+  },
+  notes: [
+    'Goes: ended runs older than that with their logs, and derived images and programs in the cache. Stays: images, running runs, the guest kernel and runtimes that need the network to come back.',
+  ],
+} as const satisfies Verb
+
+const LOG_NOTE = 'RUN|PATH is a run of this installation, or (with a / in it) the folder of a log from anywhere.'
+
+export const AUDIT_VERIFY = {
+  summary: 'prove that a log is whole and unchanged',
+  positionals: ['RUN|PATH'],
+  flags: {
+    key: { kind: 'text', value: 'KEY|FILE', doc: 'the key it must be signed with, as `authority key show` prints it' },
+    anchor: { kind: 'list', value: 'FILE', doc: 'a checkpoint you kept: shows a history written anew' },
+    require: { kind: 'text', value: 'LEVEL', doc: 'least trust basis: self-attested, pinned-key, remembered-checkpoint or witnessed' },
+    installation: { kind: 'text', value: 'DIR', doc: 'folder of the installation log to compare with' },
+    json: JSON_FLAG,
+  },
+  notes: [
+    LOG_NOTE,
+    'Exit code: 0 intact and sealed; 1 tampered; 2 intact, tail recovered after a crash; 3 intact but not sealed, or --require not met; 4 cannot be read, or an unknown version.',
+  ],
+} as const satisfies Verb
+
+export const AUDIT_SHOW = {
+  summary: 'the records of a log, readable',
+  positionals: ['RUN|PATH'],
+  flags: {
+    denied: { kind: 'switch', doc: 'only what was refused, with rule, fix and count' },
+    op: { kind: 'text', value: 'NAME', doc: 'only this operation, e.g. fs.open' },
+    from: { kind: 'text', value: 'SEQ', doc: 'first record' },
+    to: { kind: 'text', value: 'SEQ', doc: 'last record' },
+    json: { kind: 'switch', doc: 'one JSON object per line' },
+  },
+  notes: [LOG_NOTE, 'Proves nothing: that is `authority audit verify`.'],
+} as const satisfies Verb
+
+export const KEY_SHOW = {
+  summary: 'the public key of this installation',
+  positionals: [],
+  flags: { json: JSON_FLAG },
+} as const satisfies Verb
+export const KEY_EXPORT = {
+  summary: 'the public key as a file for whoever verifies',
+  positionals: [],
+  flags: { output: OUTPUT },
+  notes: ['The line `authority audit verify --key` takes. The private key is never printed.'],
+} as const satisfies Verb
+
+export const POLICY_CHECK = {
+  summary: 'does a policy load? what is wrong, and where?',
+  positionals: ['FILE'],
+  flags: { host: HOST, json: JSON_FLAG },
+} as const satisfies Verb
+export const POLICY_SHOW = {
+  summary: 'a policy in full: expanded, with what is always denied',
+  positionals: ['FILE'],
+  flags: { host: HOST, json: JSON_FLAG },
+} as const satisfies Verb
+export const POLICY_WHY = {
+  summary: 'would this be allowed, and by which rule?',
+  positionals: ['PERMISSION', 'OBJECT'],
+  flags: { policy: { kind: 'text', value: 'FILE', doc: 'the policy to ask' }, host: HOST, json: JSON_FLAG },
+  notes: [
+    'For example: authority policy why fs.write /workspace/out/a.txt --policy policy.json',
+    'PERMISSION is fs.read, fs.write, net.dns, net.connect, net.listen, tools or infer. Without --policy: `policy.json` here.',
+    'Exit code: 0 allowed, 1 denied.',
+  ],
+} as const satisfies Verb
+export const POLICY_SUGGEST = {
+  summary: 'one policy that allows what a run was refused',
+  positionals: ['RUN|PATH'],
+  flags: { output: OUTPUT, json: JSON_FLAG },
+  notes: [
+    LOG_NOTE,
+    'It holds exactly the refused effects, and nothing the run was already allowed: merge it into your policy by hand, and read it first.',
+  ],
+} as const satisfies Verb
+
+export const CAP_MINT = {
+  summary: 'a token of a running run, with grants of its own',
+  positionals: ['RUN'],
+  flags: {
+    grant: { kind: 'text', value: 'FILE', doc: 'what it grants, as JSON (`-`: stdin): {"fs":{"read":["/in/**"]},"uses":10}' },
+    for: { kind: 'text', value: 'TIME', doc: 'valid this long from now (1h)' },
+    output: OUTPUT,
+  },
+  notes: [RUN_NOTE, 'Only the gate of that run has its key, and policy still decides every effect. Tokens never stand on a command line.'],
+} as const satisfies Verb
+export const CAP_ATTENUATE = {
+  summary: 'narrow a token, offline',
+  positionals: [],
+  flags: {
+    token: { kind: 'text', value: 'FILE', doc: 'the token (`-` or left out: stdin)' },
+    restrict: { kind: 'text', value: 'FILE', doc: 'what is left of it, as JSON: {"fs":{"read":["/in/a.txt"]},"uses":1,"expires":…}' },
+    for: { kind: 'text', value: 'TIME', doc: 'valid at most this long from now' },
+    uses: { kind: 'text', value: 'N', doc: 'at most this many effects' },
+    output: OUTPUT,
+  },
+} as const satisfies Verb
+export const CAP_SHOW = {
+  summary: 'what a token says about itself; nothing is verified',
+  positionals: ['FILE?'],
+  flags: { json: JSON_FLAG },
+  notes: ['FILE is `-` or left out: stdin. Tokens never stand on a command line.'],
+} as const satisfies Verb
+
+export const BUDGET_SHOW = {
+  summary: 'limits and spending of a run',
+  positionals: ['RUN'],
+  flags: { json: JSON_FLAG },
+  notes: [RUN_NOTE],
+} as const satisfies Verb
+
+export const GATE_SERVE = {
+  summary: 'the same gate without a machine, for development',
+  positionals: [],
+  rest: 'CMD…',
+  flags: {
+    policy: { kind: 'text', value: 'FILE', doc: 'what clients may do (needed)' },
+    socket: { kind: 'text', value: 'PATH', doc: 'where to listen (otherwise in the run’s folder)' },
+    volume: MOUNT,
+    host: HOST,
+    budget: BUDGET,
+    json: { kind: 'switch-or-text', value: 'FILE', doc: 'as with `authority run`' },
+  },
+  notes: [
+    'CMD finds the gate by AUTHORITY_SOCKET and AUTHORITY_TOKEN_FILE. It runs on this host with all your rights: only what it sends to the gate is mediated.',
+    'Exit code: CMD’s own; without CMD the gate serves until it is interrupted.',
+  ],
+} as const satisfies Verb
+
+export const DOCTOR = {
+  summary: 'what this machine has and lacks for running agents',
+  positionals: [],
+  flags: { fix: { kind: 'switch', doc: 'fetch the guest kernel, try acceleration anew, tighten the home folder' }, json: JSON_FLAG },
+  notes: ['Exit code: 0 runs can start; 1 they cannot.'],
+} as const satisfies Verb
+
+export const VERSION = { summary: 'version and build', positionals: [], flags: { json: JSON_FLAG } } as const satisfies Verb
+
+export const VERBS = {
+  init: INIT,
+  build: BUILD,
+  run: RUN,
+  inspect: INSPECT,
+  'images ls': IMAGES_LS,
+  'images rm': IMAGES_RM,
+  'runs ls': RUNS_LS,
+  'runs show': RUNS_SHOW,
+  'runs rm': RUNS_RM,
+  logs: LOGS,
+  stop: STOP,
+  prune: PRUNE,
+  'audit verify': AUDIT_VERIFY,
+  'audit show': AUDIT_SHOW,
+  'key show': KEY_SHOW,
+  'key export': KEY_EXPORT,
+  'policy check': POLICY_CHECK,
+  'policy show': POLICY_SHOW,
+  'policy why': POLICY_WHY,
+  'policy suggest': POLICY_SUGGEST,
+  'cap mint': CAP_MINT,
+  'cap attenuate': CAP_ATTENUATE,
+  'cap show': CAP_SHOW,
+  'budget show': BUDGET_SHOW,
+  'gate serve': GATE_SERVE,
+  doctor: DOCTOR,
+  version: VERSION,
+} as const satisfies Readonly<Record<string, Verb>>
+
+export type VerbName = keyof typeof VERBS
+
+/** Verbs that are planned: answered with «later», shown nowhere. */
+export const LATER: readonly string[] = [
+  'cache ls',
+  'cache prune',
+  'audit prove',
+  'audit export',
+  'audit checkpoint',
+  'key rotate',
+  'policy diff',
+  'policy test',
+  'policy learn',
+  'policy reload',
+  'policy contains',
+  'approvals ls',
+  'approvals allow',
+  'approvals deny',
+  'cap seal',
+  'cap revoke',
+  'cap why',
+  'budget top',
+  'guest-kernel build',
+  'guest-kernel ls',
+  'guest-kernel use',
+  'guest-kernel rm',
+]
+
+/** What people of other tools try, and why it is not there. */
+export const NEVER: Readonly<Record<string, string>> = {
+  exec: 'there is no way into a running machine: no shell, no login, no second program. The agent’s own streams are its stdin and stdout; what it does is in `authority audit show RUN`',
+  ssh: 'a machine has no network card, no login and no shell. The agent’s own streams are its stdin and stdout; what it does is in `authority audit show RUN`',
+  attach: 'the agent’s streams belong to the `authority run` that started it',
+  shell: 'a machine holds one program and no shell. `authority gate serve --policy FILE -- CMD` tries a policy on this host',
+  ps: '`authority runs ls` lists runs',
+}

@@ -1,0 +1,79 @@
+import type { EndFacts, StartFacts } from '../runs/run-spec.ts'
+import type { Style } from './terminal.ts'
+import { clip, count, safe, shortId } from './text.ts'
+import { dimensionName, formatCharge, formatMs } from './units.ts'
+
+/** Characters of one object or fix in the lines about a run. */
+const MAX_SHOWN = 400
+const SEPARATOR = ' · '
+const POLICY_ID = 8
+
+/** One line: what is enforced, and on what ground. */
+export function startLine(start: StartFacts, style: Style): string {
+  const { policy, budgets, mounts, scratch } = start
+  const limits = Object.entries(budgets).map(([dimension, limit]) => `${dimensionName(dimension)} ${formatCharge(dimension, limit)}`)
+  const parts = [
+    `run ${shortId(start.run)}`,
+    start.isolation,
+    `policy ${policy.id.slice(0, POLICY_ID)} (${safe(policy.source)})`,
+    limits.length === 0 ? 'no budgets' : `budgets ${limits.join(', ')}`,
+    mounts.length === 0 ? 'no mounts' : `mounts ${mounts.map(mountText).join(', ')}`,
+    scratch.length === 0 ? 'no scratch' : `scratch ${scratch.map(safe).join(', ')} (gone at the end)`,
+    ...(start.console ? ['kernel log on stderr'] : []),
+    ...(start.unfilteredTerminal ? ['terminal sequences pass unfiltered'] : []),
+    `log ${safe(start.audit)}`,
+  ]
+  return `${style.bold('authority:')} ${parts.join(SEPARATOR)}`
+}
+
+function mountText({ host, guest, readonly }: StartFacts['mounts'][number]): string {
+  return `${safe(host)}→${safe(guest)}${readonly ? ' (read-only)' : ''}`
+}
+
+/** Each distinct denial in one line with the policy text that would allow it. */
+export function denialLines(end: EndFacts, style: Style): string[] {
+  const lines = end.shownDenials.map(({ permission, object, fix }) => {
+    const remedy = fix === null || fix === '' ? 'no rule can allow it' : `allow it with ${clip(safe(fix), MAX_SHOWN)}`
+    return `${style.red('authority: denied')} ${permission} ${clip(safe(object), MAX_SHOWN)}${SEPARATOR}${remedy}`
+  })
+  return [...new Set(lines)]
+}
+
+/** One line: how it ended, what it did and spent, and the command that shows more. */
+export function endLine(end: EndFacts, style: Style): string {
+  const id = shortId(end.run)
+  const parts = [
+    howItEnded(end),
+    count(end.effects, 'effect'),
+    count(end.denials, 'denial'),
+    spending(end),
+    end.denials > 0 ? `authority policy suggest ${id}` : `authority audit show ${id}`,
+  ]
+  return `${style.bold('authority:')} ${parts.join(SEPARATOR)}`
+}
+
+function howItEnded({ endedBy, exitCode, reason }: EndFacts): string {
+  const why = reason === null ? '' : `: ${safe(reason).trim()}`
+  return endedBy === 'agent' ? `ended with exit code ${exitCode}` : `ended by ${endedBy} (exit code ${exitCode})${why}`
+}
+
+function spending({ spent, limits }: EndFacts): string {
+  const dimensions = [...new Set([...Object.keys(limits), ...Object.keys(spent)])]
+  const parts = dimensions.map((dimension) => {
+    const limit = limits[dimension]
+    const used = formatCharge(dimension, spent[dimension] ?? 0)
+    return `${dimensionName(dimension)} ${used}${limit === undefined ? '' : ` of ${formatCharge(dimension, limit)}`}`
+  })
+  return parts.length === 0 ? 'nothing spent' : `spent ${parts.join(', ')}`
+}
+
+/** `--timing`: each step, when it was done and how long it took. */
+export function timingLine(timing: EndFacts['timing'], style: Style): string {
+  let before = 0
+  const steps = timing.map(([step, at]) => {
+    const took = at - before
+    before = at
+    return `${step} ${formatMs(at)} (+${formatMs(took)})`
+  })
+  return `${style.bold('authority:')} timing${SEPARATOR}${steps.join(SEPARATOR)}`
+}
