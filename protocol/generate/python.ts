@@ -1,7 +1,9 @@
 import { ERROR_CODES } from '../src/errors.ts'
 import * as limits from '../src/limits.ts'
+import { MESSAGES } from '../src/message-schema.ts'
 import { MESSAGE } from '../src/messages.ts'
 import { OPEN_FLAGS, OPERATIONS, type OperationRow, RENAME_FLAGS } from '../src/operations.ts'
+import type { Field, FieldType } from '../src/schema.ts'
 
 /** Limits the Python SDK enforces or relies on. */
 const LIMITS = {
@@ -27,13 +29,25 @@ export function python(): string {
   return `# Generated from protocol/src by \`bun protocol/generate.ts\`; do not edit.
 """Numbers and names of the wire. protocol/SPEC.md says what they mean."""
 
-from typing import Dict, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Tuple
+
+# A type is a tuple: ("text" | "bytes" | "uint", greatest, least), ("int",), ("bool",), ("values", greatest),
+# ("list", type, greatest), ("tuple", names, types), ("optional", type). Bounds of texts and byte strings count bytes.
+FieldType = Tuple[Any, ...]
 
 
 class Operation(NamedTuple):
     code: int
     args: Tuple[str, ...]
     result: Tuple[str, ...]
+    arg_types: Tuple[FieldType, ...]
+    result_types: Tuple[FieldType, ...]
+
+
+class Message(NamedTuple):
+    number: int
+    fields: Tuple[str, ...]
+    types: Tuple[FieldType, ...]
 
 
 class ErrorCode(NamedTuple):
@@ -63,6 +77,15 @@ ${Object.entries(ERROR_CODES)
 
 ERROR_NAMES: Dict[int, str] = {row.number: name for name, row in ERRORS.items()}
 
+MESSAGES: Dict[str, Message] = {
+${Object.entries(MESSAGES)
+  .map(
+    ([name, row]) =>
+      `    "${name}": Message(\n        ${row.number},\n        ${names(row.fields)},\n        ${types(row.fields)},\n    ),`,
+  )
+  .join('\n')}
+}
+
 OPERATIONS: Dict[str, Operation] = {
 ${Object.entries(OPERATIONS).map(operation).join('\n')}
 }
@@ -74,6 +97,8 @@ function operation([name, row]: [string, OperationRow]): string {
         0x${row.code.toString(16).padStart(4, '0')},
         ${names(row.args)},
         ${names(row.result)},
+        ${types(row.args)},
+        ${types(row.result)},
     ),`
 }
 
@@ -83,8 +108,35 @@ function constants(prefix: string, table: { readonly [name: string]: number }): 
     .join('\n')
 }
 
-function names(fields: readonly { readonly name: string }[]): string {
-  if (fields.length === 0) return '()'
-  const inside = fields.map((field) => `"${field.name}"`).join(', ')
-  return fields.length === 1 ? `(${inside},)` : `(${inside})`
+function names(fields: readonly Field[]): string {
+  return pythonTuple(fields.map((field) => `"${field.name}"`))
+}
+
+function types(fields: readonly Field[]): string {
+  return pythonTuple(fields.map((field) => typeText(field.type)))
+}
+
+function typeText(type: FieldType): string {
+  switch (type.kind) {
+    case 'text':
+    case 'bytes':
+      return `("${type.kind}", ${type.maxBytes}, ${type.minBytes ?? 0})`
+    case 'uint':
+      return `("uint", ${type.max}, ${type.min ?? 0})`
+    case 'int':
+    case 'bool':
+      return `("${type.kind}",)`
+    case 'values':
+      return `("values", ${type.max})`
+    case 'list':
+      return `("list", ${typeText(type.of)}, ${type.max})`
+    case 'tuple':
+      return `("tuple", ${names(type.of)}, ${types(type.of)})`
+    case 'optional':
+      return `("optional", ${typeText(type.of)})`
+  }
+}
+
+function pythonTuple(elements: readonly string[]): string {
+  return elements.length === 1 ? `(${elements[0]},)` : `(${elements.join(', ')})`
 }

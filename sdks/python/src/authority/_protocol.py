@@ -1,13 +1,25 @@
 # Generated from protocol/src by `bun protocol/generate.ts`; do not edit.
 """Numbers and names of the wire. protocol/SPEC.md says what they mean."""
 
-from typing import Dict, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Tuple
+
+# A type is a tuple: ("text" | "bytes" | "uint", greatest, least), ("int",), ("bool",), ("values", greatest),
+# ("list", type, greatest), ("tuple", names, types), ("optional", type). Bounds of texts and byte strings count bytes.
+FieldType = Tuple[Any, ...]
 
 
 class Operation(NamedTuple):
     code: int
     args: Tuple[str, ...]
     result: Tuple[str, ...]
+    arg_types: Tuple[FieldType, ...]
+    result_types: Tuple[FieldType, ...]
+
+
+class Message(NamedTuple):
+    number: int
+    fields: Tuple[str, ...]
+    types: Tuple[FieldType, ...]
 
 
 class ErrorCode(NamedTuple):
@@ -179,200 +191,336 @@ ERRORS: Dict[str, ErrorCode] = {
 
 ERROR_NAMES: Dict[int, str] = {row.number: name for name, row in ERRORS.items()}
 
+MESSAGES: Dict[str, Message] = {
+    "HELLO": Message(
+        1,
+        ("version", "generation", "client", "token"),
+        (("uint", 4294967295, 0), ("uint", 4294967295, 1), ("text", 256, 0), ("optional", ("text", 6144, 0))),
+    ),
+    "WELCOME": Message(
+        2,
+        ("version", "generation", "run", "max_in_flight", "max_streams", "stream_credit", "handle"),
+        (("uint", 4294967295, 0), ("uint", 4294967295, 1), ("text", 64, 0), ("uint", 256, 1), ("uint", 256, 1), ("uint", 4294967295, 0), ("uint", 4294967295, 0)),
+    ),
+    "REQUEST": Message(
+        3,
+        ("id", "operation", "deadline_ms", "handle", "args"),
+        (("uint", 9007199254740991, 1), ("uint", 65535, 0), ("uint", 600000, 0), ("uint", 4294967295, 0), ("values", 4096)),
+    ),
+    "RESULT": Message(
+        4,
+        ("id", "result"),
+        (("uint", 9007199254740991, 1), ("values", 4096)),
+    ),
+    "ERROR": Message(
+        5,
+        ("id", "code", "message", "errno", "denial"),
+        (("uint", 9007199254740991, 1), ("uint", 65535, 0), ("text", 4096, 0), ("text", 32, 0), ("optional", ("tuple", ("permission", "object", "fix", "seq"), (("text", 64, 0), ("text", 8192, 0), ("text", 65536, 0), ("uint", 9007199254740991, 0))))),
+    ),
+    "CANCEL": Message(
+        6,
+        ("id",),
+        (("uint", 9007199254740991, 1),),
+    ),
+    "STREAM_DATA": Message(
+        7,
+        ("stream", "data"),
+        (("uint", 4294967295, 1), ("bytes", 65536, 1)),
+    ),
+    "STREAM_END": Message(
+        8,
+        ("stream",),
+        (("uint", 4294967295, 1),),
+    ),
+    "STREAM_CREDIT": Message(
+        9,
+        ("stream", "bytes"),
+        (("uint", 4294967295, 1), ("uint", 4294967295, 1)),
+    ),
+    "STREAM_RESET": Message(
+        10,
+        ("stream", "code", "message"),
+        (("uint", 4294967295, 1), ("uint", 65535, 0), ("text", 4096, 0)),
+    ),
+    "GOODBYE": Message(
+        11,
+        ("code", "message"),
+        (("uint", 65535, 0), ("text", 4096, 0)),
+    ),
+}
+
 OPERATIONS: Dict[str, Operation] = {
     "session.ping": Operation(
         0x0001,
         ("payload",),
         ("payload",),
+        (("bytes", 1024, 0),),
+        (("bytes", 1024, 0),),
     ),
     "cap.bind": Operation(
         0x0010,
         ("token",),
         ("handle",),
+        (("text", 6144, 0),),
+        (("uint", 4294967295, 0),),
     ),
     "cap.release": Operation(
         0x0011,
         ("handle",),
+        (),
+        (("uint", 4294967295, 0),),
         (),
     ),
     "cap.self": Operation(
         0x0012,
         (),
         ("token",),
+        (),
+        (("text", 6144, 0),),
     ),
     "budget.status": Operation(
         0x0020,
         (),
         ("rows",),
+        (),
+        (("list", ("tuple", ("account", "dimension", "limit", "captured", "reserved"), (("text", 128, 0), ("text", 32, 0), ("optional", ("uint", 9007199254740991, 0)), ("uint", 9007199254740991, 0), ("uint", 9007199254740991, 0))), 256),),
     ),
     "fs.open": Operation(
         0x0100,
         ("path", "flags", "mode"),
         ("file", "size"),
+        (("text", 4096, 0), ("uint", 63, 0), ("uint", 4095, 0)),
+        (("uint", 4294967295, 0), ("uint", 9007199254740991, 0)),
     ),
     "fs.read": Operation(
         0x0101,
         ("file", "offset", "length"),
         ("data",),
+        (("uint", 4294967295, 0), ("uint", 9007199254740991, 0), ("uint", 65536, 0)),
+        (("bytes", 65536, 0),),
     ),
     "fs.write": Operation(
         0x0102,
         ("file", "offset", "data"),
         ("written",),
+        (("uint", 4294967295, 0), ("uint", 9007199254740991, 0), ("bytes", 65536, 0)),
+        (("uint", 9007199254740991, 0),),
     ),
     "fs.fsync": Operation(
         0x0103,
         ("file",),
+        (),
+        (("uint", 4294967295, 0),),
         (),
     ),
     "fs.close": Operation(
         0x0104,
         ("file",),
         (),
+        (("uint", 4294967295, 0),),
+        (),
     ),
     "fs.stat": Operation(
         0x0105,
         ("path",),
         ("kind", "size", "mode", "mtime_us", "nlink"),
+        (("text", 4096, 0),),
+        (("text", 16, 0), ("uint", 9007199254740991, 0), ("uint", 4095, 0), ("uint", 9007199254740991, 0), ("uint", 9007199254740991, 0)),
     ),
     "fs.readdir": Operation(
         0x0106,
         ("path", "cursor", "max"),
         ("entries", "next"),
+        (("text", 4096, 0), ("uint", 9007199254740991, 0), ("uint", 4096, 0)),
+        (("list", ("tuple", ("name", "kind"), (("text", 255, 0), ("text", 16, 0))), 4096), ("uint", 9007199254740991, 0)),
     ),
     "fs.mkdir": Operation(
         0x0107,
         ("path", "mode"),
+        (),
+        (("text", 4096, 0), ("uint", 4095, 0)),
         (),
     ),
     "fs.rmdir": Operation(
         0x0108,
         ("path",),
         (),
+        (("text", 4096, 0),),
+        (),
     ),
     "fs.unlink": Operation(
         0x0109,
         ("path",),
+        (),
+        (("text", 4096, 0),),
         (),
     ),
     "fs.rename": Operation(
         0x010a,
         ("from", "to", "flags"),
         (),
+        (("text", 4096, 0), ("text", 4096, 0), ("uint", 3, 0)),
+        (),
     ),
     "fs.truncate": Operation(
         0x010b,
         ("path", "size"),
+        (),
+        (("text", 4096, 0), ("uint", 9007199254740991, 0)),
         (),
     ),
     "fs.chmod": Operation(
         0x010c,
         ("path", "mode"),
         (),
+        (("text", 4096, 0), ("uint", 4095, 0)),
+        (),
     ),
     "fs.utimens": Operation(
         0x010d,
         ("path", "atime_us", "mtime_us"),
+        (),
+        (("text", 4096, 0), ("optional", ("uint", 9007199254740991, 0)), ("optional", ("uint", 9007199254740991, 0))),
         (),
     ),
     "fs.symlink": Operation(
         0x010e,
         ("path", "target"),
         (),
+        (("text", 4096, 0), ("text", 4096, 0)),
+        (),
     ),
     "fs.link": Operation(
         0x010f,
         ("from", "to"),
+        (),
+        (("text", 4096, 0), ("text", 4096, 0)),
         (),
     ),
     "fs.readlink": Operation(
         0x0110,
         ("path",),
         ("target",),
+        (("text", 4096, 0),),
+        (("text", 4096, 0),),
     ),
     "fs.fsyncdir": Operation(
         0x0111,
         ("path",),
+        (),
+        (("text", 4096, 0),),
         (),
     ),
     "net.dns": Operation(
         0x0200,
         ("name",),
         ("addresses",),
+        (("text", 253, 0),),
+        (("list", ("text", 45, 0), 16),),
     ),
     "net.connect": Operation(
         0x0201,
         ("host", "port"),
         ("stream", "address"),
+        (("text", 253, 0), ("uint", 65535, 1)),
+        (("uint", 4294967295, 0), ("text", 64, 0)),
     ),
     "net.fetch": Operation(
         0x0202,
         ("method", "url", "headers", "body", "max_bytes", "timeout_ms", "redirects"),
         ("status", "url", "headers", "stream"),
+        (("text", 16, 0), ("text", 8192, 0), ("list", ("tuple", ("name", "value"), (("text", 256, 0), ("text", 8192, 0))), 128), ("optional", ("bytes", 524288, 0)), ("uint", 9007199254740991, 0), ("uint", 600000, 0), ("uint", 10, 0)),
+        (("uint", 999, 0), ("text", 8192, 0), ("list", ("tuple", ("name", "value"), (("text", 256, 0), ("text", 8192, 0))), 256), ("uint", 4294967295, 0)),
     ),
     "net.listen": Operation(
         0x0203,
         ("port",),
         ("address",),
+        (("uint", 65535, 1),),
+        (("text", 64, 0),),
     ),
     "tool.call": Operation(
         0x0300,
         ("name", "arguments"),
         ("result",),
+        (("text", 256, 0), ("bytes", 524288, 0)),
+        (("bytes", 524288, 0),),
     ),
     "tool.list": Operation(
         0x0301,
         (),
         ("names",),
+        (),
+        (("list", ("text", 256, 0), 1024),),
     ),
     "infer.chat": Operation(
         0x0400,
         ("model", "body"),
         ("status", "stream"),
+        (("text", 256, 0), ("bytes", 524288, 0)),
+        (("uint", 999, 0), ("uint", 4294967295, 0)),
     ),
     "infer.models": Operation(
         0x0401,
         (),
         ("names",),
+        (),
+        (("list", ("text", 256, 0), 1024),),
     ),
     "state.get": Operation(
         0x0500,
         ("key",),
         ("value",),
+        (("text", 1024, 0),),
+        (("optional", ("bytes", 524288, 0)),),
     ),
     "state.put": Operation(
         0x0501,
         ("key", "value"),
+        (),
+        (("text", 1024, 0), ("bytes", 524288, 0)),
         (),
     ),
     "agent.spawn": Operation(
         0x0600,
         ("image", "arguments"),
         ("run",),
+        (("text", 256, 0), ("bytes", 65536, 0)),
+        (("text", 64, 0),),
     ),
     "image.open": Operation(
         0x0700,
         ("path", "exec"),
+        (),
+        (("text", 4096, 0), ("bool",)),
         (),
     ),
     "scratch.mount": Operation(
         0x0701,
         ("path",),
         (),
+        (("text", 4096, 0),),
+        (),
     ),
     "run.status": Operation(
         0x0800,
         (),
         ("json",),
+        (),
+        (("text", 65536, 0),),
     ),
     "run.stop": Operation(
         0x0801,
         ("reason",),
         (),
+        (("text", 256, 0),),
+        (),
     ),
     "cap.revoke": Operation(
         0x0802,
         ("block",),
+        (),
+        (("bytes", 16, 16),),
         (),
     ),
 }
