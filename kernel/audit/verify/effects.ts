@@ -2,19 +2,27 @@
 import { MAX_CPUS, MAX_OPEN_EFFECTS, TIME_SLICE_MS } from './limits.ts'
 import type { Fields } from './shapes.ts'
 
-type Amounts = { [dimension: string]: number }
+type Amounts = { readonly [dimension: string]: number }
 
 interface Account {
+  readonly name: string
   readonly limits: Map<string, number>
   readonly captured: Map<string, number>
   readonly reserved: Map<string, number>
 }
 
 interface Effect {
-  readonly accounts: readonly string[]
-  reserved: Map<string, number>
+  /** Only accounts that have a limit: a hostile log cannot make the verifier remember names. */
+  readonly accounts: readonly Account[]
+  /** The amounts of the INTENT as they were read, until a LEASE adds to them. */
+  reserved: Amounts
   outcome: boolean
   closed: boolean
+}
+
+/** What an object says of a dimension; its prototype says nothing. */
+function amountOf(amounts: Amounts, dimension: string): number {
+  return Object.hasOwn(amounts, dimension) ? (amounts[dimension] as number) : 0
 }
 
 /** Dimensions that are levels: held while an effect lasts, never captured. */
@@ -50,7 +58,7 @@ export class Effects {
   #account(name: string): Account {
     let account = this.#accounts.get(name)
     if (!account) {
-      account = { limits: new Map(), captured: new Map(), reserved: new Map() }
+      account = { name, limits: new Map(), captured: new Map(), reserved: new Map() }
       this.#accounts.set(name, account)
     }
     return account
@@ -60,45 +68,40 @@ export class Effects {
   intent(seq: number, fields: Fields): string | null {
     this.intents++
     if (this.#open.size >= MAX_OPEN_EFFECTS) return `more than ${MAX_OPEN_EFFECTS} effects are open at once`
-    const accounts = fields.accounts as readonly string[]
-    if (new Set(accounts).size !== accounts.length) return 'an account is charged twice'
-    // Only accounts that have a limit are kept: a hostile log cannot make the verifier remember names.
-    const effect: Effect = {
-      accounts: accounts.filter((name) => this.#accounts.has(name)),
-      reserved: new Map(),
-      outcome: false,
-      closed: false,
+    const accounts: Account[] = []
+    for (const name of fields.accounts as readonly string[]) {
+      const account = this.#accounts.get(name)
+      if (account) accounts.push(account)
     }
-    this.#open.set(seq, effect)
-    return this.#reserve(effect, fields.reserve as Amounts)
+    if (hasTwice(fields.accounts as readonly string[])) return 'an account is charged twice'
+    const reserved = fields.reserve as Amounts
+    this.#open.set(seq, { accounts, reserved, outcome: false, closed: false })
+    return this.#reserve(accounts, reserved)
   }
 
   lease(fields: Fields): string | null {
     const effect = this.#open.get(fields.intent as number)
     if (!effect || effect.closed) return `a lease for ${String(fields.intent)}, which is not open`
-    return this.#reserve(effect, fields.reserve as Amounts)
+    const more = fields.reserve as Amounts
+    const reserved: { [dimension: string]: number } = { ...effect.reserved }
+    for (const dimension in more) reserved[dimension] = amountOf(reserved, dimension) + amountOf(more, dimension)
+    effect.reserved = reserved
+    return this.#reserve(effect.accounts, more)
   }
 
-  #reserve(effect: Effect, amounts: Amounts): string | null {
-    for (const [dimension, amount] of Object.entries(amounts)) {
-      effect.reserved.set(dimension, (effect.reserved.get(dimension) ?? 0) + amount)
-      for (const name of effect.accounts) {
-        const account = this.#account(name)
-        if (!account.limits.has(dimension)) continue
-        account.reserved.set(dimension, (account.reserved.get(dimension) ?? 0) + amount)
-        const over = this.#over(name, dimension, amount)
-        if (over) return over
+  #reserve(accounts: readonly Account[], amounts: Amounts): string | null {
+    for (const account of accounts) {
+      for (const dimension in amounts) {
+        const limit = account.limits.get(dimension)
+        if (limit === undefined) continue
+        const added = amountOf(amounts, dimension)
+        const held = (account.reserved.get(dimension) ?? 0) + added
+        account.reserved.set(dimension, held)
+        const sum = (account.captured.get(dimension) ?? 0) + held
+        if (added > 0 && sum > limit) return `${dimension} of account ${account.name} reaches ${sum} of ${limit}`
       }
     }
     return null
-  }
-
-  #over(name: string, dimension: string, added: number): string | null {
-    const account = this.#account(name)
-    const limit = account.limits.get(dimension)
-    if (limit === undefined || added === 0) return null
-    const sum = (account.captured.get(dimension) ?? 0) + (account.reserved.get(dimension) ?? 0)
-    return sum <= limit ? null : `${dimension} of account ${name} reaches ${sum} of ${limit}`
   }
 
   outcome(fields: Fields): string | null {
@@ -110,16 +113,17 @@ export class Effects {
     const status = fields.status
     if (status === 'unknown') this.unknown++
     effect.outcome = true
-    const kept = new Map<string, number>()
-    for (const [dimension, reserved] of effect.reserved) {
+    const kept: { [dimension: string]: number } = {}
+    for (const dimension in effect.reserved) {
+      const reserved = amountOf(effect.reserved, dimension)
       const stays = leased !== undefined && Object.hasOwn(leased, dimension) && !effect.closed
-      if (stays && (leased[dimension] ?? 0) > reserved) return `more ${dimension} is leased than was reserved`
-      if (stays) kept.set(dimension, reserved)
-      else this.#free(effect, dimension, reserved)
-      if (status === 'unknown' && !stays && !KNOWN.has(dimension) && (captured[dimension] ?? 0) < reserved)
+      if (stays && amountOf(leased, dimension) > reserved) return `more ${dimension} is leased than was reserved`
+      if (stays) kept[dimension] = reserved
+      else free(effect, dimension, reserved)
+      if (status === 'unknown' && !stays && !KNOWN.has(dimension) && amountOf(captured, dimension) < reserved)
         return `an unknown outcome is not charged in full: ${dimension}`
     }
-    const wrong = this.#capture(effect, captured, fields.overrun === true)
+    const wrong = capture(effect, captured, fields.overrun === true)
     effect.reserved = kept
     if (leased === undefined || effect.closed) this.#open.delete(intent)
     return wrong
@@ -131,35 +135,16 @@ export class Effects {
     if (!effect || effect.closed) return `a close of ${intent}, which is not open`
     const captured = fields.captured as Amounts
     effect.closed = true
-    const ended = [...effect.reserved].filter(([dimension]) => effect.outcome || Object.hasOwn(captured, dimension))
-    for (const [dimension, reserved] of ended) this.#free(effect, dimension, reserved)
-    const wrong = this.#capture(effect, captured, false)
-    for (const [dimension] of ended) effect.reserved.delete(dimension)
+    const kept: { [dimension: string]: number } = {}
+    for (const dimension in effect.reserved) {
+      const reserved = amountOf(effect.reserved, dimension)
+      if (effect.outcome || Object.hasOwn(captured, dimension)) free(effect, dimension, reserved)
+      else kept[dimension] = reserved
+    }
+    const wrong = capture(effect, captured, false)
+    effect.reserved = kept
     if (effect.outcome) this.#open.delete(intent)
     return wrong
-  }
-
-  #free(effect: Effect, dimension: string, amount: number): void {
-    for (const name of effect.accounts) {
-      const { reserved } = this.#account(name)
-      const held = reserved.get(dimension)
-      if (held !== undefined) reserved.set(dimension, held - amount)
-    }
-  }
-
-  #capture(effect: Effect, captured: Amounts, overrun: boolean): string | null {
-    for (const [dimension, amount] of Object.entries(captured)) {
-      if (LEVELS.has(dimension)) continue
-      if (!overrun && amount > (effect.reserved.get(dimension) ?? 0))
-        return `${amount} ${dimension} captured of ${effect.reserved.get(dimension) ?? 0} reserved`
-      for (const name of effect.accounts) this.#add(name, dimension, amount)
-    }
-    return null
-  }
-
-  #add(name: string, dimension: string, amount: number): void {
-    const { captured, limits } = this.#account(name)
-    if (limits.has(dimension)) captured.set(dimension, (captured.get(dimension) ?? 0) + amount)
   }
 
   /** Time of the run itself. */
@@ -167,7 +152,7 @@ export class Effects {
     const run = this.#accounts.get('run')
     if (!run) return null
     for (const [dimension, amount] of Object.entries(fields.captured as Amounts)) {
-      this.#add('run', dimension, amount)
+      add(run, dimension, amount)
       const limit = run.limits.get(dimension)
       const sum = run.captured.get(dimension) ?? 0
       if (limit !== undefined && sum > limit + (SLICED.has(dimension) ? this.#slack : 0))
@@ -175,4 +160,31 @@ export class Effects {
     }
     return null
   }
+}
+
+function hasTwice(names: readonly string[]): boolean {
+  // Most effects charge two or three accounts: for them a Set costs more than it saves.
+  return names.length > 8 ? new Set(names).size !== names.length : names.some((name, i) => names.indexOf(name) !== i)
+}
+
+function free(effect: Effect, dimension: string, amount: number): void {
+  for (const { reserved } of effect.accounts) {
+    const held = reserved.get(dimension)
+    if (held !== undefined) reserved.set(dimension, held - amount)
+  }
+}
+
+function capture(effect: Effect, captured: Amounts, overrun: boolean): string | null {
+  for (const dimension in captured) {
+    if (LEVELS.has(dimension)) continue
+    const amount = amountOf(captured, dimension)
+    const reserved = amountOf(effect.reserved, dimension)
+    if (!overrun && amount > reserved) return `${amount} ${dimension} captured of ${reserved} reserved`
+    for (const account of effect.accounts) add(account, dimension, amount)
+  }
+  return null
+}
+
+function add({ captured, limits }: Account, dimension: string, amount: number): void {
+  if (limits.has(dimension)) captured.set(dimension, (captured.get(dimension) ?? 0) + amount)
 }

@@ -63,11 +63,13 @@ function investigate(inquiry: Inquiry): void {
   const walk = new Walk(path, key)
   inquiry.walk = walk
   const root = (): string => walk.tree.root().toString('hex')
+  const rootBytes = (): Buffer => walk.tree.root()
+  const chain = (): string => walk.chain.toString('hex')
   for (const record of walk.records()) {
     inquiry.records.add(record, walk)
     if (record.seq === 0) checkIdentity(inquiry, walk, key)
-    inquiry.noted?.at(walk.tree.size, root, walk.chain.toString('hex'))
-    inquiry.anchors.at(walk.origin, walk.tree.size, () => walk.tree.root())
+    inquiry.noted?.at(walk.tree.size, root, chain)
+    inquiry.anchors.at(walk.origin, walk.tree.size, rootBytes)
   }
   inquiry.noted?.finish(walk.tree.size)
   inquiry.anchors.finish(walk.origin, walk.tree.size)

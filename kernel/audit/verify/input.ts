@@ -8,6 +8,7 @@ export class Input {
   readonly size: number
   readonly #fd: number
   #buffer = Buffer.alloc(0)
+  #words = new Int32Array(0)
   /** Offset in the file of the first byte of the buffer. */
   #start = 0
   /** Sees every byte once, in order. */
@@ -44,13 +45,27 @@ export class Input {
 
   /** Bytes [at, at + length) as a view that lives until the next call, fewer at the end of the file. `at` never goes back before an earlier `at`. */
   view(at: number, length: number): Buffer {
+    const from = this.locate(at, length)
+    return this.#buffer.subarray(from, from + length)
+  }
+
+  /** Makes the bytes [at, at + length) that the file has stand in `window` and returns where they begin there; both live until the next call. */
+  locate(at: number, length: number): number {
     if (at + length > this.#start + this.#buffer.length) this.#fill(at, length)
-    return this.#buffer.subarray(at - this.#start, at - this.#start + length)
+    return at - this.#start
+  }
+
+  get window(): Buffer {
+    return this.#buffer
+  }
+  /** The whole words of the window. */
+  get words(): Int32Array {
+    return this.#words
   }
 
   #fill(at: number, length: number): void {
     const kept = this.#buffer.subarray(at - this.#start)
-    const next = Buffer.alloc(Math.max(0, Math.min(Math.max(length, WINDOW), this.size - at)))
+    const next = Buffer.allocUnsafeSlow(Math.max(0, Math.min(Math.max(length, WINDOW), this.size - at)))
     kept.copy(next)
     let have = Math.min(kept.length, next.length)
     while (have < next.length) {
@@ -60,6 +75,7 @@ export class Input {
       have += n
     }
     this.#buffer = next
+    this.#words = new Int32Array(next.buffer, 0, Math.floor(next.length / 4))
     this.#start = at
   }
 

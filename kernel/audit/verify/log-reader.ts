@@ -5,14 +5,14 @@ import { CheckpointReader } from './checkpoint-reader.ts'
 import { frameLength, wholeFrame } from './frame-check.ts'
 import { countSegments, Input } from './input.ts'
 import { FRAME_HEADER, HEADER, MAX_PAYLOAD, MAX_SEGMENT } from './limits.ts'
-import { crcAdd, crcEnd, type Head, type PublicKey, sha256, Tree } from './primitives.ts'
+import { crcAdd, crcEnd, type Head, Pair, type PublicKey, sha256, sha256Into, Tree, utf8 } from './primitives.ts'
 import { judgeTail } from './tail.ts'
 import { Tampered, Unreadable } from './verdict.ts'
 
 export interface LogRecord {
   readonly seq: number
-  /** A view that lives until the next record. */
-  readonly payload: Buffer
+  /** The payload; null when it is not UTF-8. */
+  readonly text: string | null
   readonly file: string
   readonly offset: number
 }
@@ -25,7 +25,9 @@ export class Walk {
   origin: string | null = null
   /** 32 hex digits. */
   logId: string | null = null
-  chain: Buffer = Buffer.alloc(0)
+  readonly chain = Buffer.alloc(32)
+  readonly #link = new Pair(2)
+  readonly #leaf = Buffer.alloc(32)
   segments = 0
   bytes = 0
   checkpoints = 0
@@ -103,7 +105,7 @@ export class Walk {
     if (!first && (origin !== this.origin || logId !== this.logId)) throw bad('the segment is of another log')
     this.origin = origin
     this.logId = logId
-    if (first) this.chain = sha256(Buffer.of(3), h)
+    if (first) this.chain.set(sha256(Buffer.of(3), h))
     return crcAdd(-1, h, 40, 56)
   }
 
@@ -111,27 +113,35 @@ export class Walk {
   *#frames(input: Input, salt: number, notes: CheckpointReader): Generator<LogRecord, number> {
     let at = HEADER
     for (;;) {
-      const head = input.view(at, FRAME_HEADER)
-      if (head.length < FRAME_HEADER) return at
-      const length = head.readUInt16BE(0)
-      if (length < 2 || length > MAX_PAYLOAD) return at
+      if (at + FRAME_HEADER > input.size) return at
+      let from = input.locate(at, FRAME_HEADER)
+      const length = input.window.readUInt16BE(from)
       const total = frameLength(length)
-      const frame = input.view(at, total)
-      if (frame.length < total || !wholeFrame(frame, length, salt)) return at
-      if (frame.readBigUInt64BE(8) !== BigInt(this.tree.size)) return at
-      const payload = frame.subarray(FRAME_HEADER, FRAME_HEADER + length)
+      if (length < 2 || length > MAX_PAYLOAD || at + total > input.size) return at
+      from = input.locate(at, total)
+      const bytes = input.window
       const seq = this.tree.size
-      this.#extend(frame, payload, input.path, at, notes)
-      yield { seq, payload, file: input.path, offset: at }
+      if (!wholeFrame(bytes, from, length, salt, input.words)) return at
+      if (bytes.readUInt32BE(from + 8) !== Math.floor(seq / 2 ** 32) || bytes.readUInt32BE(from + 12) !== seq % 2 ** 32) return at
+      const text = utf8(bytes, from + FRAME_HEADER, from + FRAME_HEADER + length)
+      this.#extend(bytes, from, length, input.path, at, notes)
+      yield { seq, text, file: input.path, offset: at }
       at += total
     }
   }
 
-  #extend(frame: Buffer, payload: Buffer, file: string, offset: number, notes: CheckpointReader): void {
+  #extend(bytes: Buffer, from: number, length: number, file: string, offset: number, notes: CheckpointReader): void {
     const seq = this.tree.size
-    const chain = sha256(Buffer.of(2), this.chain, this.tree.add(payload))
-    if (!chain.equals(frame.subarray(16, 48))) throw new Tampered('the hash chain breaks here', file, offset, seq)
-    this.chain = chain
+    const payload = from + FRAME_HEADER
+    // The byte before the payload makes room for the leaf's prefix: 0x00 ‖ payload without copying the payload.
+    const before = bytes[payload - 1] as number
+    bytes[payload - 1] = 0
+    sha256Into(bytes.subarray(payload - 1, payload + length), this.#leaf)
+    bytes[payload - 1] = before
+    this.#link.setLeft(this.chain)
+    this.#link.hash(this.#leaf, this.chain)
+    if (!sameHash(bytes, from + 16, this.chain)) throw new Tampered('the hash chain breaks here', file, offset, seq)
+    this.tree.add(this.#leaf)
     const note = notes.peek()
     this.covered = note?.size === this.tree.size
     if (!note || !this.covered) return
@@ -151,4 +161,9 @@ export class Walk {
     this.tail = kind
     this.tailBytes = bytes
   }
+}
+
+function sameHash(bytes: Buffer, at: number, hash: Buffer): boolean {
+  for (let i = 0; i < 32; i += 4) if (bytes.readInt32LE(at + i) !== hash.readInt32LE(i)) return false
+  return true
 }

@@ -31,10 +31,10 @@ export class NotedRun {
   }
 
   /** Holds every note about this size against the log. Throws Tampered. */
-  at(size: number, root: () => string, chain: string): void {
+  at(size: number, root: () => string, chain: () => string): void {
     while (this.#next && this.#next.size <= size) {
       const { size: noted, file, offset, seq } = this.#next
-      if (noted < size || this.#next.root !== root() || this.#next.chain !== chain)
+      if (noted < size || this.#next.root !== root() || this.#next.chain !== chain())
         throw new Tampered(`the installation log noted another state at ${noted} records`, file, offset, seq)
       this.#advance()
     }
@@ -94,7 +94,7 @@ function* entriesOf(walk: Walk, run: string, state: NotedRun): Generator<Noted, 
 }
 
 function readNote(record: LogRecord, walk: Walk, fail: (why: string) => Tampered): { readonly [name: string]: unknown } | null {
-  const parsed = parseRecord(record.payload, record.seq, INSTALLATION_SHAPES)
+  const parsed = parseRecord(record.text, record.seq, INSTALLATION_SHAPES)
   if (typeof parsed === 'string') throw fail(parsed)
   if ((record.seq === 0) !== (parsed.type === 'INSTALLATION')) throw fail('the installation log does not begin with its own record')
   if (record.seq === 0 && (parsed.fields.installation !== walk.logId || parsed.fields.key !== walk.key.text))

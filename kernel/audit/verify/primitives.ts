@@ -1,92 +1,118 @@
 /** Hash, checksum, tree and note of the verifier: a second implementation, after the specifications and not after the writer. */
 import { createHash, createPublicKey, verify } from 'node:crypto'
-import { MAX_KEY, MAX_PAYLOAD } from './limits.ts'
-
-/** Where the parts of one hash are put together: at most a node's prefix and a payload. */
-const joinedParts = Buffer.alloc(1 + MAX_PAYLOAD)
+import { MAX_KEY } from './limits.ts'
 
 export function sha256(...parts: readonly Uint8Array[]): Buffer {
-  let length = 0
-  for (const part of parts) length += part.length
-  if (length > joinedParts.length) return parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest()
-  let at = 0
-  for (const part of parts) {
-    joinedParts.set(part, at)
-    at += part.length
-  }
-  return oneShot(joinedParts.subarray(0, length))
+  return parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest()
 }
 
-/** Bun's own is three times faster than a hash object; elsewhere there is only that. */
-function oneShot(bytes: Buffer): Buffer {
-  if (typeof Bun === 'undefined') return createHash('sha256').update(bytes).digest()
-  const digest = Buffer.alloc(32)
-  Bun.SHA256.hash(bytes, digest)
-  return digest
-}
+/** Hash of `bytes` into `digest` (32 bytes). Bun's own is three times faster than a hash object; elsewhere there is only that. */
+export const sha256Into: (bytes: Buffer, digest: Buffer) => void =
+  typeof Bun === 'undefined'
+    ? (bytes, digest) => void createHash('sha256').update(bytes).digest().copy(digest)
+    : (bytes, digest) => void Bun.SHA256.hash(bytes as Buffer<ArrayBuffer>, digest as Buffer<ArrayBuffer>)
 
 const CASTAGNOLI = (() => {
-  const table = new Int32Array(1024)
+  const table = new Int32Array(8 * 256)
   for (let byte = 0; byte < 256; byte++) {
     let value = byte
     for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0x82f63b78 : value >>> 1
     table[byte] = value
   }
-  for (let i = 256; i < 1024; i++) table[i] = (Number(table[i - 256]) >>> 8) ^ Number(table[Number(table[i - 256]) & 255])
+  for (let i = 256; i < table.length; i++) table[i] = (Number(table[i - 256]) >>> 8) ^ Number(table[Number(table[i - 256]) & 255])
   return table as unknown as { readonly [index: number]: number }
 })()
 
 /** CRC-32C with the state carried between calls: begin with -1, end with crcEnd. */
 export function crcAdd(state: number, data: Buffer, from: number, to: number): number {
-  const t = CASTAGNOLI
   let c = state
-  let i = from
-  for (; i + 4 <= to; i += 4) {
-    c ^= data.readInt32LE(i)
+  for (let i = from; i < to; i++) c = (CASTAGNOLI[(c ^ (data[i] as number)) & 255] as number) ^ (c >>> 8)
+  return c
+}
+
+/** The same over little-endian words [from, to), an even number of them, eight bytes a step. */
+export function crcAddWords(state: number, words: Int32Array, from: number, to: number): number {
+  const t = CASTAGNOLI
+  const w = words as unknown as { readonly [index: number]: number }
+  let c = state
+  for (let i = from; i < to; i += 2) {
+    const low = c ^ (w[i] as number)
+    const high = w[i + 1] as number
     c =
-      (t[768 + (c & 255)] as number) ^
-      (t[512 + ((c >>> 8) & 255)] as number) ^
-      (t[256 + ((c >>> 16) & 255)] as number) ^
-      (t[c >>> 24] as number)
+      (t[1792 + (low & 255)] as number) ^
+      (t[1536 + ((low >>> 8) & 255)] as number) ^
+      (t[1280 + ((low >>> 16) & 255)] as number) ^
+      (t[1024 + (low >>> 24)] as number) ^
+      (t[768 + (high & 255)] as number) ^
+      (t[512 + ((high >>> 8) & 255)] as number) ^
+      (t[256 + ((high >>> 16) & 255)] as number) ^
+      (t[high >>> 24] as number)
   }
-  for (; i < to; i++) c = (t[(c ^ (data[i] as number)) & 255] as number) ^ (c >>> 8)
   return c
 }
 export const crcEnd = (state: number): number => (state ^ -1) >>> 0
 
-const LEAF = Buffer.of(0)
-const NODE = Buffer.of(1)
+/** Input of a hash over two hashes: prefix ‖ left ‖ right, in one place, because a log of a million records makes two million of them. */
+export class Pair {
+  readonly #input = Buffer.alloc(65)
 
-/** RFC 6962 tree that grows leaf by leaf: level i holds the root of a full subtree of 2^i leaves, or nothing. */
+  constructor(prefix: number) {
+    this.#input[0] = prefix
+  }
+  get left(): Buffer {
+    return this.#input.subarray(1, 33)
+  }
+  setLeft(hash: Buffer): void {
+    this.#input.set(hash, 1)
+  }
+  /** Hash with this right half, into `digest`, which may be `right` itself. */
+  hash(right: Buffer, digest: Buffer): void {
+    this.#input.set(right, 33)
+    sha256Into(this.#input, digest)
+  }
+}
+
+/** RFC 6962 tree that grows leaf by leaf: level i holds, when that bit of the size is set, the root of a full subtree of 2^i leaves. */
 export class Tree {
-  readonly #levels: (Buffer | null)[] = []
+  readonly #levels: Pair[] = []
+  readonly #carry = Buffer.alloc(32)
   size = 0
 
-  /** Returns the leaf hash. */
-  add(entry: Uint8Array): Buffer {
-    const leaf = sha256(LEAF, entry)
-    let carry = leaf
+  add(leaf: Buffer): void {
+    this.#carry.set(leaf)
     let level = 0
-    for (let full = this.#levels[level]; full; full = this.#levels[level]) {
-      carry = sha256(NODE, full, carry)
-      this.#levels[level++] = null
+    for (let rest = this.size; rest % 2 === 1; rest = (rest - 1) / 2) {
+      this.#level(level).hash(this.#carry, this.#carry)
+      level++
     }
-    this.#levels[level] = carry
+    this.#level(level).setLeft(this.#carry)
     this.size++
-    return leaf
+  }
+
+  #level(level: number): Pair {
+    let pair = this.#levels[level]
+    if (!pair) {
+      pair = new Pair(1)
+      this.#levels.push(pair)
+    }
+    return pair
   }
 
   root(): Buffer {
-    let root: Buffer | null = null
-    for (const subtree of this.#levels) if (subtree) root = root ? sha256(NODE, subtree, root) : subtree
-    return root ?? sha256()
+    const peaks = this.peaks()
+    return peaks.length === 0 ? sha256() : peaks.reduceRight((root, subtree) => sha256(NODE, subtree, root))
   }
 
   /** Subtree roots, largest first: what a segment header repeats. */
   peaks(): Buffer[] {
-    return this.#levels.filter((subtree) => subtree !== null).reverse()
+    const peaks: Buffer[] = []
+    for (let rest = this.size, level = 0; rest > 0; rest = Math.floor(rest / 2), level++)
+      if (rest % 2 === 1) peaks.unshift(Buffer.from(this.#level(level).left))
+    return peaks
   }
 }
+
+const NODE = Buffer.of(1)
 
 export interface PublicKey {
   readonly text: string
@@ -120,6 +146,19 @@ export function readKey(text: string): PublicKey | null {
         verify(null, Buffer.from(body), key, signature.subarray(4))
       )
     },
+  }
+}
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Text of bytes [from, to), null when they are not UTF-8. The lenient decoder needs no view; where it had to replace something, the strict one decides. */
+export function utf8(bytes: Buffer, from: number, to: number): string | null {
+  const text = bytes.toString('utf8', from, to)
+  if (!text.includes('\ufffd')) return text
+  try {
+    return strictUtf8.decode(bytes.subarray(from, to))
+  } catch {
+    return null
   }
 }
 

@@ -19,7 +19,7 @@ export class RunRecords {
   /** Throws Tampered. */
   add(record: LogRecord, walk: Walk): void {
     const fail = (why: string): Tampered => new Tampered(why, record.file, record.offset, record.seq)
-    const parsed = parseRecord(record.payload, record.seq, RUN_SHAPES)
+    const parsed = parseRecord(record.text, record.seq, RUN_SHAPES)
     if (typeof parsed === 'string') throw fail(parsed)
     const { type, fields } = parsed
     if ((record.seq === 0) !== (type === 'RUN_START'))

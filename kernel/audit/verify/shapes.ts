@@ -9,7 +9,11 @@ const flag: Check = (v) => typeof v === 'boolean'
 const object: Check = (v) => typeof v === 'object' && v !== null && !Array.isArray(v)
 const hash: Check = (v) => typeof v === 'string' && /^[0-9a-f]{64}$/.test(v)
 const id: Check = (v) => typeof v === 'string' && /^[0-9a-f]{32}$/.test(v)
-const charges: Check = (v) => object(v) && Object.values(v as object).every(count)
+const charges: Check = (v) => {
+  if (!object(v)) return false
+  for (const dimension in v as object) if (!count((v as Fields)[dimension])) return false
+  return true
+}
 const orNull =
   (check: Check): Check =>
   (v) =>
@@ -22,16 +26,21 @@ const listOf =
   (check: Check): Check =>
   (v) =>
     Array.isArray(v) && v.every(check)
-const shaped =
-  (shape: Shape): Check =>
-  (v) =>
-    object(v) && fits(v as Fields, shape)
+const shaped = (shape: Shape): Check => {
+  const rows = Object.entries(shape)
+  return (v) => object(v) && fits(v as Fields, rows)
+}
 const oneOf =
   (...values: readonly string[]): Check =>
   (v) =>
     typeof v === 'string' && values.includes(v)
 
 type Shape = { readonly [field: string]: Check }
+type Rows = readonly (readonly [string, Check])[]
+/** The shapes of a kind of log, by record type. */
+export type Shapes = ReadonlyMap<string, Rows>
+const shapesOf = (shapes: { readonly [type: string]: Shape }): Shapes =>
+  new Map(Object.entries(shapes).map(([type, shape]) => [type, Object.entries(shape)]))
 
 const claimed = optional(shaped({ pid: count, exe: text }))
 const decision: Shape = {
@@ -46,7 +55,7 @@ const decision: Shape = {
 }
 const noted: Shape = { run: id, size: count, root: hash, chain: hash }
 
-export const RUN_SHAPES: { readonly [type: string]: Shape } = {
+export const RUN_SHAPES: Shapes = shapesOf({
   RUN_START: {
     run: id,
     installation: id,
@@ -81,19 +90,19 @@ export const RUN_SHAPES: { readonly [type: string]: Shape } = {
   RECOVERED: { bytes: count, sha256: text },
   FATAL: { reason: text },
   RUN_END: { ended_by: text, exit_code: integer, effects: count, denials: count, spent: charges },
-}
+})
 
-export const INSTALLATION_SHAPES: { readonly [type: string]: Shape } = {
+export const INSTALLATION_SHAPES: Shapes = shapesOf({
   INSTALLATION: { installation: id, key: text },
   RUN_OPENED: { ...noted, origin: text, operator_uid: count, build: text, policy: text },
   RUN_CHECKPOINT: noted,
   RUN_SEALED: { ...noted, ended_by: text },
   RUN_REMOVED: { run: id, by_uid: count },
   RECOVERED: { bytes: count, sha256: text },
-}
+})
 
-function fits(value: Fields, shape: Shape): boolean {
-  for (const field in shape) if (!shape[field]?.(value[field])) return false
+function fits(value: Fields, rows: Rows): boolean {
+  for (const [field, check] of rows) if (!check(value[field])) return false
   return true
 }
 
@@ -104,14 +113,13 @@ export interface ParsedRecord {
   readonly fields: Fields
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 
 /** The record of a payload, or a sentence that says why it is none. */
-export function parseRecord(payload: Buffer, seq: number, shapes: { readonly [type: string]: Shape }): ParsedRecord | string {
+export function parseRecord(source: string | null, seq: number, shapes: Shapes): ParsedRecord | string {
   let fields: Fields
+  if (source === null) return 'the record is not JSON in UTF-8'
   try {
-    const source = decoder.decode(payload)
     const value: unknown = JSON.parse(source)
     if (!object(value)) return 'the record is not a JSON object'
     // Duplicate keys and spare spaces would let two readers see two records in the same bytes.
@@ -122,8 +130,9 @@ export function parseRecord(payload: Buffer, seq: number, shapes: { readonly [ty
   }
   const { type, t, boot_ms: bootMs } = fields
   if (fields.seq !== seq) return `the record says it is number ${String(fields.seq)}`
-  if (typeof type !== 'string' || !Object.hasOwn(shapes, type)) return `records of type ${JSON.stringify(type)} are not known`
+  const shape = typeof type === 'string' ? shapes.get(type) : undefined
+  if (typeof type !== 'string' || !shape) return `records of type ${JSON.stringify(type)} are not known`
   if (typeof t !== 'string' || !TIME.test(t) || !count(bootMs)) return 'the record has no time'
-  if (!fits(fields, shapes[type] ?? {})) return `a field of the ${type} record is missing or wrong`
+  if (!fits(fields, shape)) return `a field of the ${type} record is missing or wrong`
   return { type, t, bootMs: bootMs as number, fields }
 }

@@ -24,7 +24,7 @@ export function judgeTail(input: Input, at: number, salt: number, next: number):
     if (seq < next - MAX_FLUSH || seq > next + 2 * MAX_FLUSH) continue
     const length = tail.readUInt16BE(p)
     const total = frameLength(length)
-    if (length < 2 || length > MAX_PAYLOAD || p + total > tail.length || !wholeFrame(tail.subarray(p, p + total), length, salt)) continue
+    if (length < 2 || length > MAX_PAYLOAD || p + total > tail.length || !wholeFrame(tail, p, length, salt)) continue
     // A frame of a later flush: the broken one had been acknowledged before it was written.
     if (seq <= next || seq - tail.readUInt16BE(p + 2) > next) throw bad(`record ${next} is broken and record ${seq} behind it is whole`)
   }
