@@ -1,4 +1,5 @@
-import { bytes, field as f, text } from '../schema.ts'
+import { MAX_TOKEN_BYTES } from '../limits.ts'
+import { bytes, field as f, text, uint } from '../schema.ts'
 import type { OperationRows, Via } from './row.ts'
 
 const OPERATOR: readonly Via[] = ['operator']
@@ -31,5 +32,18 @@ export const OPERATOR_OPERATIONS = {
     args: [f('block', bytes(16, 16), 'block id')],
     result: [],
     doc: 'Revokes a block and all its descendants; durable before the reply.',
+  },
+  'cap.mint': {
+    code: 0x0803,
+    class: 'control',
+    via: OPERATOR,
+    action: null,
+    args: [
+      f('grant', text(65536), 'what the token grants, as JSON'),
+      f('not_before', uint(), 'ms since the epoch'),
+      f('expires', uint(), 'ms since the epoch'),
+    ],
+    result: [f('token', text(MAX_TOKEN_BYTES), '`cap1_…`, open: whoever holds it may narrow it')],
+    doc: 'A token of the run with grants of its own: only the gate has the key. Policy still decides every effect.',
   },
 } as const satisfies OperationRows

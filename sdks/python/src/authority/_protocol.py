@@ -523,4 +523,11 @@ OPERATIONS: Dict[str, Operation] = {
         (("bytes", 16, 16),),
         (),
     ),
+    "cap.mint": Operation(
+        0x0803,
+        ("grant", "not_before", "expires"),
+        ("token",),
+        (("text", 65536, 0), ("uint", 9007199254740991, 0), ("uint", 9007199254740991, 0)),
+        (("text", 6144, 0),),
+    ),
 }
