@@ -21,6 +21,7 @@ const LOADERS: { readonly [Name in VerbName]?: () => Promise<{ readonly command:
   'policy show': () => import('./policy-show.ts'),
   'policy why': () => import('./policy-why.ts'),
   'policy suggest': () => import('./policy-suggest.ts'),
+  'gate serve': () => import('./gate-serve.ts'),
   version: () => import('./version.ts'),
 }
 

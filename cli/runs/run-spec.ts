@@ -36,8 +36,19 @@ export interface RunSpec {
   readonly timing: boolean
 }
 
+/** The same for a gate without a machine (`authority gate serve`). */
+export interface ServeSpec extends Pick<RunSpec, 'format' | 'run' | 'home' | 'build' | 'mounts' | 'guarded' | 'hosts' | 'budgets'> {
+  readonly kind: 'serve'
+  /** Words of the command, or what stands for it. */
+  readonly program: string
+  readonly policy: { readonly base64: string; readonly source: string }
+  /** Absolute path to listen at. */
+  readonly socket: string
+}
+
 /** Gate → supervisor, one JSON object per line. */
 export type GateEvent =
+  | { readonly event: 'serving'; readonly tokenFile: string }
   | { readonly event: 'started'; readonly start: StartFacts }
   | { readonly event: 'running' }
   | { readonly event: 'ended'; readonly end: EndFacts }
@@ -81,6 +92,8 @@ export interface EndFacts {
 export type SupervisorCommand =
   | { readonly command: 'signal'; readonly signal: number }
   | { readonly command: 'stop'; readonly reason: string }
+  /** `gate serve`: the command is over. */
+  | { readonly command: 'ended'; readonly endedBy: 'agent' | 'signal' | 'exec'; readonly exitCode: number }
   | { readonly command: 'window'; readonly rows: number; readonly cols: number }
 
 export const MAX_SHOWN_DENIALS = 5

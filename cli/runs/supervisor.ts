@@ -50,7 +50,7 @@ export async function supervise(spec: RunSpec, options: SupervisorOptions): Prom
   }
 }
 
-function gateEnvironment(env: Readonly<Record<string, string | undefined>>): NodeJS.ProcessEnv {
+export function gateEnvironment(env: Readonly<Record<string, string | undefined>>): NodeJS.ProcessEnv {
   const kept: NodeJS.ProcessEnv = {}
   for (const name of KEPT_ENVIRONMENT) if (env[name] !== undefined) kept[name] = env[name]
   // The gate dies with its supervisor, and only the gate: baked into the binary it would stop `nohup authority run`.

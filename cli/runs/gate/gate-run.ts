@@ -1,19 +1,14 @@
-import { type OperatorOperation, serveSocketSession } from '@authority/kernel/gate'
+import { serveSocketSession } from '@authority/kernel/gate'
 import { type GuestExit, GuestFault } from '@authority/kernel/guest'
-import { AuthorityError, type OperationName } from '@authority/protocol'
-import { removeLeftovers } from '../registry.ts'
-import { type EndedBy, processStartTicks, type RunRecord, runFolder, writeRun } from '../run-record.ts'
-import { type EndFacts, type GateEvent, MAX_SHOWN_DENIALS, type RunSpec, type SupervisorCommand } from '../run-spec.ts'
-import { type GateCore, openGateCore, runSpending } from './core.ts'
+import { AuthorityError } from '@authority/protocol'
+import { processStartTicks, type RunRecord, runFolder, writeRun } from '../run-record.ts'
+import type { EndFacts, GateEvent, RunSpec, SupervisorCommand } from '../run-spec.ts'
+import { type GateCore, openGateCore } from './core.ts'
+import { type End, sealRun } from './ending.ts'
 import { MachineRun } from './machine-run.ts'
+import { operatorOperations } from './operator.ts'
 import { TimeKeeper } from './time-keeper.ts'
 import { listenUnix } from './unix-server.ts'
-
-interface End {
-  readonly endedBy: EndedBy
-  readonly exitCode: number
-  readonly reason: string | null
-}
 
 const EXIT_TIMEOUT = 124
 const EXIT_FAILED = 125
@@ -77,7 +72,11 @@ export class GateRun {
       mounts: spec.mounts,
       guarded: spec.guarded,
       detail: firstRecordFacts(spec),
-      operator: this.operatorOperations(() => core),
+      operator: operatorOperations({
+        core: () => core,
+        record: () => this.record,
+        stop: (reason) => this.stopWith({ endedBy: 'stop', exitCode: 128 + SIGTERM, reason }),
+      }),
     })
     this.mark('log')
     this.save({ policy: core.policy.id })
@@ -139,72 +138,14 @@ export class GateRun {
   }
 
   private async seal(core: GateCore, end: End): Promise<EndFacts> {
-    let sealed: { seq: number; root: string } | null = null
-    let { endedBy, exitCode, reason } = end
-    try {
-      sealed = await core.close({ endedBy, exitCode })
-    } catch (error) {
-      endedBy = 'audit'
-      exitCode = EXIT_FAILED
-      reason = error instanceof Error ? error.message : String(error)
-    }
+    const facts = await sealRun({ core, end, run: this.spec.run, folder: this.folder, save: (change) => this.save(change) })
     this.mark('seal')
-    removeLeftovers(this.folder)
-    this.save({ state: 'ended', ended: new Date().toISOString(), ended_by: endedBy, exit_code: exitCode })
-    const { effects, denials } = core.pipeline.statistics
-    return {
-      run: this.spec.run,
-      exitCode,
-      endedBy,
-      reason,
-      effects,
-      denials,
-      spent: runSpending(core.budget),
-      limits: core.limits,
-      shownDenials: core.pipeline.firstDenials.slice(0, MAX_SHOWN_DENIALS),
-      audit: { path: core.audit.path, root: sealed?.root ?? null, records: sealed === null ? 0 : sealed.seq + 1 },
-      timing: this.spec.timing ? this.marks : [],
-    }
+    return { ...facts, timing: this.spec.timing ? this.marks : [] }
   }
 
   private watch(core: GateCore): void {
     const { latched } = core.audit
     if (latched !== null) this.stopWith({ endedBy: 'audit', exitCode: EXIT_FAILED, reason: `the audit log cannot be written: ${latched}` })
-  }
-
-  private operatorOperations(core: () => GateCore): ReadonlyMap<OperationName, OperatorOperation> {
-    return new Map<OperationName, OperatorOperation>([
-      [
-        'run.status',
-        async () => [
-          JSON.stringify({
-            run: this.record,
-            statistics: core().pipeline.statistics,
-            spent: runSpending(core().budget),
-            limits: core().limits,
-          }),
-        ],
-      ],
-      [
-        'run.stop',
-        async ([reason]) => {
-          this.stopWith({ endedBy: 'stop', exitCode: 128 + SIGTERM, reason: String(reason) })
-          return []
-        },
-      ],
-      [
-        'cap.revoke',
-        async ([block]) => {
-          const id = Buffer.from(block as Uint8Array).toString('hex')
-          const { audit, capability } = core()
-          audit.append({ type: 'REVOKE', block: id, by: 'operator' })
-          // Dead before it is durable, acknowledged after: no moment at which an acknowledged revocation does not hold.
-          capability.revoke(id)
-          await audit.durable()
-          return []
-        },
-      ],
-    ])
   }
 
   private startFacts(core: GateCore): Extract<GateEvent, { event: 'started' }>['start'] {

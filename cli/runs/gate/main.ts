@@ -1,9 +1,10 @@
 import { createReadStream, createWriteStream } from 'node:fs'
 import { AuthorityError } from '@authority/protocol'
 import { CliError } from '../errors.ts'
-import { EVENTS_FD, GATE_COMMAND, type GateEvent, type RunSpec, SPEC_FD, type SupervisorCommand } from '../run-spec.ts'
+import { EVENTS_FD, GATE_COMMAND, type GateEvent, type RunSpec, type ServeSpec, SPEC_FD, type SupervisorCommand } from '../run-spec.ts'
 import { readLines } from '../supervisor.ts'
 import { GateRun } from './gate-run.ts'
+import { ServeRun } from './serve-run.ts'
 
 /** ms the supervisor has to hand over the spec. */
 const SPEC_DEADLINE_MS = 10_000
@@ -16,9 +17,9 @@ export async function gateMain(): Promise<never> {
   // Interrupts of the terminal reach the whole foreground group: they are the supervisor's to pass on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGPIPE'] as const) process.on(signal, () => undefined)
   try {
-    let run: GateRun | null = null
+    let run: GateRun | ServeRun | null = null
     const spec = await receiveSpec((command) => run?.command(command))
-    run = new GateRun(spec, emit)
+    run = 'kind' in spec ? new ServeRun(spec, emit) : new GateRun(spec, emit)
     await emit({ event: 'ended', end: await run.run() })
     process.exit(0)
   } catch (error) {
@@ -27,7 +28,7 @@ export async function gateMain(): Promise<never> {
   }
 }
 
-function receiveSpec(onCommand: (command: SupervisorCommand) => void): Promise<RunSpec> {
+function receiveSpec(onCommand: (command: SupervisorCommand) => void): Promise<RunSpec | ServeSpec> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
       () => reject(new CliError('internal', 'the supervisor said nothing', `${GATE_COMMAND} is not for people: use \`authority run\``)),
@@ -40,7 +41,7 @@ function receiveSpec(onCommand: (command: SupervisorCommand) => void): Promise<R
       if (received) return onCommand(message as SupervisorCommand)
       received = true
       clearTimeout(timer)
-      resolve(message as RunSpec)
+      resolve(message as RunSpec | ServeSpec)
     })
     // The supervisor is gone, or closed its end: the run must not outlive it.
     input.on('close', () => onCommand({ command: 'stop', reason: 'the supervisor is gone' }))

@@ -7,7 +7,7 @@ import { CliError } from '../errors.ts'
 /** Clients one socket serves at a time. */
 const MAX_CLIENTS = 64
 /** Bytes of a unix socket's path (sun_path less its final NUL). */
-const MAX_SOCKET_PATH = 107
+export const MAX_SOCKET_PATH = 107
 
 export interface UnixServer {
   stop(): void

@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
+import { loadPolicy } from '@authority/kernel/policy'
+import { build } from '../embedded/build-info.ts'
+import { CliError } from '../runs/errors.ts'
+import { reconcileHome } from '../runs/reconcile.ts'
+import { createRunFolder, discardUnstarted } from '../runs/registry.ts'
+import type { ServeSpec, StartFacts } from '../runs/run-spec.ts'
+import { assertFree, defaultSocket, serve } from '../runs/serve.ts'
+import { startLine } from '../ui/run-lines.ts'
+import { safe } from '../ui/text.ts'
+import { parseBudgets } from './budgets.ts'
+import type { Command } from './index.ts'
+import { mountsOf } from './run-request.ts'
+import { reportRun } from './run-result.ts'
+import { homeOf, hostPairs, readNamed } from './shared.ts'
+import type { GATE_SERVE } from './verbs.ts'
+
+export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, context) => {
+  const { cwd, env, terminal } = context
+  if (flags.policy === undefined)
+    throw new CliError('usage', '--policy FILE is missing', 'a gate without a policy would deny everything: `authority help gate serve`')
+  if (rest !== null && rest.length === 0) throw new CliError('usage', 'CMD is missing after `--`', 'name a program, or leave out `--`')
+  const bytes = readNamed(resolve(cwd, flags.policy), 'the policy', 'policy')
+  const hosts = hostPairs(flags.host)
+  loadPolicy(bytes, flags.policy, { hosts: Object.fromEntries(hosts) })
+  const socketGiven = flags.socket === undefined ? null : resolve(cwd, flags.socket)
+  if (socketGiven !== null) assertFree(socketGiven)
+  const mounts = mountsOf(flags.volume, cwd)
+  const budgets = parseBudgets(flags.budget)
+
+  const home = homeOf(context)
+  for (const notice of await reconcileHome(home)) terminal.note(`authority: note: ${safe(notice)}`)
+  const run = randomBytes(16).toString('hex')
+  const folder = createRunFolder(home, run)
+  const socket = socketGiven === null ? defaultSocket(folder) : { path: socketGiven, remove: () => undefined }
+  const spec: ServeSpec = {
+    format: 1,
+    kind: 'serve',
+    run,
+    home: home.path,
+    build: `${build.version}+${build.commit}`,
+    program: rest?.[0] ?? 'gate serve',
+    policy: { base64: Buffer.from(bytes).toString('base64'), source: resolve(cwd, flags.policy) },
+    socket: socket.path,
+    hosts,
+    budgets,
+    mounts,
+    guarded: [resolve(cwd, flags.policy)],
+  }
+  const began: { start: StartFacts | null } = { start: null }
+  try {
+    const end = await serve(spec, {
+      self: [process.execPath],
+      env,
+      command: rest,
+      onStart: (start) => {
+        began.start = start
+        if (flags.json !== true) terminal.note(startLine(start, terminal.style))
+      },
+      onServing: (path) => {
+        if (rest === null) terminal.note(`authority: serving at AUTHORITY_SOCKET=${safe(path)} (stop with Ctrl-C)`)
+      },
+    })
+    reportRun({ start: began.start, end, json: flags.json, context })
+    return end.exitCode
+  } finally {
+    discardUnstarted(home, run)
+    socket.remove()
+  }
+}
