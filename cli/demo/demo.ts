@@ -2,7 +2,7 @@
  * `npm run demo`: the main job, shown. Builds the binary, then runs two real agents in real VMs at the same time: one writes a report about a source tree, the
  * other files what a local HTTP service says. Both are refused what their policies do not grant; both logs are verified. `-- --keep` leaves the runs for inspection.
  */
-import { cpSync, mkdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { type Outcome, runAuthority } from './authority.ts'
 import { startRecordsService } from './records-service.ts'
@@ -21,7 +21,7 @@ cpSync(join(AGENTS, 'sample-tree'), tree, { recursive: true })
 const service = await startRecordsService()
 try {
   const fetching = runAuthority(HOME, [
-    ...['run', join(AGENTS, 'fetch-typescript/main.ts'), '--policy', join(AGENTS, 'fetch-typescript/policy.json')],
+    ...['run', join(AGENTS, 'fetch-typescript/main.ts'), '--policy', policyForPort(service.port)],
     ...[
       '-v',
       `${filed}:/workspace/out`,
@@ -76,6 +76,14 @@ function fresh(name: string): string {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   return folder
+}
+
+/** The agent's policy with the port the service got: a rule for a name of this machine must name one port. */
+function policyForPort(port: number): string {
+  const policy = readFileSync(join(AGENTS, 'fetch-typescript/policy.json'), 'utf8')
+  const path = join(WORK, 'fetch-policy.json')
+  writeFileSync(path, policy.replace('records.example:8080', `records.example:${port}`))
+  return path
 }
 
 async function verify({ run, exitCode }: Outcome): Promise<void> {
