@@ -67,7 +67,8 @@ function findCompiler(arch: GuestArch): string {
   const native = (hostArch() === 'x64' ? 'x86_64' : hostArch() === 'arm64' ? 'aarch64' : '') === arch
   const candidates = [...(native ? ['musl-gcc'] : []), `${arch}-linux-musl-gcc`, `${arch}-linux-gnu-gcc`]
   for (const name of candidates) if (spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0) return name
-  const wanted = native ? 'musl-tools linux-libc-dev' : `gcc-${arch.replace('_', '-')}-linux-gnu`
+  const cross = { x86_64: 'gcc-x86-64-linux-gnu libc6-dev-amd64-cross', aarch64: 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross' }[arch]
+  const wanted = native ? 'musl-tools linux-libc-dev' : cross
   throw new Error(`no compiler for init (${arch}): tried ${candidates.join(', ')}; on Debian: apt-get install ${wanted}`)
 }
 

@@ -68,13 +68,13 @@ export interface GuestHandlers {
   onTick(cpuUs: number): void
 }
 
-/** Init could not arm a fence, or one broke: no agent runs in that guest any more. */
+/** Init could not arm a fence or start the agent, or a fence broke: no agent runs in that guest any more. */
 export class GuestFault extends AuthorityError {
   readonly stage: string
   readonly guestErrno: number
 
   constructor(stage: string, guestErrno: number, detail: string) {
-    super('E_IO', `the guest could not hold the fence «${stage}»: ${detail} (errno ${guestErrno})`, {
+    super('E_IO', `the guest’s init stopped at «${stage}»: ${detail} (errno ${guestErrno})`, {
       hint: 'run again with --console to see what the guest kernel says',
     })
     this.name = 'GuestFault'

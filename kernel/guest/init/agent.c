@@ -117,8 +117,9 @@ void agent_poll(struct poll_set *set)
 
 void agent_signal(int number)
 {
-	if (pid > 0)
-		kill(-pid, number);
+	/* Before its setsid the child has no group of its own yet, and a signal must not get lost. */
+	if (pid > 0 && kill(-pid, number) != 0)
+		kill(pid, number);
 }
 
 /*

@@ -45,6 +45,16 @@ static bool switches(struct fault *fault)
 	return true;
 }
 
+/*
+ * Without swap, an agent that eats all memory makes the kernel read program pages again and again instead of killing anyone: the machine crawls for
+ * minutes. The multi-generation LRU kills when the pages used within the last second no longer fit. A kernel without it only loses that.
+ */
+static void prefer_kill_to_thrash(void)
+{
+	if (write_file("/sys/kernel/mm/lru_gen/enabled", "y") != 0 || write_file("/sys/kernel/mm/lru_gen/min_ttl_ms", "1000") != 0)
+		log_line("no protection against thrashing: errno %d", errno);
+}
+
 bool arm(const struct setup *setup, struct fault *fault)
 {
 	int image = -1;
@@ -53,6 +63,7 @@ bool arm(const struct setup *setup, struct fault *fault)
 		     fuse_mount(setup, fault) && network(fault) && switches(fault) && sessions_open(fault) && opens_arm(image, fault) && proof_run(image, fault);
 	if (image >= 0)
 		close(image);
+	prefer_kill_to_thrash();
 	if (armed)
 		send_armed(fences, sizeof fences / sizeof *fences);
 	return armed;

@@ -12,6 +12,7 @@
 
 /* Names of the virtio-serial ports */
 #define AUTHORITY_PORT_EFFECTS "authority.effects"
+#define AUTHORITY_PORT_NET "authority.net"
 #define AUTHORITY_PORT_FUSE "authority.fuse"
 #define AUTHORITY_PORT_CONTROL "authority.control"
 
@@ -28,6 +29,12 @@
 #define AUTHORITY_MAX_PATH_BYTES 4096u
 #define AUTHORITY_MAX_FUSE_DATA_BYTES 524288u
 #define AUTHORITY_MAX_SESSIONS 256u
+#define AUTHORITY_MAX_STREAMS 256u
+#define AUTHORITY_MAX_IN_FLIGHT 256u
+#define AUTHORITY_INITIAL_STREAM_CREDIT 262144u
+#define AUTHORITY_MAX_STREAM_CREDIT 4294967295u
+#define AUTHORITY_MAX_MESSAGE_BYTES 4096u
+#define AUTHORITY_MAX_DNS_BYTES 1232u
 #define AUTHORITY_MAX_STDIO_BYTES 32768u
 #define AUTHORITY_INITIAL_STDOUT_CREDIT 262144u
 #define AUTHORITY_MAX_MOUNTS 32u
@@ -51,7 +58,24 @@
 #define AUTHORITY_FENCE_LOOPBACK "loopback"
 #define AUTHORITY_FENCE_SCRATCH "scratch"
 
-/* Session 0 of the effects port */
+/* Messages of a session, as far as init speaks them */
+#define AUTHORITY_MESSAGE_HELLO 1u
+#define AUTHORITY_MESSAGE_WELCOME 2u
+#define AUTHORITY_MESSAGE_REQUEST 3u
+#define AUTHORITY_MESSAGE_RESULT 4u
+#define AUTHORITY_MESSAGE_ERROR 5u
+#define AUTHORITY_MESSAGE_CANCEL 6u
+#define AUTHORITY_MESSAGE_STREAM_DATA 7u
+#define AUTHORITY_MESSAGE_STREAM_END 8u
+#define AUTHORITY_MESSAGE_STREAM_CREDIT 9u
+#define AUTHORITY_MESSAGE_STREAM_RESET 10u
+#define AUTHORITY_MESSAGE_GOODBYE 11u
+
+/* Operations init asks for */
+#define AUTHORITY_OPERATION_NET_CONNECT 513u
+#define AUTHORITY_OPERATION_NET_QUERY 516u
+
+/* Session 0 of the effects and of the net port */
 /* [1, session, pid, uid, exe] guest→gate: a local process connected to the guest socket. Guest-claimed. */
 #define AUTHORITY_LINK_SESSION_OPEN 1u
 #define AUTHORITY_LINK_SESSION_OPEN_ELEMENTS 5u
