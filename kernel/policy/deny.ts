@@ -5,6 +5,7 @@ import { compilePathRules, type PathRules } from '../patterns/path-rules.ts'
 import type { Question } from '../vocabulary/index.ts'
 import type { PolicyDocument } from './document.ts'
 import { fold } from './fold.ts'
+import { compileTools } from './tool-rule.ts'
 
 export interface DenyRules {
   /** JSON pointer of the rule that denies, or null. A `reach` question is denied where reading is (for fs.read) or changing is (for fs.write). */
@@ -17,10 +18,11 @@ export function compileDeny(document: PolicyDocument): DenyRules {
   const options = { publicSuffix: 'accept' } as const
   const dns = compileNameRules(document.net.deny.dns, options)
   const connect = compileConnectRules(document.net.deny.connect, options)
-  const tools = compileRules({ tools: document.tools.deny })
+  const tools = compileTools(document.tools.deny, 'applies')
+  const infer = compileRules({ infer: document.infer.deny })
 
   return {
-    match: ({ action, object }) => {
+    match: ({ action, object, args }) => {
       switch (action) {
         case 'fs.read':
           return at('/fs/deny/read', read(object))
@@ -34,7 +36,9 @@ export function compileDeny(document: PolicyDocument): DenyRules {
           return at('/net/deny/connect', connect.names.match(endpoint.name, endpoint.port)) ?? at('/net/deny/dns', dns.match(endpoint.name))
         }
         case 'tools':
-          return tools.match({ action, object })?.replace('/tools', '/tools/deny') ?? null
+          return at('/tools/deny', tools.match(object, args))
+        case 'infer':
+          return infer.match({ action, object })?.replace('/infer', '/infer/deny') ?? null
         default:
           return null
       }

@@ -8,20 +8,16 @@ import {
   normalizeHost,
   PatternError,
   parseConnectPattern,
-  parseHostPattern,
-  parseListenPattern,
-  parseNamePattern,
-  parsePathGlob,
 } from '../patterns/index.ts'
 import type { Charges, Dimension } from '../vocabulary/index.ts'
-import { broadConnect, broadHost, broadWrite, type TooBroad } from './breadth.ts'
-import { mayListen } from './fix.ts'
+import type { TooBroad } from './breadth.ts'
+import { checkRule, isLoopback } from './check-rule.ts'
+import { MAX_ASK_TIMEOUT_MS } from './limits.ts'
 import { PolicyLoadError, quoted } from './load-error.ts'
-import { nearestKey } from './nearest-key.ts'
-import { isProfile, PROFILE_NAMES, type ProfileName } from './profiles.ts'
-import type { RuleKind } from './schema.ts'
+import { isProfile, type ProfileName } from './profiles.ts'
 import type { SourceText } from './source-text.ts'
 import { type Located, readStructure, type Structure } from './structure.ts'
+import type { ToolRule } from './tool-rule.ts'
 import { type Node, pointerTo } from './tree.ts'
 
 export interface PolicyDocument {
@@ -30,6 +26,7 @@ export interface PolicyDocument {
     readonly read: readonly string[]
     readonly write: readonly string[]
     readonly deny: { readonly read: readonly string[]; readonly write: readonly string[] }
+    readonly ask: { readonly read: readonly string[]; readonly write: readonly string[] }
   }
   readonly net: {
     readonly dns: readonly string[]
@@ -38,23 +35,43 @@ export interface PolicyDocument {
     /** Canonical name → canonical address, from the file and from the operator's options. */
     readonly hosts: ReadonlyMap<string, string>
     readonly deny: { readonly dns: readonly string[]; readonly connect: readonly string[] }
+    readonly ask: { readonly connect: readonly string[] }
   }
-  readonly tools: { readonly allow: readonly string[]; readonly deny: readonly string[] }
-  readonly infer: { readonly models: readonly string[]; readonly max_tokens: number | null }
+  readonly tools: { readonly allow: readonly ToolRule[]; readonly deny: readonly ToolRule[]; readonly ask: readonly ToolRule[] }
+  readonly infer: {
+    readonly models: readonly string[]
+    readonly deny: readonly string[]
+    readonly ask: readonly string[]
+    readonly max_tokens: number | null
+  }
   readonly budgets: Charges
+  /** `allow` null: anything may be given. */
+  readonly env: { readonly allow: readonly string[] | null; readonly require: readonly string[] }
+  readonly mounts: { readonly allow: readonly string[] | null; readonly require: readonly string[] }
+  readonly ask: { readonly timeout_ms: number | null }
+  /** Where rules of included files stand: pointer of a list → the origin of each of its rules. Absent: all in the file itself. */
+  readonly origins?: ReadonlyMap<string, readonly string[]>
+}
+
+export interface ReadDocument {
+  readonly document: PolicyDocument
+  readonly includes: readonly Located[]
 }
 
 export const EMPTY_DOCUMENT: PolicyDocument = {
   profiles: [],
-  fs: { read: [], write: [], deny: { read: [], write: [] } },
-  net: { dns: [], connect: [], listen: [], hosts: new Map(), deny: { dns: [], connect: [] } },
-  tools: { allow: [], deny: [] },
-  infer: { models: [], max_tokens: null },
+  fs: { read: [], write: [], deny: { read: [], write: [] }, ask: { read: [], write: [] } },
+  net: { dns: [], connect: [], listen: [], hosts: new Map(), deny: { dns: [], connect: [] }, ask: { connect: [] } },
+  tools: { allow: [], deny: [], ask: [] },
+  infer: { models: [], deny: [], ask: [], max_tokens: null },
   budgets: {},
+  env: { allow: null, require: [] },
+  mounts: { allow: null, require: [] },
+  ask: { timeout_ms: null },
 }
 
 /** `hosts`: the operator's own mappings (`--host NAME=ADDR`); they win over the file's. Throws PolicyLoadError with every problem found. */
-export function readDocument(root: Node, source: SourceText, hosts: Readonly<Record<string, string>>): PolicyDocument {
+export function readDocument(root: Node, source: SourceText, hosts: Readonly<Record<string, string>>): ReadDocument {
   const structure = readStructure(root, source)
   const reader = new Reader(structure, source)
   reader.checkLists()
@@ -64,7 +81,7 @@ export function readDocument(root: Node, source: SourceText, hosts: Readonly<Rec
       source.name,
       structure.problems.toSorted((a, b) => a.line - b.line || a.column - b.column),
     )
-  return document
+  return { document, includes: structure.lists.get('/include')?.rules ?? [] }
 }
 
 class Reader {
@@ -78,25 +95,41 @@ class Reader {
 
   checkLists(): void {
     for (const [pointer, { of, rules }] of this.#structure.lists) {
-      for (const rule of rules) this.#attempt(rule, () => checkRule(of, pointer, rule.text))
+      for (const rule of rules) this.#attempt(rule, () => checkRule(of, pointer, rule))
     }
   }
 
   document(operatorHosts: Readonly<Record<string, string>>): PolicyDocument {
     const list = (pointer: string): readonly string[] => this.#structure.lists.get(pointer)?.rules.map((rule) => rule.text) ?? []
+    const tools = (pointer: string): readonly ToolRule[] =>
+      this.#structure.lists.get(pointer)?.rules.map((rule) => rule.tool ?? rule.text) ?? []
     return {
       profiles: [...new Set(list('/profiles').filter(isProfile))],
-      fs: { read: list('/fs/read'), write: list('/fs/write'), deny: { read: list('/fs/deny/read'), write: list('/fs/deny/write') } },
+      fs: {
+        read: list('/fs/read'),
+        write: list('/fs/write'),
+        deny: { read: list('/fs/deny/read'), write: list('/fs/deny/write') },
+        ask: { read: list('/fs/ask/read'), write: list('/fs/ask/write') },
+      },
       net: {
         dns: list('/net/dns'),
         connect: list('/net/connect'),
         listen: list('/net/listen'),
         hosts: this.#hosts(operatorHosts),
         deny: { dns: list('/net/deny/dns'), connect: list('/net/deny/connect') },
+        ask: { connect: list('/net/ask/connect') },
       },
-      tools: { allow: list('/tools/allow'), deny: list('/tools/deny') },
-      infer: { models: list('/infer/models'), max_tokens: this.#structure.integers.get('/infer/max_tokens')?.value ?? null },
+      tools: { allow: tools('/tools/allow'), deny: tools('/tools/deny'), ask: tools('/tools/ask') },
+      infer: {
+        models: list('/infer/models'),
+        deny: list('/infer/deny'),
+        ask: list('/infer/ask'),
+        max_tokens: this.#structure.integers.get('/infer/max_tokens')?.value ?? null,
+      },
       budgets: this.#budgets(),
+      env: { allow: this.#structure.lists.has('/env/allow') ? list('/env/allow') : null, require: list('/env/require') },
+      mounts: { allow: this.#structure.lists.has('/mounts/allow') ? list('/mounts/allow') : null, require: list('/mounts/require') },
+      ask: { timeout_ms: this.#askTimeout() },
     }
   }
 
@@ -201,6 +234,17 @@ class Reader {
     return charges
   }
 
+  #askTimeout(): number | null {
+    const found = this.#structure.integers.get('/ask/timeout_ms')
+    if (found === undefined) return null
+    if (found.value < 1 || found.value > MAX_ASK_TIMEOUT_MS)
+      this.#report(
+        { text: '', at: found.at, pointer: '/ask/timeout_ms' },
+        { message: `${found.value} ms is no time to wait for a person`, suggestion: `from 1 to ${MAX_ASK_TIMEOUT_MS}` },
+      )
+    return found.value
+  }
+
   #attempt(rule: Located, check: () => TooBroad | null): void {
     try {
       const problem = check()
@@ -215,51 +259,4 @@ class Reader {
   #report(rule: Located, problem: { readonly message: string; readonly suggestion: string | null }): void {
     this.#structure.problems.push(this.#source.problem(rule.at, rule.pointer, problem.message, problem.suggestion))
   }
-}
-
-/** Throws PatternError; returns what makes a well-formed rule too broad. Deny rules may be as broad as they like. */
-function checkRule(of: RuleKind, list: string, text: string): TooBroad | null {
-  const denies = list.includes('/deny')
-  const options = { publicSuffix: denies ? 'accept' : 'refuse' } as const
-  switch (of) {
-    case 'path':
-      parsePathGlob(text)
-      return list === '/fs/write' ? broadWrite(text) : null
-    case 'name': {
-      const host = parseHostPattern(text, options)
-      return denies ? null : broadHost(host, text)
-    }
-    case 'connect': {
-      const pattern = parseConnectPattern(text, options)
-      if (!denies) return broadConnect(pattern, text)
-      // A name is dialled at whatever global address it has; a rule that seemed to forbid one address and did not would be worse than none.
-      return pattern.kind === 'ip'
-        ? {
-            message: `\`${text}\` denies an address, which names could still lead to`,
-            suggestion: 'deny the name as `dns:HOST:PORT`; addresses that are not global are denied without a rule',
-          }
-        : null
-    }
-    case 'listen': {
-      const { address } = parseListenPattern(text)
-      return mayListen(address) ? null : { message: `\`${text}\` is no address of this machine`, suggestion: 'write `ip:127.0.0.1:PORT`' }
-    }
-    case 'tool':
-    case 'model':
-      parseNamePattern(text)
-      return null
-    case 'profile': {
-      if (isProfile(text)) return null
-      const near = nearestKey(text, PROFILE_NAMES)
-      throw new PatternError(
-        `${quoted(text)} is not a profile`,
-        near === null ? `profiles are ${PROFILE_NAMES.join(', ')}` : `did you mean \`${near}\`?`,
-      )
-    }
-  }
-}
-
-export function isLoopback(address: string): boolean {
-  const host = normalizeHost(address)
-  return host.kind === 'address' && classify(host.address) === 'loopback'
 }

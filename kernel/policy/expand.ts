@@ -9,14 +9,19 @@ import {
   parseConnectPattern,
   parseHostPattern,
 } from '../patterns/index.ts'
-import { isLoopback, type PolicyDocument } from './document.ts'
+import { isLoopback } from './check-rule.ts'
+import type { PolicyDocument } from './document.ts'
+import { originOf } from './merge.ts'
 import { PROFILES } from './profiles.ts'
+import { toolRuleText } from './tool-rule.ts'
 import { pointerTo } from './tree.ts'
 
 export interface ExpandedRule {
   readonly text: string
   /** `/fs/read/0`, `profile:python/fs/read/3` or `/net/hosts/NAME`. */
   readonly origin: string
+  /** The name alone, of a tool rule with conditions: what a capability grants. */
+  readonly name?: string
 }
 
 export interface Expanded {
@@ -27,11 +32,13 @@ export interface Expanded {
   readonly listen: readonly ExpandedRule[]
   readonly tools: readonly ExpandedRule[]
   readonly infer: readonly ExpandedRule[]
+  /** What a person may allow; null in the list of what is asked itself. */
+  readonly asked: Expanded | null
 }
 
 export function expand(document: PolicyDocument): Expanded {
   const own = (list: string, texts: readonly string[]): ExpandedRule[] =>
-    texts.map((text, index) => ({ text, origin: pointerTo(list, index) }))
+    texts.map((text, index) => ({ text, origin: originOf(document, pointerTo(list, index)) }))
   const profiles = document.profiles.flatMap((name) =>
     PROFILES[name].read.map((text, index) => ({ text, origin: `profile:${name}/fs/read/${index}` })),
   )
@@ -39,21 +46,39 @@ export function expand(document: PolicyDocument): Expanded {
     read: [...own('/fs/read', document.fs.read), ...profiles],
     write: own('/fs/write', document.fs.write),
     dns: own('/net/dns', document.net.dns),
-    connect: [...own('/net/connect', document.net.connect), ...mappedAddresses(document)],
+    connect: [...own('/net/connect', document.net.connect), ...mappedAddresses(document, document.net.connect)],
     listen: own('/net/listen', document.net.listen),
-    tools: own('/tools/allow', document.tools.allow),
+    tools: ownTools(document, 'allow'),
     infer: own('/infer/models', document.infer.models),
+    asked: askedRules(document),
+  }
+}
+
+/** The ask lists, in the same shape. */
+export function askedRules(document: PolicyDocument): Expanded {
+  const own = (list: string, texts: readonly string[]): ExpandedRule[] =>
+    texts.map((text, index) => ({ text, origin: originOf(document, pointerTo(list, index)) }))
+  const { fs, net, infer } = document
+  return {
+    read: own('/fs/ask/read', fs.ask.read),
+    write: own('/fs/ask/write', fs.ask.write),
+    dns: [],
+    connect: [...own('/net/ask/connect', net.ask.connect), ...mappedAddresses(document, net.ask.connect)],
+    listen: [],
+    tools: ownTools(document, 'ask'),
+    infer: own('/infer/ask', infer.ask),
+    asked: null,
   }
 }
 
 /** A mapped name counts as the rule for its address, at the ports the name itself is allowed at. */
-function mappedAddresses(document: PolicyDocument): ExpandedRule[] {
+function mappedAddresses(document: PolicyDocument, connect: readonly string[]): ExpandedRule[] {
   const derived: ExpandedRule[] = []
   const denied = deniedHosts(document)
   for (const [name, text] of document.net.hosts) {
     const address = parseAddress(text)
     if (address === null || denied.some((host) => matchHostPattern(host, name))) continue
-    for (const rule of document.net.connect) {
+    for (const rule of connect) {
       const pattern = parseConnectPattern(rule)
       if (pattern.kind !== 'dns' || !matchHostPattern(pattern.host, name)) continue
       if (isLoopback(text) && pattern.ports.low !== pattern.ports.high) continue
@@ -71,13 +96,24 @@ function deniedHosts(document: PolicyDocument): HostPattern[] {
   return [...names, ...endpoints.flatMap((pattern) => (pattern.kind === 'dns' ? [pattern.host] : []))]
 }
 
+function ownTools(document: PolicyDocument, list: 'allow' | 'ask'): ExpandedRule[] {
+  return document.tools[list].map((rule, index) => ({
+    text: toolRuleText(rule),
+    origin: originOf(document, pointerTo(`/tools/${list}`, index)),
+    ...(typeof rule === 'string' ? {} : { name: rule.name }),
+  }))
+}
+
+/** All a run's own capability must cover: what is allowed, and what a person may allow. */
 export function grantsOf(expanded: Expanded): Grants {
-  const texts = (rules: readonly ExpandedRule[]): string[] => rules.map((rule) => rule.text)
+  const { asked } = expanded
+  const texts = (list: Exclude<keyof Expanded, 'asked'>): string[] =>
+    [...expanded[list], ...(asked?.[list] ?? [])].map((rule) => rule.name ?? rule.text)
   return {
-    fs: { read: texts(expanded.read), write: texts(expanded.write) },
-    net: { dns: texts(expanded.dns), connect: texts(expanded.connect), listen: texts(expanded.listen) },
-    tools: texts(expanded.tools),
-    infer: texts(expanded.infer),
+    fs: { read: texts('read'), write: texts('write') },
+    net: { dns: texts('dns'), connect: texts('connect'), listen: texts('listen') },
+    tools: texts('tools'),
+    infer: texts('infer'),
   }
 }
 

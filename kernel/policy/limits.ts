@@ -18,3 +18,13 @@ export const MAX_QUOTED = 120
 export const MAX_MESSAGE = 400
 /** Fixes merged into one suggestion. */
 export const MAX_FIXES = 10_000
+/** Conditions of one tool rule. */
+export const MAX_CONDITIONS = 32
+/** Values in one `in`. */
+export const MAX_CONDITION_VALUES = 256
+/** Files one policy may consist of, and how deep they may include each other. */
+export const MAX_INCLUDED_FILES = 64
+export const MAX_INCLUDE_DEPTH = 8
+/** ms a request for approval waits when the policy does not say, and at most. */
+export const DEFAULT_ASK_TIMEOUT_MS = 120_000
+export const MAX_ASK_TIMEOUT_MS = 24 * 60 * 60 * 1000

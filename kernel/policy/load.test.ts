@@ -40,9 +40,9 @@ describe('structure', () => {
     [{ budgets: { cpu_ms: 5, cpu_ns: 1 } }, '/budgets/cpu_ns: `cpu_ns` limits what another key already limits'],
     [{ budgets: { heap_bytes: 5 } }, 'authority run --memory'],
     [{ wasm: { modules: [] } }, '/wasm: `wasm` is known but not supported here'],
-    [{ ask: {} }, 'asking is not supported yet'],
-    [{ mounts: [] }, 'authority run -v'],
-    [{ include: ['a.json'] }, 'including files is not supported yet'],
+    [{ ask: {} }, 'loaded'],
+    [{ mounts: [] }, 'expected an object of lists'],
+    [{ include: ['a.json'] }, 'this policy cannot include files'],
     [{ profiles: ['tier3'] }, '/profiles/0: `tier3` is not a profile'],
   ])('%j', (document, expected) => expect(first(document)).toContain(expected))
 

@@ -4,23 +4,31 @@ import { POLICY_VERSION } from './schema.ts'
 
 /** JSON text, two spaces, one rule per line, ending with a newline. */
 export function renderDocument(document: PolicyDocument): string {
-  const { fs, net, tools, infer, budgets } = document
+  const { fs, net, tools, infer, budgets, env, mounts, ask } = document
   const whole = {
     version: POLICY_VERSION,
     profiles: document.profiles,
-    fs: { read: fs.read, write: fs.write, deny: { read: fs.deny.read, write: fs.deny.write } },
+    fs: { read: fs.read, write: fs.write, deny: fs.deny, ask: fs.ask },
     net: {
       dns: net.dns,
       connect: net.connect,
       listen: net.listen,
       hosts: Object.fromEntries(net.hosts),
-      deny: { dns: net.deny.dns, connect: net.deny.connect },
+      deny: net.deny,
+      ask: net.ask,
     },
-    tools: { allow: tools.allow, deny: tools.deny },
-    infer: { models: infer.models, max_tokens: infer.max_tokens ?? undefined },
+    tools,
+    infer: { ...infer, max_tokens: infer.max_tokens ?? undefined },
     budgets,
+    env: { allow: env.allow ?? undefined, require: env.require },
+    mounts: { allow: mounts.allow ?? undefined, require: mounts.require },
+    ask: { timeout_ms: ask.timeout_ms ?? undefined },
   }
-  return `${JSON.stringify(withoutEmpty(whole) ?? {}, null, 2)}\n`
+  const kept = withoutEmpty(whole) as Record<string, Record<string, unknown>>
+  // An empty list of what may be given means something: nothing may.
+  if (env.allow?.length === 0) kept.env = { allow: [], ...kept.env }
+  if (mounts.allow?.length === 0) kept.mounts = { allow: [], ...kept.mounts }
+  return `${JSON.stringify(kept, null, 2)}\n`
 }
 
 function withoutEmpty(value: unknown): unknown {

@@ -3,9 +3,10 @@
  * A key that is not here is an error; so is one that is here but `refused`, with a reason.
  */
 import { PROFILE_NAMES } from './profiles.ts'
+import { CONSTRAINED_TOOL_SCHEMA } from './tool-rule.ts'
 
 /** What the strings of a list mean: which grammar checks them. */
-export type RuleKind = 'path' | 'name' | 'connect' | 'listen' | 'tool' | 'model' | 'profile'
+export type RuleKind = 'path' | 'name' | 'connect' | 'listen' | 'tool' | 'model' | 'profile' | 'include' | 'env' | 'mount'
 
 export type Shape =
   | {
@@ -27,11 +28,6 @@ const rules = (of: RuleKind, doc: string): Shape => ({ kind: 'rules', of, doc })
 const integer = (doc: string): Shape => ({ kind: 'integer', doc })
 const object = (doc: string, members: Readonly<Record<string, Shape>>): Shape => ({ kind: 'object', doc, members })
 const refused = (doc: string, instead: string): Shape => ({ kind: 'refused', doc, instead })
-const ASK = refused(
-  'Effects a person must approve.',
-  'asking is not supported yet: leave the rule out (denied) or move it to the allow list',
-)
-
 export const POLICY_VERSION = '1.0'
 
 export const POLICY_SHAPE = {
@@ -41,6 +37,7 @@ export const POLICY_SHAPE = {
   members: {
     $schema: { kind: 'text', doc: 'For editors; has no effect.' },
     version: { kind: 'text', doc: 'Version of the format.', only: [POLICY_VERSION] },
+    include: rules('include', 'Names of further policy files in the same folder; their rules are added to these, the lowest budget holds.'),
     profiles: rules('profile', 'Built-in sets of read rules for what a kind of program needs inside its image.'),
     fs: object('Files, by the path the agent sees.', {
       read: rules('path', 'Absolute globs that may be read.'),
@@ -49,7 +46,10 @@ export const POLICY_SHAPE = {
         read: rules('path', 'Absolute globs never read.'),
         write: rules('path', 'Absolute globs never changed.'),
       }),
-      ask: ASK,
+      ask: object('Waits for a person; wins over every allow rule.', {
+        read: rules('path', 'Absolute globs read only after approval.'),
+        write: rules('path', 'Absolute globs changed only after approval.'),
+      }),
     }),
     net: object('Network, by name and address.', {
       dns: rules('name', 'Names that may be resolved, `host` or `*.host`. Grants no connection.'),
@@ -63,16 +63,23 @@ export const POLICY_SHAPE = {
         dns: rules('name', 'Names never resolved.'),
         connect: rules('connect', '`dns:HOST:PORT` never connected to.'),
       }),
+      ask: object('Waits for a person; wins over every allow rule.', {
+        connect: rules('connect', 'Connected to only after approval. A `dns:` rule implies resolving its names, which asks nobody.'),
+      }),
       bind: refused('Older name of `listen`.', 'write the rule under `net.listen`'),
-      ask: ASK,
     }),
-    tools: object('Tools, by name; a `*` at the end stands for any rest.', {
-      allow: rules('tool', 'Tools that may be called.'),
-      deny: rules('tool', 'Tools never called; wins.'),
-      ask: ASK,
-    }),
+    tools: object(
+      'Tools, by name; a `*` at the end stands for any rest. A rule may be `{ "name": …, "args": { POINTER: CONDITION } }`: then it holds only for such arguments.',
+      {
+        allow: rules('tool', 'Tools that may be called.'),
+        deny: rules('tool', 'Tools never called; wins.'),
+        ask: rules('tool', 'Tools called only after approval; wins over every allow rule.'),
+      },
+    ),
     infer: object('Models, by name; a `*` at the end stands for any rest.', {
       models: rules('model', 'Models that may be asked.'),
+      deny: rules('model', 'Models never asked; wins.'),
+      ask: rules('model', 'Models asked only after approval; wins over every allow rule.'),
       max_tokens: integer('Most tokens one answer may have.'),
     }),
     budgets: object('Limits of the whole run; absent is unlimited.', {
@@ -90,11 +97,16 @@ export const POLICY_SHAPE = {
       heap_objects: refused('From the published format.', 'memory is limited by `authority run --memory`'),
       heap_bytes: refused('From the published format.', 'memory is limited by `authority run --memory`'),
     }),
+    env: object('Which environment variables a run may be given; checked before it starts.', {
+      allow: rules('env', 'Names, or `PREFIX*`. With this list, any other variable of `authority run -e` is refused.'),
+      require: rules('env', 'Names that must be set, by the image or by `authority run -e`.'),
+    }),
+    mounts: object('Which host folders a run may be given; checked before it starts. A policy never mounts by itself.', {
+      allow: rules('mount', '`/GUEST/PATH`, or `/GUEST/PATH:ro` for read-only. With this list, any other mount is refused.'),
+      require: rules('mount', '`/GUEST/PATH`, `/GUEST/PATH:ro` or `/GUEST/PATH:rw` that must be mounted.'),
+    }),
+    ask: object('How approval is asked for.', { timeout_ms: integer('Milliseconds after which a request nobody answered is denied.') }),
     wasm: refused('From the published format.', 'WASM modules are not supported yet: remove the section'),
-    include: refused('Other policy files.', 'including files is not supported yet: put the rules into this file'),
-    env: refused('Environment variables.', 'pass them with `authority run -e`'),
-    mounts: refused('Host folders.', 'a policy never mounts: use `authority run -v HOST:GUEST`'),
-    ask: ASK,
     deny: refused('Deny rules.', 'write them per section, e.g. `fs.deny.write`'),
   },
 } as const satisfies Shape
@@ -117,7 +129,7 @@ function schemaOf(shape: Shape): Record<string, unknown> {
       }
     }
     case 'rules':
-      return { type: 'array', description: shape.doc, items: { type: 'string', ...RULE_SCHEMA[shape.of] } }
+      return { type: 'array', description: shape.doc, items: itemSchema(shape.of) }
     case 'integer':
       return { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: shape.doc }
     case 'money':
@@ -131,6 +143,11 @@ function schemaOf(shape: Shape): Record<string, unknown> {
   }
 }
 
+function itemSchema(of: RuleKind): Record<string, unknown> {
+  const text = { type: 'string', ...RULE_SCHEMA[of] }
+  return of === 'tool' ? { oneOf: [text, CONSTRAINED_TOOL_SCHEMA] } : text
+}
+
 /** Dollars with at most nine decimals: exactly a whole number of 10⁻⁹. */
 export const MONEY = /^\$(0|[1-9][0-9]{0,6})(?:\.([0-9]{1,9}))?$/
 
@@ -142,4 +159,7 @@ const RULE_SCHEMA: Readonly<Record<RuleKind, Record<string, unknown>>> = {
   tool: { minLength: 1 },
   model: { minLength: 1 },
   profile: { enum: PROFILE_NAMES },
+  include: { pattern: '^[^/\\\\]+\\.(json|toml)$' },
+  env: { pattern: '^[A-Za-z_][A-Za-z0-9_]*\\*?$' },
+  mount: { pattern: '^/[^:]+(:r[ow])?$' },
 }

@@ -1,8 +1,10 @@
 /** A policy in full for people and for `--json`: rules with where they come from, what is always denied, budgets. */
 import { ALWAYS_DENY } from './always-deny.ts'
-import type { ExpandedRule } from './expand.ts'
+import { askedRules, type ExpandedRule } from './expand.ts'
 import { quoted } from './load-error.ts'
+import { originOf } from './merge.ts'
 import type { LoadedPolicy } from './stage.ts'
+import { toolRuleText } from './tool-rule.ts'
 
 export interface PolicyView {
   readonly id: string
@@ -11,32 +13,45 @@ export interface PolicyView {
     readonly permission: string
     readonly allow: readonly ExpandedRule[]
     readonly deny: readonly ExpandedRule[]
+    readonly ask: readonly ExpandedRule[]
   }[]
   readonly hosts: readonly { readonly name: string; readonly address: string }[]
   readonly budgets: Readonly<Record<string, number>>
   readonly max_tokens: number | null
+  readonly env: { readonly allow: readonly string[] | null; readonly require: readonly string[] }
+  readonly mounts: { readonly allow: readonly string[] | null; readonly require: readonly string[] }
+  readonly ask_timeout_ms: number
   readonly always_deny: readonly { readonly id: string; readonly why: string; readonly patterns: readonly string[] }[]
 }
 
 export function viewPolicy(policy: LoadedPolicy): PolicyView {
   const { expanded, document } = policy
+  const asked = askedRules(document)
   const deny = (list: string, rules: readonly string[]): ExpandedRule[] =>
-    rules.map((text, index) => ({ text, origin: `${list}/${index}` }))
+    rules.map((text, index) => ({ text, origin: originOf(document, `${list}/${index}`) }))
   return {
     id: policy.id,
     source: policy.source,
     sections: [
-      { permission: 'fs.read', allow: expanded.read, deny: deny('/fs/deny/read', document.fs.deny.read) },
-      { permission: 'fs.write', allow: expanded.write, deny: deny('/fs/deny/write', document.fs.deny.write) },
-      { permission: 'net.dns', allow: expanded.dns, deny: deny('/net/deny/dns', document.net.deny.dns) },
-      { permission: 'net.connect', allow: expanded.connect, deny: deny('/net/deny/connect', document.net.deny.connect) },
-      { permission: 'net.listen', allow: expanded.listen, deny: [] },
-      { permission: 'tools', allow: expanded.tools, deny: deny('/tools/deny', document.tools.deny) },
-      { permission: 'infer', allow: expanded.infer, deny: [] },
+      { permission: 'fs.read', allow: expanded.read, deny: deny('/fs/deny/read', document.fs.deny.read), ask: asked.read },
+      { permission: 'fs.write', allow: expanded.write, deny: deny('/fs/deny/write', document.fs.deny.write), ask: asked.write },
+      { permission: 'net.dns', allow: expanded.dns, deny: deny('/net/deny/dns', document.net.deny.dns), ask: [] },
+      {
+        permission: 'net.connect',
+        allow: expanded.connect,
+        deny: deny('/net/deny/connect', document.net.deny.connect),
+        ask: asked.connect,
+      },
+      { permission: 'net.listen', allow: expanded.listen, deny: [], ask: [] },
+      { permission: 'tools', allow: expanded.tools, deny: deny('/tools/deny', document.tools.deny.map(toolRuleText)), ask: asked.tools },
+      { permission: 'infer', allow: expanded.infer, deny: deny('/infer/deny', document.infer.deny), ask: asked.infer },
     ],
     hosts: [...policy.hosts].map(([name, address]) => ({ name, address })),
     budgets: { ...policy.budgets },
     max_tokens: policy.maxTokens,
+    env: document.env,
+    mounts: document.mounts,
+    ask_timeout_ms: policy.askTimeoutMs,
     always_deny: ALWAYS_DENY.map(({ id, why, patterns }) => ({ id, why, patterns: patterns.map((pattern) => `**/${pattern}`) })),
   }
 }
@@ -45,16 +60,24 @@ export function viewPolicy(policy: LoadedPolicy): PolicyView {
 export function showPolicy(policy: LoadedPolicy): string {
   const view = viewPolicy(policy)
   const lines = [`policy ${view.id}`, `source ${view.source}`]
-  for (const { permission, allow, deny } of view.sections) {
-    if (allow.length === 0 && deny.length === 0) {
+  for (const { permission, allow, deny, ask } of view.sections) {
+    if (allow.length === 0 && deny.length === 0 && ask.length === 0) {
       lines.push('', `${permission}: nothing`)
       continue
     }
     lines.push('', `${permission}:`)
     for (const rule of deny) lines.push(`  deny   ${quoted(rule.text)}  ${rule.origin}`)
+    for (const rule of ask) lines.push(`  ask    ${quoted(rule.text)}  ${rule.origin}`)
     for (const rule of allow) lines.push(`  allow  ${quoted(rule.text)}  ${rule.origin}`)
   }
   if (view.hosts.length > 0) lines.push('', 'hosts:', ...view.hosts.map(({ name, address }) => `  ${name} is ${address}`))
+  for (const section of ['env', 'mounts'] as const) {
+    const { allow, require } = view[section]
+    if (require.length > 0) lines.push('', `${section} required: ${require.map(quoted).join(' ')}`)
+    if (allow !== null) lines.push('', `${section} allowed besides: ${allow.length === 0 ? 'none' : allow.map(quoted).join(' ')}`)
+  }
+  if (view.sections.some(({ ask }) => ask.length > 0))
+    lines.push('', `a request for approval nobody answers is denied after ${view.ask_timeout_ms} ms`)
   const budgets = Object.entries(view.budgets)
   lines.push('', budgets.length === 0 ? 'budgets: unlimited' : 'budgets:', ...budgets.map(([name, limit]) => `  ${name} ${limit}`))
   lines.push('', 'always denied (writing; lifted only by a literal rule):')

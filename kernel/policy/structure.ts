@@ -4,6 +4,8 @@ import { type Problem, quoted } from './load-error.ts'
 import { nearestKey } from './nearest-key.ts'
 import { MONEY, POLICY_SHAPE, type RuleKind, type Shape } from './schema.ts'
 import type { SourceText } from './source-text.ts'
+import { readConstrainedTool } from './tool-node.ts'
+import type { ConstrainedTool } from './tool-rule.ts'
 import { type Node, pointerTo } from './tree.ts'
 
 /** A string of the file with its place. */
@@ -11,6 +13,8 @@ export interface Located {
   readonly text: string
   readonly pointer: string
   readonly at: number
+  /** A tool rule with conditions; `text` is its name. */
+  readonly tool?: ConstrainedTool
 }
 
 export interface Structure {
@@ -90,7 +94,10 @@ export function readStructure(root: Node, source: SourceText): Structure {
     for (const [index, item] of node.items.entries()) {
       const below = pointerTo(pointer, index)
       if (item.kind === 'string') found.push({ text: item.value, pointer: below, at: item.at })
-      else wrongKind(item, below, 'a string')
+      else if (of === 'tool' && item.kind === 'object') {
+        const tool = readConstrainedTool(item, below, report)
+        if (tool !== null) found.push({ text: tool.name, pointer: below, at: item.at, tool })
+      } else wrongKind(item, below, 'a string')
     }
     lists.set(pointer, { of, rules: found })
   }

@@ -4,9 +4,10 @@ import { alwaysDenied, guardedFolder } from './always-deny.ts'
 import { EMPTY_DOCUMENT, type PolicyDocument } from './document.ts'
 import { MAX_FIXES } from './limits.ts'
 import { literalPathOf } from './literal-path.ts'
+import { loadPolicy } from './load.ts'
 import { PolicyLoadError } from './load-error.ts'
 import { renderDocument } from './render.ts'
-import { loadPolicy } from './stage.ts'
+import { nameOf } from './tool-rule.ts'
 
 export interface Suggestion {
   /** A whole policy that loads and allows what the fixes allow, except what is left out. */
@@ -33,7 +34,7 @@ export function suggestPolicy(fixes: readonly string[]): Suggestion {
     return path !== null && (alwaysDenied(path) !== null || guardedFolder(path) !== null)
   }
   const connect = all((document) => document.net.connect)
-  const connected = new Set(connect.flatMap((rule) => nameOf(rule)))
+  const connected = new Set(connect.flatMap(hostOf))
   const merged: PolicyDocument = {
     ...EMPTY_DOCUMENT,
     fs: { ...EMPTY_DOCUMENT.fs, read: all((document) => document.fs.read), write: writes.filter((rule) => !guarded(rule)) },
@@ -44,8 +45,8 @@ export function suggestPolicy(fixes: readonly string[]): Suggestion {
       connect,
       listen: all((document) => document.net.listen),
     },
-    tools: { allow: all((document) => document.tools.allow), deny: [] },
-    infer: { models: all((document) => document.infer.models), max_tokens: null },
+    tools: { ...EMPTY_DOCUMENT.tools, allow: all((document) => document.tools.allow.map(nameOf)) },
+    infer: { ...EMPTY_DOCUMENT.infer, models: all((document) => document.infer.models) },
   }
   return { policy: renderDocument(merged), leftOut: writes.filter(guarded), unreadable }
 }
@@ -64,7 +65,7 @@ function documentOf(fix: string): PolicyDocument | null {
   }
 }
 
-function nameOf(rule: string): string[] {
+function hostOf(rule: string): string[] {
   const endpoint = parseEndpoint(rule)
   return endpoint?.kind === 'dns' && isCanonicalName(endpoint.name) ? [endpoint.name] : []
 }

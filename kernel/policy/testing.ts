@@ -1,5 +1,6 @@
 /** Only for tests: a policy from an object. */
-import { type LoadedPolicy, type LoadOptions, loadPolicy } from './stage.ts'
+import { loadPolicy } from './load.ts'
+import type { LoadedPolicy, LoadOptions } from './stage.ts'
 
 export function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text)

@@ -3,6 +3,8 @@ import type { Charges, Question } from '../vocabulary/index.ts'
 
 export interface PolicyVerdict {
   readonly allow: boolean
+  /** Denied unless a person approves this very request. Only with `allow: false`. */
+  readonly ask?: true
   /** JSON pointer of the deciding rule (`/fs/read/0`, `profile:python/fs/read/1`, `always-deny:git-hooks`), or null: no rule, default deny. */
   readonly rule: string | null
   /** One sentence for the operator. */
@@ -12,7 +14,7 @@ export interface PolicyVerdict {
 }
 
 export interface Policy {
-  /** SHA-256 (hex) of the bytes of the file. */
+  /** SHA-256 (hex) of the bytes of the file; with `include`, over all files (load.ts). */
   readonly id: string
   /** Where it came from: a path, `image`, or `built-in: deny everything outside`. */
   readonly source: string

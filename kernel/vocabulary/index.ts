@@ -19,6 +19,8 @@ export interface Question {
    * of a rename they would arrive with contents nobody decided.
    */
   readonly makes?: 'directory'
+  /** Only with tools: the call's arguments, for rules with conditions. Left out: not known, and no rule with conditions allows. */
+  readonly args?: Json
 }
 
 /** Who asks. `pid` and `executable` are what init said of a local process: guest-claimed, never used to decide. */
