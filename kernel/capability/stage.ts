@@ -114,6 +114,10 @@ class HmacCapabilities implements OperatorCapabilities {
     return again === true || questions.length === 0 ? allowed(token) : this.#use(token)
   }
 
+  revokedAmong(blocks: readonly string[]): string | null {
+    return this.#registry.revokedAmong(blocks)
+  }
+
   revoke(blockId: string): void {
     if (unhex(blockId, 16) === null)
       throw refuse('E_NOT_FOUND', 'a block id is 32 lower-case hex digits', '`authority cap show` and the audit log name the ids.')

@@ -40,6 +40,8 @@ export interface CapabilityStage {
    * the fix; E_CAP_SCOPE when a block of a bound token refuses; E_CAP_INVALID for a handle this session does not hold; E_CAP_EXPIRED, E_CAP_REVOKED, E_CAP_RATE.
    */
   check(session: string, handle: number, questions: readonly Question[], again?: true): CapabilityVerdict
+  /** The first of these block ids that was revoked, or null: what was opened under a token ends with it, whatever became of its handle. */
+  revokedAmong(blocks: readonly string[]): string | null
   /** Kills a block, all its descendants and their handles. The caller makes it durable first. Throws E_NOT_FOUND for a malformed id. */
   revoke(blockId: string): void
   /** Erases the run key: every token of the run is dead. */

@@ -80,8 +80,8 @@ export interface StreamEnds {
   write(data: Uint8Array): Promise<void>
   /** The agent finished writing. */
   end(): void
-  /** Either side is gone; nothing more will be called. */
-  reset(): void
+  /** Either side is gone; nothing more will be called. A promise resolves when what the effect had is closed and recorded: the end of a session waits for it. */
+  reset(): void | Promise<void>
 }
 
 /** What the effect does with bytes for the agent. */

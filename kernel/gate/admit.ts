@@ -1,7 +1,8 @@
-import { AuthorityError } from '@authority/protocol'
+import type { AuthorityError } from '@authority/protocol'
 import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.ts'
+import type { Question } from '../vocabulary/index.ts'
 import { type FirstDenial, LookLedger } from './coalesce.ts'
-import { abortError, executeAndRecord, type Held } from './execute.ts'
+import { abortError, EffectRun, executeAndRecord, type Held } from './execute.ts'
 import { type Allowed, claimedOf, Judge } from './judge.ts'
 import { clipText } from './text.ts'
 import type { AdmitRequest, Gate, GateStatistics, LookRequest, Stages } from './types.ts'
@@ -31,17 +32,19 @@ export class AdmitPipeline implements Gate {
 
   async admit(request: AdmitRequest): Promise<EffectResult> {
     const { effect } = request
+    const run = new EffectRun(effect)
     try {
-      await this.judge.decide(request, effect.requested, effect.requestedText, 'first')
-      const object = await effect.resolve()
+      const asked = await this.judge.decide(request, effect.requested, effect.requestedText, 'first')
+      const object = await this.find(request, asked)
       const allowed = await this.judge.decide(request, object.questions, object.object, 'again')
       const held = await this.reserve(request, object, allowed)
       const intent = await this.recordIntent(request, object, allowed, held)
-      this.assertStillAllowed(request, object, intent, held)
+      const stop = this.withdrawn(request, object.questions, intent)
+      if (stop !== null) throw await this.refuseStarted(intent, held, stop)
       this.effects += 1
-      return await executeAndRecord(this.stages, request, intent, held, this.hooksFor(request))
+      return await executeAndRecord(this.stages, request, run, intent, held, this.hooksFor(request, object, allowed))
     } finally {
-      effect.release()
+      run.release()
     }
   }
 
@@ -51,9 +54,8 @@ export class AdmitPipeline implements Gate {
     let pending = false
     const release = (): void => effect.release()
     try {
-      this.assertNotLatched()
-      this.judge.decideLook(request, effect.requested, effect.requestedText, 'first')
-      const object = effect.resolve()
+      const asked = this.judge.decideLook(request, effect.requested, effect.requestedText, 'first')
+      const object = this.find(request, asked)
       const result = object instanceof Promise ? object.then((found) => this.finishLook(request, found)) : this.finishLook(request, object)
       if (!(result instanceof Promise)) return result
       pending = true
@@ -63,11 +65,11 @@ export class AdmitPipeline implements Gate {
     }
   }
 
-  /** Writes what was counted since the last time. */
-  flush(): void {
+  /** Writes what was counted since the last time; `all` at the end of a run, where there is no next time. Throws E_AUDIT. */
+  flush(all = false): void {
     this.looks.flush()
     this.claimedLooks.flush()
-    this.judge.denials.flush()
+    this.judge.denials.flush(all)
   }
 
   get statistics(): GateStatistics {
@@ -79,16 +81,39 @@ export class AdmitPipeline implements Gate {
     return this.judge.denials.first
   }
 
+  get latched(): string | null {
+    return this.stages.audit.latched
+  }
+
+  /** What is not there is told as well: that it was asked for is counted as a look. */
+  private find(request: LookRequest, { rule }: Allowed): ResolvedObject | Promise<ResolvedObject> {
+    const failed = (error: unknown): never => {
+      this.countLook(request, rule, request.effect.requestedText)
+      throw error
+    }
+    try {
+      const object = request.effect.resolve()
+      return object instanceof Promise ? object.catch(failed) : object
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
   private async reserve(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Promise<Held> {
     const { budget } = this.stages
     const accounts = ['run', ...allowed.blocks.map((block) => `block:${block}`)]
     const { bytes = 0, ...worst } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
     const work = budget.reserve(accounts, { calls: 1, concurrency: 1, ...worst })
     if (!work.ok) throw await this.judge.refuseBudget(request, object.object, work)
-    const lease = budget.reserve(accounts, { bytes })
-    if (lease.ok) return { work: work.reservation, lease: lease.reservation }
-    budget.void(work.reservation)
-    throw await this.judge.refuseBudget(request, object.object, lease)
+    try {
+      const lease = budget.reserve(accounts, { bytes })
+      if (lease.ok) return { work: work.reservation, lease: lease.reservation }
+      budget.void(work.reservation)
+      throw await this.judge.refuseBudget(request, object.object, lease)
+    } catch (error) {
+      budget.void(work.reservation)
+      throw error
+    }
   }
 
   private async recordIntent(request: AdmitRequest, object: ResolvedObject, allowed: Allowed, held: Held): Promise<number> {
@@ -119,13 +144,19 @@ export class AdmitPipeline implements Gate {
     }
   }
 
-  /** The world moved while the INTENT was written: a revocation that was acknowledged since must hold, and a cancelled request must not start. */
-  private assertStillAllowed(request: AdmitRequest, object: ResolvedObject, intent: number, held: Held): void {
-    const stop = this.judge.withdrawn(request, object.questions, intent) ?? (request.signal.aborted ? abortError(request.signal) : null)
-    if (stop === null) return
+  /**
+   * The world moved while the INTENT was written: a revocation that was acknowledged since must hold, and a cancelled request must not start.
+   * Synchronous up to the effect's first step, so that nothing can move in between.
+   */
+  private withdrawn(request: AdmitRequest, questions: readonly Question[], record: number): AuthorityError | null {
+    return this.judge.withdrawn(request, questions, record) ?? (request.signal.aborted ? abortError(request.signal) : null)
+  }
+
+  private async refuseStarted(intent: number, held: Held, stop: AuthorityError): Promise<AuthorityError> {
     this.voidHeld(held)
     this.stages.audit.append({ type: 'OUTCOME', intent, status: 'void', code: stop.code, captured: {} })
-    throw stop
+    await this.stages.audit.durable()
+    return stop
   }
 
   private voidHeld({ work, lease }: Held): void {
@@ -133,12 +164,11 @@ export class AdmitPipeline implements Gate {
     this.stages.budget.void(lease)
   }
 
-  private hooksFor(request: AdmitRequest): Parameters<typeof executeAndRecord>[4] {
+  private hooksFor(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Parameters<typeof executeAndRecord>[5] {
     return {
-      decideAgain: async (questions, requested) => {
-        const allowed = await this.judge.decide(request, questions, requested, 'again')
-        this.looks.count(request.operation, allowed.rule, clipText(requested))
-      },
+      decideAgain: (questions, requested) => this.decideAgain(request, questions, requested),
+      withdrawn: () => this.judge.ended(request, allowed),
+      refuse: (refusal) => this.judge.refuseBudget(request, object.object, refusal),
       onLease: () => {
         this.openLeases += 1
       },
@@ -148,16 +178,26 @@ export class AdmitPipeline implements Gate {
     }
   }
 
+  /** A further object of an effect under way: decided, and on record before it is touched. */
+  private async decideAgain(request: AdmitRequest, questions: readonly Question[], requested: string): Promise<void> {
+    const { audit } = this.stages
+    const { rule } = await this.judge.decide(request, questions, requested, 'again')
+    const object = clipText(`${requested} → ${questions.map((question) => question.object).join(', ')}`)
+    const seq = audit.append({ type: 'LOOK', counts: [{ op: request.operation, rule, object, count: 1 }] })
+    await audit.durable()
+    const stop = this.withdrawn(request, questions, seq)
+    if (stop !== null) throw stop
+  }
+
   private finishLook(request: LookRequest, object: ResolvedObject): EffectResult | Promise<EffectResult> {
     const allowed = this.judge.decideLook(request, object.questions, object.object, 'again')
-    const ledger = request.subject.via === 'init' ? this.claimedLooks : this.looks
-    ledger.count(request.operation, allowed.rule, clipText(object.object))
+    this.countLook(request, allowed.rule, object.object)
     return request.effect.execute(LOOK_PERMIT)
   }
 
-  private assertNotLatched(): void {
-    const { latched } = this.stages.audit
-    if (latched !== null) throw new AuthorityError('E_AUDIT', `the audit log cannot be written: ${latched}`)
+  private countLook({ subject, operation }: LookRequest, rule: string | null, object: string): void {
+    const ledger = subject.via === 'init' ? this.claimedLooks : this.looks
+    ledger.count(operation, rule, object)
   }
 }
 

@@ -1,5 +1,15 @@
+import { createHash } from 'node:crypto'
 import type { AuditStage, RecordBody } from '../audit/types.ts'
-import { MAX_DISTINCT_DENIALS, MAX_DISTINCT_LOOKS, MAX_FIRST_DENIALS, MAX_LOOK_RECORD_BYTES } from './limits.ts'
+import {
+  MAX_DENIAL_BYTES,
+  MAX_DISTINCT_DENIALS,
+  MAX_DISTINCT_LOOKS,
+  MAX_FIRST_DENIALS,
+  MAX_LOOK_BYTES_PER_FLUSH,
+  MAX_LOOK_RECORD_BYTES,
+  MAX_REPEATS_PER_FLUSH,
+} from './limits.ts'
+import { clipFix, clipText, jsonBytes } from './text.ts'
 
 type Deny = Extract<RecordBody, { type: 'DENY' }>
 
@@ -10,9 +20,21 @@ export interface FirstDenial {
   readonly fix: string | null
 }
 
+interface Repeats {
+  readonly seq: number
+  count: number
+}
+
+const FURTHER = '(further objects, counted)'
+
 /** Repeats of the same denial return the first one's sequence number and are counted, so that probing cannot flood the log. */
 export class DenialLedger {
-  private readonly seen = new Map<string, { readonly seq: number; repeats: number }>()
+  /** By digest: what a peer asked for decides neither the number nor the size of the keys. */
+  private readonly seen = new Map<string, Repeats>()
+  /** Denials beyond the bound, by operation and code. */
+  private readonly further = new Map<string, Repeats>()
+  private readonly unwritten = new Set<Repeats>()
+  private recordBytes = 0
   private readonly audit: AuditStage
   /** The first distinct denials of effects, for the line that ends a run; those only the guest enforces are left out. */
   readonly first: FirstDenial[] = []
@@ -22,35 +44,64 @@ export class DenialLedger {
     this.audit = audit
   }
 
-  /** Sequence number of the record of this denial. Throws E_AUDIT. */
-  record(denial: Deny): { readonly seq: number; readonly fresh: boolean } {
-    this.total += 1
-    const full = this.seen.size >= MAX_DISTINCT_DENIALS
-    const key = full
-      ? `${denial.op} and others`
-      : `${denial.op}\n${denial.code}\n${denial.rule ?? ''}\n${denial.action ?? ''}\n${denial.object}`
-    const known = this.seen.get(key)
-    if (known !== undefined) {
-      known.repeats += 1
-      return { seq: known.seq, fresh: false }
-    }
-    const seq = this.audit.append(
-      full ? { ...denial, object: '(further objects, counted)', requested: '(further objects, counted)', fix: null } : denial,
-    )
-    this.seen.set(key, { seq, repeats: 0 })
-    if (this.first.length < MAX_FIRST_DENIALS && denial.guest_claimed !== true)
-      this.first.push({ seq, permission: denial.action ?? denial.code, object: denial.requested, fix: denial.fix })
-    return { seq, fresh: true }
+  /** Distinct denials remembered. */
+  get size(): number {
+    return this.seen.size + this.further.size
   }
 
-  /** Writes how often each denial was repeated since the last time. */
-  flush(): void {
-    for (const entry of this.seen.values()) {
-      if (entry.repeats === 0) continue
-      this.audit.append({ type: 'DENY_REPEAT', first: entry.seq, count: entry.repeats })
-      entry.repeats = 0
+  /** Sequence number of the record of this denial. Throws E_AUDIT. */
+  record(denial: Deny): number {
+    this.total += 1
+    const key = keyOf(denial)
+    const known = this.seen.get(key)
+    if (known !== undefined) return this.repeated(known)
+    if (this.seen.size >= MAX_DISTINCT_DENIALS || this.recordBytes >= MAX_DENIAL_BYTES) return this.recordFurther(denial)
+    const fix = clipFix(denial.fix)
+    const seq = this.append({ ...denial, object: clipText(denial.object), requested: clipText(denial.requested), fix })
+    this.seen.set(key, { seq, count: 0 })
+    if (this.first.length < MAX_FIRST_DENIALS && denial.guest_claimed !== true)
+      this.first.push({ seq, permission: denial.action ?? denial.code, object: clipText(denial.requested), fix })
+    return seq
+  }
+
+  /** Writes how often denials were repeated since they were written last: some of them, or all at the end of a run. */
+  flush(all: boolean): void {
+    let room = all ? Number.POSITIVE_INFINITY : MAX_REPEATS_PER_FLUSH
+    for (const entry of this.unwritten) {
+      if (room-- <= 0) return
+      this.audit.append({ type: 'DENY_REPEAT', first: entry.seq, count: entry.count })
+      entry.count = 0
+      this.unwritten.delete(entry)
     }
   }
+
+  private recordFurther(denial: Deny): number {
+    const key = `${denial.op}\n${denial.code}`
+    const known = this.further.get(key)
+    if (known !== undefined) return this.repeated(known)
+    const seq = this.append({ ...denial, object: FURTHER, requested: FURTHER, reason: FURTHER, rule: null, fix: null })
+    this.further.set(key, { seq, count: 0 })
+    return seq
+  }
+
+  private append(denial: Deny): number {
+    const record = { ...denial, reason: clipText(denial.reason) }
+    const seq = this.audit.append(record)
+    this.recordBytes += Buffer.byteLength(JSON.stringify(record))
+    return seq
+  }
+
+  private repeated(entry: Repeats): number {
+    entry.count += 1
+    this.unwritten.add(entry)
+    return entry.seq
+  }
+}
+
+function keyOf({ op, code, rule, action, object }: Deny): string {
+  return createHash('sha256')
+    .update(JSON.stringify([op, code, rule, action, object]))
+    .digest('base64')
 }
 
 interface LookCount {
@@ -60,11 +111,16 @@ interface LookCount {
   count: number
 }
 
+/** An entry of a record beside its object and rule, in bytes. */
+const ENTRY_BYTES = 128
+
 /** Looks are decided every time, counted here and recorded together: the guest's kernel makes thousands of them. */
 export class LookLedger {
   private readonly counts = new Map<string, LookCount>()
   private readonly audit: AuditStage
   private readonly guestClaimed: boolean
+  /** Bytes of objects written since the last flush. */
+  private written = 0
   total = 0
 
   constructor(audit: AuditStage, guestClaimed: boolean) {
@@ -72,23 +128,37 @@ export class LookLedger {
     this.guestClaimed = guestClaimed
   }
 
+  /** Distinct looks not written yet. */
+  get size(): number {
+    return this.counts.size
+  }
+
+  /** Throws E_AUDIT. */
   count(op: string, rule: string | null, object: string): void {
     this.total += 1
-    const key = `${op}\n${rule ?? ''}\n${object}`
+    const named = this.written < MAX_LOOK_BYTES_PER_FLUSH ? clipText(object) : FURTHER
+    const key = `${op}\n${rule ?? ''}\n${named}`
     const known = this.counts.get(key)
     if (known !== undefined) known.count += 1
     else {
-      if (this.counts.size >= MAX_DISTINCT_LOOKS) this.flush()
-      this.counts.set(key, { op, rule, object, count: 1 })
+      if (this.counts.size >= MAX_DISTINCT_LOOKS) this.writeAll()
+      this.counts.set(key, { op, rule, object: named, count: 1 })
     }
   }
 
   flush(): void {
+    this.writeAll()
+    this.written = 0
+  }
+
+  private writeAll(): void {
+    const entries = [...this.counts.values()]
+    // Before the first record: a log that takes no more must not make this grow.
+    this.counts.clear()
     let batch: LookCount[] = []
     let bytes = 0
-    for (const entry of this.counts.values()) {
-      // 3 bytes for each UTF-16 unit bounds its UTF-8; the rest of an entry is below 200.
-      const size = entry.object.length * 3 + (entry.rule?.length ?? 0) * 3 + 200
+    for (const entry of entries) {
+      const size = jsonBytes(entry.object) + jsonBytes(entry.rule ?? '') + ENTRY_BYTES
       if (bytes + size > MAX_LOOK_RECORD_BYTES && batch.length > 0) {
         this.write(batch)
         batch = []
@@ -96,9 +166,9 @@ export class LookLedger {
       }
       batch.push(entry)
       bytes += size
+      this.written += size
     }
     if (batch.length > 0) this.write(batch)
-    this.counts.clear()
   }
 
   private write(counts: readonly LookCount[]): void {

@@ -1,15 +1,15 @@
 import {
   AuthorityError,
-  decode,
-  encodeFrame,
+  encodeLinkControl,
   encodeMessage,
   LINK_CONTROL,
+  type LinkControl,
   LinkReader,
   MAX_FRAME_BYTES,
   MAX_SESSIONS,
-  type WireValue,
+  parseLinkControl,
 } from '@authority/protocol'
-import { MAX_UNREAD_BYTES } from './limits.ts'
+import { Intake } from './intake.ts'
 import type { OperationRegistry } from './registry.ts'
 import { Session } from './session.ts'
 import type { Transport } from './transport.ts'
@@ -26,82 +26,103 @@ export interface EffectsLinkOptions {
 export class EffectsLink {
   private readonly options: EffectsLinkOptions
   private readonly sessions = new Map<number, Session>()
+  /** Closed by the gate; the numbers are free again when init answers. */
   private readonly closing = new Set<number>()
+  private readonly ending = new Set<Promise<void>>()
   private readonly reader = new LinkReader({ maxFrameBytes: MAX_FRAME_BYTES })
+  private readonly intake: Intake
   private serial = 0
   private over = false
 
   constructor(options: EffectsLinkOptions) {
     this.options = options
-    const { transport } = options
-    transport.onData = (chunk) => this.onData(chunk)
-    transport.onClose = () => void this.close()
-    transport.onDrain = () => transport.resume()
+    options.transport.onClose = () => void this.close()
+    this.intake = new Intake(
+      options.transport,
+      (slice) => this.onSlice(slice),
+      () => this.onRoom(),
+    )
+    this.intake.start()
   }
 
   get openSessions(): number {
     return this.sessions.size
   }
 
+  /** Ends every session; resolves when what they had is closed and recorded. */
   async close(): Promise<void> {
-    if (this.over) return
-    this.over = true
-    await Promise.allSettled([...this.sessions.values()].map((session) => session.end()))
+    if (!this.over) {
+      this.over = true
+      this.intake.stop()
+      this.reader.stop()
+      for (const session of this.sessions.values()) this.end(session)
+    }
+    await Promise.allSettled([...this.ending])
   }
 
-  private onData(chunk: Uint8Array): void {
-    if (this.over) return
+  private onSlice(slice: Uint8Array): void {
     try {
-      this.reader.push(chunk, (session, item) => this.onFrame(session, item))
+      this.reader.push(slice, (session, item) => this.onFrame(session, item))
     } catch (error) {
       this.fault(error instanceof AuthorityError ? error : new AuthorityError('E_INTERNAL', 'the effects port failed', { cause: error }))
     }
-    if (this.options.transport.queued > MAX_UNREAD_BYTES) this.options.transport.pause()
+  }
+
+  private onRoom(): void {
+    for (const session of this.sessions.values()) session.onRoom()
   }
 
   private onFrame(number: number, item: Uint8Array): void {
-    if (number === 0) return this.onLinkControl(decode(item))
+    if (number === 0) return this.onLinkControl(parseLinkControl(item))
     const session = this.sessions.get(number)
     if (session !== undefined) return session.receive(item)
     // Frames that crossed our close are dropped until init confirms it.
     if (!this.closing.has(number)) throw new AuthorityError('E_PROTOCOL', `effects port: session ${number} was never opened`)
   }
 
-  private onLinkControl(message: WireValue): void {
-    const fields = Array.isArray(message) ? (message as readonly WireValue[]) : []
-    const [type, session, pid, uid, exe] = fields
-    if (type === LINK_CONTROL.SESSION_OPEN && fields.length === 5 && isU32(session) && isU32(pid) && isU32(uid) && typeof exe === 'string')
-      return this.openSession(session, pid, exe)
-    if (type === LINK_CONTROL.SESSION_CLOSE && fields.length === 2 && isU32(session)) return this.closedByGuest(session)
-    throw new AuthorityError('E_PROTOCOL', 'effects port: malformed message on session 0')
+  private onLinkControl(message: LinkControl): void {
+    if (message.type === LINK_CONTROL.SESSION_OPEN) this.openSession(message.session, message.pid, message.exe)
+    else this.closedByGuest(message.session)
   }
 
   private openSession(number: number, pid: number, executable: string): void {
     if (number === 0 || this.sessions.has(number) || this.closing.has(number))
       throw new AuthorityError('E_PROTOCOL', `effects port: session ${number} opened twice`)
-    if (this.sessions.size >= MAX_SESSIONS) throw new AuthorityError('E_PROTOCOL', `effects port: more than ${MAX_SESSIONS} sessions`)
+    // Closed ones count until init answers: one that never does must not make the set grow.
+    if (this.sessions.size + this.closing.size >= MAX_SESSIONS)
+      throw new AuthorityError('E_PROTOCOL', `effects port: more than ${MAX_SESSIONS} sessions`)
     this.serial += 1
-    const session = new Session({
+    const session: Session = new Session({
       subject: { session: `effects:${this.serial}`, via: 'session', pid, executable },
       run: this.options.run,
       registry: this.options.registry,
       send: (message) => this.options.transport.write(encodeMessage(number, message)),
-      onEnd: () => this.closedByGate(number),
+      room: () => this.intake.room,
+      onEnd: () => {
+        this.end(session)
+        this.closedByGate(number)
+      },
     })
     this.sessions.set(number, session)
+  }
+
+  /** Remembers the end of a session until all it had is closed. */
+  private end(session: Session): void {
+    const ended: Promise<void> = session.end().finally(() => this.ending.delete(ended))
+    this.ending.add(ended)
   }
 
   private closedByGate(number: number): void {
     if (!this.sessions.delete(number) || this.over) return
     this.closing.add(number)
-    this.options.transport.write(encodeFrame(0, [LINK_CONTROL.SESSION_CLOSE, number]))
+    this.options.transport.write(encodeLinkControl({ type: LINK_CONTROL.SESSION_CLOSE, session: number }))
   }
 
   private closedByGuest(number: number): void {
     if (this.closing.delete(number)) return
     const session = this.sessions.get(number)
     if (session === undefined) throw new AuthorityError('E_PROTOCOL', `effects port: session ${number} closed but never opened`)
-    void session.end()
+    this.end(session)
     // Its own close answered this one already: the number is free again.
     this.closing.delete(number)
   }
@@ -110,8 +131,4 @@ export class EffectsLink {
     void this.close()
     this.options.onFault(error)
   }
-}
-
-function isU32(value: WireValue | undefined): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= 0xffffffff
 }

@@ -1,8 +1,8 @@
 import { AuthorityError } from '@authority/protocol'
 import type { Reservation } from '../budget/types.ts'
-import type { ByteLease, EffectResult, Permit } from '../effects/contract.ts'
+import type { ByteLease, EffectResult, Permit, PreparedEffect } from '../effects/contract.ts'
 import type { Charges } from '../vocabulary/index.ts'
-import { PipelineLease } from './lease.ts'
+import { type LeaseOptions, PipelineLease } from './lease.ts'
 import { ABORT_GRACE_MS } from './limits.ts'
 import { clipText } from './text.ts'
 import type { AdmitRequest, Stages } from './types.ts'
@@ -13,16 +13,49 @@ export interface Held {
   readonly lease: Reservation
 }
 
-export interface ExecuteHooks {
+export interface ExecuteHooks extends Pick<LeaseOptions, 'withdrawn' | 'refuse'> {
   readonly decideAgain: Permit['decideAgain']
   readonly onLease: () => void
   readonly onLeaseClosed: () => void
 }
 
-/** execute → audit OUTCOME (durable). The INTENT is durable already. */
+/** An effect's own hold on the world is let go when it is over, not when its caller stopped waiting: one that was left behind still uses it. */
+export class EffectRun {
+  private readonly effect: PreparedEffect
+  private work: 'none' | 'running' | 'settled' = 'none'
+  private released = false
+
+  constructor(effect: PreparedEffect) {
+    this.effect = effect
+  }
+
+  start(permit: Permit): Promise<EffectResult> {
+    this.work = 'running'
+    const work = execute(this.effect, permit)
+    const settled = (): void => {
+      this.work = 'settled'
+      if (this.released) this.effect.release()
+    }
+    work.then(settled, settled)
+    return work
+  }
+
+  /** Once, when the pipeline is through with it. */
+  release(): void {
+    this.released = true
+    if (this.work !== 'running') this.effect.release()
+  }
+}
+
+async function execute(effect: PreparedEffect, permit: Permit): Promise<EffectResult> {
+  return effect.execute(permit)
+}
+
+/** execute → audit OUTCOME (durable). The INTENT is durable already; up to the effect's first step this is synchronous. */
 export async function executeAndRecord(
   stages: Stages,
   request: AdmitRequest,
+  run: EffectRun,
   intent: number,
   held: Held,
   hooks: ExecuteHooks,
@@ -31,7 +64,7 @@ export async function executeAndRecord(
   const lease = new LeaseOnce(stages, intent, held.lease, hooks)
   const permit: Permit = { intent, signal: request.signal, decideAgain: hooks.decideAgain, lease: () => lease.take() }
   try {
-    const result = await withinGrace(request, Promise.resolve(request.effect.execute(permit)))
+    const result = await withinGrace(request.signal, run.start(permit))
     const captured = { ...held.work.charges, ...result.captured, concurrency: 0 }
     const { overrun } = budget.settle(held.work, captured)
     const leased = lease.settleUnlessTaken()
@@ -61,30 +94,38 @@ async function recordFailure(
   error: unknown,
 ): Promise<AuthorityError> {
   const { audit, budget } = stages
-  if (error instanceof AuthorityError && error.code === 'E_AUDIT') return error
-  const failure =
-    error instanceof AuthorityError
-      ? error
-      : new AuthorityError('E_INTERNAL', `${request.operation} failed inside the gate`, { cause: error })
+  const failure = failureOf(request, error)
   const captured = { ...held.work.charges, concurrency: 0 }
   budget.settle(held.work, captured)
   const leased = lease.settleUnlessTaken()
-  audit.append({
-    type: 'OUTCOME',
-    intent,
-    status: isUnknown(failure) ? 'unknown' : 'error',
-    code: failure.code,
-    captured: spent(captured),
-    ...(leased === undefined ? {} : { leased }),
-    detail: { errno: failure.errno, message: clipText(failure.message) },
-  })
-  await audit.durable()
-  return failure
+  const closed = lease.closeAfter(failure)
+  try {
+    audit.append({
+      type: 'OUTCOME',
+      intent,
+      status: isUnknown(failure) ? 'unknown' : 'error',
+      code: failure.code,
+      captured: spent(captured),
+      ...(leased === undefined ? {} : { leased }),
+      detail: { errno: failure.errno, message: clipText(failure.message) },
+    })
+    await closed
+    await audit.durable()
+    return failure
+  } catch (unrecorded) {
+    // Of an outcome that cannot be recorded nothing is told but that.
+    return failureOf(request, unrecorded)
+  }
+}
+
+function failureOf(request: AdmitRequest, error: unknown): AuthorityError {
+  if (error instanceof AuthorityError) return error
+  return new AuthorityError('E_INTERNAL', `${request.operation} failed inside the gate`, { cause: error })
 }
 
 /** Whether the effect may have happened although it failed. */
 function isUnknown(failure: AuthorityError): boolean {
-  return failure.code === 'E_TIMEOUT' || failure.code === 'E_CANCELLED' || failure.code === 'E_INTERNAL'
+  return ['E_TIMEOUT', 'E_CANCELLED', 'E_INTERNAL', 'E_AUDIT'].includes(failure.code)
 }
 
 /** The byte reservation of an effect: its own until taken, then the handle's. */
@@ -93,7 +134,7 @@ class LeaseOnce {
   private readonly intent: number
   private readonly reservation: Reservation
   private readonly hooks: ExecuteHooks
-  private taken = false
+  private taken: PipelineLease | null = null
   private settled = false
 
   constructor(stages: Stages, intent: number, reservation: Reservation, hooks: ExecuteHooks) {
@@ -105,18 +146,33 @@ class LeaseOnce {
 
   take(): ByteLease {
     // After the OUTCOME the bytes are given back: an effect that was left behind must not move any.
-    if (this.taken || this.settled) throw new AuthorityError('E_CANCELLED', 'the effect is over')
-    this.taken = true
+    if (this.taken !== null || this.settled) throw new AuthorityError('E_CANCELLED', 'the effect is over')
     this.hooks.onLease()
-    return new PipelineLease(this.stages, this.intent, this.reservation, this.hooks.onLeaseClosed)
+    const { audit, budget } = this.stages
+    const { withdrawn, refuse, onLeaseClosed } = this.hooks
+    this.taken = new PipelineLease({
+      audit,
+      budget,
+      intent: this.intent,
+      reservation: this.reservation,
+      withdrawn,
+      refuse,
+      onClose: onLeaseClosed,
+    })
+    return this.taken
   }
 
   /** What the OUTCOME says is leased on, or undefined when nothing is. */
   settleUnlessTaken(): Charges | undefined {
     this.settled = true
-    if (this.taken) return this.reservation.charges
+    if (this.taken !== null) return this.reservation.charges
     this.stages.budget.settle(this.reservation, {})
     return undefined
+  }
+
+  /** A failed effect has no handle that would close its lease. */
+  async closeAfter(failure: AuthorityError): Promise<void> {
+    await this.taken?.close({ reason: failure.code }).catch(() => undefined)
   }
 }
 
@@ -130,8 +186,7 @@ export function abortError(signal: AbortSignal): AuthorityError {
 }
 
 /** An effect hears its signal; one that does not is left behind after a grace, its outcome unknown. */
-function withinGrace(request: AdmitRequest, work: Promise<EffectResult>): Promise<EffectResult> {
-  const { signal } = request
+function withinGrace(signal: AbortSignal, work: Promise<EffectResult>): Promise<EffectResult> {
   return new Promise((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined
     const onAbort = (): void => {

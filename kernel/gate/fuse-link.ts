@@ -1,5 +1,5 @@
 import { AuthorityError, encodeFuseFrame, LinkReader, MAX_FRAME_BYTES, MAX_MOUNTS, parseFuseItem } from '@authority/protocol'
-import { MAX_UNREAD_BYTES } from './limits.ts'
+import { Intake } from './intake.ts'
 import type { Transport } from './transport.ts'
 
 /** Whoever answers raw FUSE messages (effects/fs). */
@@ -19,33 +19,33 @@ export interface FuseLinkOptions {
 
 /** The FUSE port: link frames whose session is the mount's number and whose item is one FUSE message. */
 export class FuseLink {
-  private readonly transport: Transport
   private readonly handler: FuseHandler
   private readonly reader = new LinkReader({ maxFrameBytes: MAX_FRAME_BYTES })
+  private readonly intake: Intake
   private readonly onFault: (error: AuthorityError) => void
   private over = false
 
   constructor(options: FuseLinkOptions) {
     const { transport } = options
-    this.transport = transport
     this.onFault = options.onFault
     this.handler = options.server((mount, message) => transport.write(encodeFuseFrame(linkNumberOf(mount), message)))
-    transport.onData = (chunk) => this.onData(chunk)
-    transport.onDrain = () => transport.resume()
-    transport.onClose = () => void this.close()
+    transport.onClose = () => void this.close().catch(() => undefined)
+    // Answers the guest does not take stop its questions.
+    this.intake = new Intake(transport, (slice) => this.onSlice(slice))
+    this.intake.start()
   }
 
   async close(): Promise<void> {
     if (this.over) return
     this.over = true
+    this.intake.stop()
     this.reader.stop()
     await this.handler.close()
   }
 
-  private onData(chunk: Uint8Array): void {
-    if (this.over) return
+  private onSlice(slice: Uint8Array): void {
     try {
-      this.reader.push(chunk, (mount, item) => {
+      this.reader.push(slice, (mount, item) => {
         if (mount < 1 || mount > MAX_MOUNTS) throw new AuthorityError('E_PROTOCOL', `FUSE port: mount ${mount} does not exist`)
         this.handler.handle(mount - 1, parseFuseItem(item))
       })
@@ -53,8 +53,6 @@ export class FuseLink {
       void this.close().catch(() => undefined)
       this.onFault(error instanceof AuthorityError ? error : new AuthorityError('E_INTERNAL', 'the FUSE port failed', { cause: error }))
     }
-    // Answers the guest does not take stop its questions.
-    if (this.transport.queued > MAX_UNREAD_BYTES) this.transport.pause()
   }
 }
 

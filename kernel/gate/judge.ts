@@ -38,8 +38,9 @@ export class Judge {
     this.denials = new DenialLedger(stages.audit)
   }
 
-  /** Every question must be allowed by capability and by policy. Throws the denial, its record durable. */
+  /** Every question must be allowed by capability and by policy. Throws the denial, its record durable, and E_AUDIT when nothing is allowed any more. */
   async decide(request: LookRequest, questions: readonly Question[], object: string, turn: Turn): Promise<Allowed> {
+    this.assertNotLatched()
     const verdict = this.judge(request, questions, turn)
     if (verdict.allow) return verdict
     throw await this.refuse(request, verdict, object)
@@ -47,15 +48,31 @@ export class Judge {
 
   /** The same for looking: the record is not waited for. */
   decideLook(request: LookRequest, questions: readonly Question[], object: string, turn: Turn): Allowed {
+    this.assertNotLatched()
     const verdict = this.judge(request, questions, turn)
     if (verdict.allow) return verdict
-    throw denialError(verdict, request.effect, this.record(request, verdict, object).seq)
+    throw denialError(verdict, request.effect, this.record(request, verdict, object))
   }
 
   /** What was allowed a moment ago and is not any more: the denial to answer with, or null. Its record is the effect's own OUTCOME. */
   withdrawn(request: LookRequest, questions: readonly Question[], intent: number): AuthorityError | null {
+    const latched = this.latched()
+    if (latched !== null) return latched
     const verdict = this.judge(request, questions, 'again')
     return verdict.allow ? null : denialError(verdict, request.effect, intent)
+  }
+
+  /**
+   * What was opened may be used as long as its capability lives: a revocation ends it, also when the handle it was opened under was given up since;
+   * so does the end of the token's time.
+   */
+  ended(request: LookRequest, { blocks }: Allowed): AuthorityError | null {
+    const { capability } = this.stages
+    const revoked = capability.revokedAmong(blocks)
+    if (revoked !== null) return new AuthorityError('E_CAP_REVOKED', `block ${revoked} of the token was revoked`)
+    if (request.handle === 0) return null
+    const verdict = capability.check(request.subject.session, request.handle, [], true)
+    return !verdict.allow && verdict.code === 'E_CAP_EXPIRED' ? new AuthorityError(verdict.code, verdict.reason) : null
   }
 
   /** The denial for a budget that does not hold the worst case, its record durable. */
@@ -71,10 +88,23 @@ export class Judge {
     )
   }
 
+  /** A stage that fails decided nothing, and nothing is allowed by it. */
   private judge(request: LookRequest, questions: readonly Question[], turn: Turn): Judgement {
+    const question = questions[0] ?? null
+    const refused = (code: ErrorCode, reason: string): Refusal => ({ allow: false, code, reason, rule: null, fix: null, question })
+    // Every effect is about something. One that asks nothing would be allowed by every rule.
+    if (question === null && turn === 'first') return refused('E_POLICY_DENY', 'the effect asks for no permission')
+    try {
+      if (request.operation === 'image.open') return this.judgeImageFile(questions)
+      return this.judgeEffect(request, questions, turn)
+    } catch (error) {
+      return refused('E_INTERNAL', `it could not be decided: ${error instanceof Error ? error.message : 'unknown fault'}`)
+    }
+  }
+
+  private judgeEffect(request: LookRequest, questions: readonly Question[], turn: Turn): Judgement {
     const { capability, policy } = this.stages
     const { session } = request.subject
-    if (request.operation === 'image.open') return this.judgeImageFile(questions)
     const verdict =
       turn === 'first' ? capability.check(session, request.handle, questions) : capability.check(session, request.handle, questions, true)
     // The run's own capability grants what the policy could: where it covers nothing, the policy says why and what would allow it.
@@ -102,20 +132,21 @@ export class Judge {
   }
 
   private async refuse(request: LookRequest, refusal: Refusal, object: string): Promise<AuthorityError> {
-    const { seq, fresh } = this.record(request, refusal, object)
-    if (fresh) await this.stages.audit.durable()
+    const seq = this.record(request, refusal, object)
+    // Of a repeat too: the first one's record may still be on its way.
+    await this.stages.audit.durable()
     return denialError(refusal, request.effect, seq)
   }
 
-  private record(request: LookRequest, refusal: Refusal, object: string): { seq: number; fresh: boolean } {
+  private record(request: LookRequest, refusal: Refusal, object: string): number {
     const { subject, effect } = request
     return this.denials.record({
       type: 'DENY',
       op: request.operation,
       session: subject.session,
       action: refusal.question?.action ?? null,
-      object: clipText(object),
-      requested: clipText(effect.requestedText),
+      object,
+      requested: effect.requestedText,
       code: refusal.code,
       rule: refusal.rule,
       reason: refusal.reason,
@@ -124,6 +155,16 @@ export class Judge {
       ...(subject.via === 'init' ? { guest_claimed: true } : {}),
       ...claimedOf(request),
     })
+  }
+
+  private latched(): AuthorityError | null {
+    const { latched } = this.stages.audit
+    return latched === null ? null : new AuthorityError('E_AUDIT', `the audit log cannot be written: ${latched}`)
+  }
+
+  private assertNotLatched(): void {
+    const latched = this.latched()
+    if (latched !== null) throw latched
   }
 }
 
@@ -148,8 +189,17 @@ function denialError(refusal: Refusal, effect: PreparedEffect, seq: number): Aut
   return new AuthorityError(refusal.code, agentSentence(refusal, permission, requested), { denial })
 }
 
+/** Says nothing of where the object really lies: a reason may name what a link led to. */
 function agentSentence(refusal: Refusal, permission: string, requested: string): string {
-  if (refusal.code === 'E_POLICY_DENY')
-    return `policy does not allow ${permission} on ${requested}. This is a decision, not a fault: do not try another route.`
-  return `${refusal.reason} (${permission} on ${requested})`
+  switch (refusal.code) {
+    case 'E_POLICY_DENY':
+      return `policy does not allow ${permission} on ${requested}. This is a decision, not a fault: do not try another route.`
+    case 'E_CAP_SCOPE':
+    case 'E_CAP_MISSING':
+      return `the capability this acts under does not cover ${permission} on ${requested}`
+    case 'E_INTERNAL':
+      return `${permission} on ${requested} could not be decided, so it is not allowed`
+    default:
+      return `${refusal.reason} (${permission} on ${requested})`
+  }
 }

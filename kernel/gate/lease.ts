@@ -1,35 +1,42 @@
 import { AuthorityError } from '@authority/protocol'
 import type { AuditStage } from '../audit/types.ts'
-import type { BudgetStage, Reservation } from '../budget/types.ts'
+import type { BudgetStage, Reservation, ReserveResult } from '../budget/types.ts'
 import type { ByteLease } from '../effects/contract.ts'
 import type { Json } from '../vocabulary/index.ts'
 import { LEASE_STEP_BYTES, MAX_LEASE_STEP_BYTES } from './limits.ts'
 
+export interface LeaseOptions {
+  readonly audit: AuditStage
+  readonly budget: BudgetStage
+  /** Sequence number of the INTENT it belongs to. */
+  readonly intent: number
+  readonly reservation: Reservation
+  /** Why nothing may move any more although it was allowed once (a revocation, an expiry), or null. */
+  readonly withdrawn: () => AuthorityError | null
+  /** Records the refusal of a renewal; resolves with the denial. */
+  readonly refuse: (refusal: Extract<ReserveResult, { ok: false }>) => Promise<AuthorityError>
+  readonly onClose: () => void
+}
+
 /** Bytes of one open handle or stream: reserved in its INTENT, renewed by durable LEASE records, settled by its CLOSE. */
 export class PipelineLease implements ByteLease {
-  private readonly audit: AuditStage
-  private readonly budget: BudgetStage
-  private readonly reservation: Reservation
-  private readonly intent: number
+  private readonly options: LeaseOptions
   private left: number
   private spent = 0
   private step = LEASE_STEP_BYTES
   private renewing: Promise<void> = Promise.resolve()
   private closed: Promise<void> | null = null
-  private readonly onClose: () => void
 
-  constructor(stages: { audit: AuditStage; budget: BudgetStage }, intent: number, reservation: Reservation, onClose: () => void) {
-    this.audit = stages.audit
-    this.budget = stages.budget
-    this.intent = intent
-    this.reservation = reservation
-    this.left = reservation.charges.bytes ?? 0
-    this.onClose = onClose
+  constructor(options: LeaseOptions) {
+    this.options = options
+    this.left = options.reservation.charges.bytes ?? 0
   }
 
   spend(bytes: number): undefined | Promise<void> {
-    if (this.closed !== null) return Promise.reject(new AuthorityError('E_CANCELLED', 'the handle is closed'))
-    if (this.audit.latched !== null) return Promise.reject(new AuthorityError('E_AUDIT', this.audit.latched))
+    // NaN compares false with everything: it would unbound the lease.
+    if (!Number.isSafeInteger(bytes) || bytes < 0) return Promise.reject(new RangeError(`${bytes} is no number of bytes`))
+    const stop = this.stopped()
+    if (stop !== null) return Promise.reject(stop)
     if (bytes <= this.left) {
       this.left -= bytes
       this.spent += bytes
@@ -41,41 +48,53 @@ export class PipelineLease implements ByteLease {
     return turn
   }
 
-  private async renewFor(bytes: number): Promise<void> {
-    if (this.closed !== null) throw new AuthorityError('E_CANCELLED', 'the handle is closed')
-    while (bytes > this.left) {
-      const needed = bytes - this.left
-      const free = this.budget.available(this.reservation.accounts, 'bytes')
-      const more = Math.max(needed, Math.min(this.step, free))
-      const extended = this.budget.extend(this.reservation, { bytes: more })
-      if (!extended.ok)
-        throw new AuthorityError(
-          'E_BUDGET_EXCEEDED',
-          `the bytes budget of ${extended.account} is used up: ${extended.available} of ${extended.limit} bytes are left, ${needed} more are needed`,
-          {
-            hint: `raise it with --budget bytes=N or "budgets": {"bytes": N} in the policy`,
-          },
-        )
-      this.step = Math.min(this.step * 2, MAX_LEASE_STEP_BYTES)
-      this.audit.append({ type: 'LEASE', intent: this.intent, reserve: { bytes: more } })
-      await this.audit.durable()
-      this.left += more
-    }
-    this.left -= bytes
-    this.spent += bytes
-  }
-
   close(detail: { readonly [key: string]: Json }): Promise<void> {
     this.closed ??= this.finish(detail)
     return this.closed
   }
 
+  private async renewFor(bytes: number): Promise<void> {
+    this.assertGoingOn()
+    while (bytes > this.left) {
+      await this.renew(bytes - this.left)
+      // What was closed or withdrawn while the record was written has moved nothing of it.
+      this.assertGoingOn()
+    }
+    this.left -= bytes
+    this.spent += bytes
+  }
+
+  private async renew(needed: number): Promise<void> {
+    const { audit, budget, reservation, intent } = this.options
+    const free = budget.available(reservation.accounts, 'bytes')
+    const more = Math.max(needed, Math.min(this.step, free))
+    const extended = budget.extend(reservation, { bytes: more })
+    if (!extended.ok) throw await this.options.refuse(extended)
+    this.step = Math.min(this.step * 2, MAX_LEASE_STEP_BYTES)
+    audit.append({ type: 'LEASE', intent, reserve: { bytes: more } })
+    await audit.durable()
+    this.left += more
+  }
+
+  private stopped(): AuthorityError | null {
+    if (this.closed !== null) return new AuthorityError('E_CANCELLED', 'the handle is closed')
+    const { latched } = this.options.audit
+    if (latched !== null) return new AuthorityError('E_AUDIT', `the audit log cannot be written: ${latched}`)
+    return this.options.withdrawn()
+  }
+
+  private assertGoingOn(): void {
+    const stop = this.stopped()
+    if (stop !== null) throw stop
+  }
+
   private async finish(detail: { readonly [key: string]: Json }): Promise<void> {
+    const { audit, budget, reservation, intent, onClose } = this.options
     await this.renewing
     const captured = { bytes: this.spent }
-    this.audit.append({ type: 'CLOSE', intent: this.intent, captured, detail })
-    this.budget.settle(this.reservation, captured)
-    this.onClose()
-    await this.audit.durable()
+    budget.settle(reservation, captured)
+    onClose()
+    audit.append({ type: 'CLOSE', intent, captured, detail })
+    await audit.durable()
   }
 }

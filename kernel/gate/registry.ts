@@ -19,7 +19,8 @@ export interface PerformRequest {
 export type OperatorOperation = (args: readonly WireValue[]) => Promise<readonly WireValue[]>
 
 export interface RegistryOptions {
-  readonly gate: Gate
+  /** `latched`: why nothing is allowed any more, or null. */
+  readonly gate: Gate & { readonly latched: string | null }
   readonly capability: CapabilityStage
   readonly budget: BudgetStage
   readonly effects: readonly EffectClass[]
@@ -48,12 +49,18 @@ export class OperationRegistry {
     this.options.capability.endSession(session)
   }
 
+  /** A forged handle helps nowhere, not even where none is needed. Throws E_CAP_INVALID. */
+  assertHandle(session: string, handle: number): void {
+    const verdict = this.options.capability.check(session, handle, [], true)
+    if (!verdict.allow && verdict.code === 'E_CAP_INVALID') throw new AuthorityError(verdict.code, verdict.reason)
+  }
+
   async perform(request: PerformRequest): Promise<readonly WireValue[]> {
     const { operation, args, session } = request
     const effect = this.effects.get(operation)
     if (effect !== undefined) return this.performEffect(request, effect)
     const bytes = this.bytes.get(operation)
-    if (bytes !== undefined) return bytes.perform(args, session)
+    if (bytes !== undefined) return this.performBytes(bytes, args, session)
     const operator = session.subject.via === 'operator' ? this.options.operator?.get(operation) : undefined
     if (operator !== undefined) return operator(args)
     return this.performControl(request)
@@ -68,6 +75,12 @@ export class OperationRegistry {
         ? await this.options.gate.look(common)
         : await this.options.gate.admit({ ...common, signal, argsBytes: request.argsBytes() })
     return result
+  }
+
+  private performBytes(bytes: BytesOperation, args: readonly WireValue[], session: EffectSession): ReturnType<BytesOperation['perform']> {
+    const { latched } = this.options.gate
+    if (latched !== null) throw new AuthorityError('E_AUDIT', `the audit log cannot be written: ${latched}`)
+    return bytes.perform(args, session)
   }
 
   /** Operations about the session itself: they change nothing outside it. */

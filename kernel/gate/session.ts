@@ -23,6 +23,7 @@ import {
 } from '@authority/protocol'
 import type { EffectSession, GateStream, HeldThing, StreamEnds } from '../effects/contract.ts'
 import type { Subject } from '../vocabulary/index.ts'
+import { SESSION_END_MS } from './limits.ts'
 import type { OperationRegistry } from './registry.ts'
 import { SessionStream } from './stream.ts'
 
@@ -30,7 +31,10 @@ export interface SessionOptions {
   readonly subject: Subject
   readonly run: string
   readonly registry: OperationRegistry
+  /** Throws when the message cannot be put on the wire. */
   readonly send: (message: GateMessage) => void
+  /** Whether the peer reads what it is sent; streams wait until it does. `onRoom` tells that it did. */
+  readonly room: () => boolean
   /** The session is over; called once. Nothing is sent after it. */
   readonly onEnd: () => void
 }
@@ -45,6 +49,8 @@ export class Session implements EffectSession {
   readonly subject: Subject
   private readonly options: SessionOptions
   private readonly inFlight = new Map<number, InFlight>()
+  /** Resolve when their requests are answered. */
+  private readonly working = new Set<Promise<void>>()
   private readonly things = new Map<number, HeldThing>()
   private readonly streams = new Map<number, SessionStream>()
   private nextThing = 1
@@ -53,6 +59,7 @@ export class Session implements EffectSession {
   private greeted = false
   private generation: number | undefined
   private over = false
+  private ended: Promise<void> | null = null
   private handle = 0
   private readonly helloTimer: ReturnType<typeof setTimeout>
 
@@ -75,18 +82,27 @@ export class Session implements EffectSession {
     }
   }
 
-  /** Ends the session, its requests, streams and things; resolves when all are closed. */
-  async end(): Promise<void> {
-    if (this.over) return
+  /** Ends the session, its requests, streams and things; resolves when all are closed, or when they had SESSION_END_MS for it. */
+  end(): Promise<void> {
+    this.ended ??= this.finish()
+    return this.ended
+  }
+
+  /** The peer has read what was sent. */
+  onRoom(): void {
+    for (const stream of [...this.streams.values()]) stream.onRoom()
+  }
+
+  private async finish(): Promise<void> {
     this.over = true
     clearTimeout(this.helloTimer)
-    for (const request of this.inFlight.values()) request.abort.abort(new AuthorityError('E_CANCELLED', 'the session ended'))
-    for (const stream of this.streams.values()) stream.abandon()
+    for (const { abort } of this.inFlight.values()) abort.abort(new AuthorityError('E_CANCELLED', 'the session ended'))
+    const streams = [...this.streams.values()].map((stream) => stream.abandon())
     const things = [...this.things.values()]
     this.things.clear()
     this.options.registry.endSession(this.subject.session)
     this.options.onEnd()
-    await Promise.allSettled(things.map((thing) => thing.close()))
+    await within(SESSION_END_MS, [...this.working, ...streams, ...things.map((thing) => thing.close())])
   }
 
   private dispatch(message: ClientMessage): void {
@@ -149,10 +165,12 @@ export class Session implements EffectSession {
       deadline,
     )
     this.inFlight.set(request.id, { abort, timer })
-    this.perform(request, abort.signal).then(
+    const done = this.perform(request, abort.signal).then(
       (result) => this.settle(request.id, { type: MESSAGE.RESULT, id: request.id, result }),
       (error: unknown) => this.settle(request.id, errorReply(request.id, asAuthorityError(error))),
     )
+    this.working.add(done)
+    done.finally(() => this.working.delete(done))
   }
 
   private async perform(request: Request, signal: AbortSignal): Promise<readonly WireValue[]> {
@@ -162,6 +180,8 @@ export class Session implements EffectSession {
     if (!row.via.includes(this.subject.via))
       throw new AuthorityError('E_UNSUPPORTED', `${operation} is not for ${this.subject.via} sessions`)
     checkArguments(row.args, request.args, operation)
+    if (request.handle !== 0 && (row.class === 'control' || row.class === 'bytes'))
+      this.options.registry.assertHandle(this.subject.session, request.handle)
     const handle = this.effectiveHandle(request.handle)
     return this.options.registry.perform({
       operation,
@@ -178,7 +198,12 @@ export class Session implements EffectSession {
     if (request === undefined) return
     clearTimeout(request.timer)
     this.inFlight.delete(id)
-    if (!this.over) this.post(message)
+    try {
+      this.post(message)
+    } catch (error) {
+      // A result that does not fit a frame: its request is answered all the same.
+      this.post(errorReply(id, new AuthorityError('E_FRAME_TOO_LARGE', 'the answer cannot be put on the wire', { cause: error })))
+    }
   }
 
   private post(message: GateMessage): void {
@@ -224,15 +249,27 @@ export class Session implements EffectSession {
     if (this.streams.size >= MAX_STREAMS)
       throw new AuthorityError('E_RATE_LIMIT', `more than ${MAX_STREAMS} streams on one session`, { errno: 'EMFILE' })
     const number = this.nextStream++
-    const stream = new SessionStream(
+    const stream = new SessionStream({
       number,
       ends,
-      (message) => this.post(message),
-      () => this.streams.delete(number),
-    )
+      post: (message) => this.post(message),
+      room: this.options.room,
+      onOver: () => this.streams.delete(number),
+    })
     this.streams.set(number, stream)
     return stream
   }
+}
+
+/** Waits for all of them to settle, but not for ever. */
+async function within(ms: number, all: readonly Promise<unknown>[]): Promise<void> {
+  if (all.length === 0) return
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([Promise.allSettled(all), late])
+  clearTimeout(timer)
 }
 
 /** A fault of ours says nothing of its inside to the peer. */

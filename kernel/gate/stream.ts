@@ -18,12 +18,19 @@ interface Waiting {
   readonly failed: (error: AuthorityError) => void
 }
 
+export interface StreamOptions {
+  readonly number: number
+  readonly ends: StreamEnds
+  readonly post: (message: GateMessage) => void
+  /** Whether the peer reads: credit is its word, not its memory, and it may grant more than it ever takes. */
+  readonly room: () => boolean
+  readonly onOver: () => void
+}
+
 /** One byte stream of a session, with credit in each direction: neither side ever holds more than its window. */
 export class SessionStream implements GateStream {
   readonly number: number
-  private readonly post: (message: GateMessage) => void
-  private readonly ends: StreamEnds
-  private readonly onOver: () => void
+  private readonly options: StreamOptions
   private credit = INITIAL_STREAM_CREDIT
   private readonly queue: Waiting[] = []
   private window = INITIAL_STREAM_CREDIT
@@ -33,12 +40,12 @@ export class SessionStream implements GateStream {
   private sentEnd = false
   private gotEnd = false
   private over = false
+  /** The far end, closed after a failure. */
+  private closed: Promise<void> = Promise.resolve()
 
-  constructor(number: number, ends: StreamEnds, post: (message: GateMessage) => void, onOver: () => void) {
-    this.number = number
-    this.ends = ends
-    this.post = post
-    this.onOver = onOver
+  constructor(options: StreamOptions) {
+    this.number = options.number
+    this.options = options
   }
 
   // ── to the agent ──
@@ -60,23 +67,28 @@ export class SessionStream implements GateStream {
 
   reset(code: ErrorCode, message: string): void {
     if (this.over) return
-    this.post({ type: MESSAGE.STREAM_RESET, stream: this.number, code: ERROR_CODES[code].code, message })
+    this.options.post({ type: MESSAGE.STREAM_RESET, stream: this.number, code: ERROR_CODES[code].code, message })
     this.finish(new AuthorityError(code, message))
   }
 
+  /** The peer has read what was sent. */
+  onRoom(): void {
+    this.pump()
+  }
+
   private pump(): void {
-    for (let head = this.queue[0]; head !== undefined && this.credit > 0; head = this.queue[0]) {
+    for (let head = this.queue[0]; head !== undefined && this.credit > 0 && this.options.room(); head = this.queue[0]) {
       const size = Math.min(head.data.length, this.credit, MAX_CHUNK_BYTES)
-      this.post({ type: MESSAGE.STREAM_DATA, stream: this.number, data: head.data.subarray(0, size) })
+      this.options.post({ type: MESSAGE.STREAM_DATA, stream: this.number, data: head.data.subarray(0, size) })
       this.credit -= size
       head.data = head.data.subarray(size)
       if (head.data.length > 0) continue
       this.queue.shift()
       head.done()
     }
-    if (!this.ending || this.sentEnd || this.queue.length > 0) return
+    if (this.over || !this.ending || this.sentEnd || this.queue.length > 0) return
     this.sentEnd = true
-    this.post({ type: MESSAGE.STREAM_END, stream: this.number })
+    this.options.post({ type: MESSAGE.STREAM_END, stream: this.number })
     this.finishWhenBothEnded()
   }
 
@@ -88,18 +100,17 @@ export class SessionStream implements GateStream {
     if (data.length > this.window)
       throw new AuthorityError('E_PROTOCOL', `stream ${this.number}: ${data.length} bytes where credit for ${this.window} was left`)
     this.window -= data.length
-    this.passing = this.passing
-      .then(() => (this.over ? undefined : this.ends.write(data)))
-      .then(() => this.giveCredit(data.length))
-      .catch((error: unknown) => this.fail(error))
+    this.pass(async () => {
+      await this.options.ends.write(data)
+      this.giveCredit(data.length)
+    })
   }
 
   onEnd(): void {
     if (this.gotEnd) throw new AuthorityError('E_PROTOCOL', `stream ${this.number}: ended twice`)
     this.gotEnd = true
-    this.passing = this.passing.then(() => {
-      if (this.over) return
-      this.ends.end()
+    this.pass(async () => {
+      this.options.ends.end()
       this.finishWhenBothEnded()
     })
   }
@@ -115,12 +126,23 @@ export class SessionStream implements GateStream {
     this.finish(new AuthorityError('E_CANCELLED', 'the agent reset the stream'))
   }
 
+  /** The session is gone: nothing more is posted. Resolves when the far end is closed. */
+  abandon(): Promise<void> {
+    this.finish(new AuthorityError('E_CANCELLED', 'the session ended'))
+    return this.closed
+  }
+
+  /** In the order of arrival, one at a time. */
+  private pass(step: () => Promise<void>): void {
+    this.passing = this.passing.then(() => (this.over ? undefined : step())).catch((error: unknown) => this.fail(error))
+  }
+
   private giveCredit(bytes: number): void {
     if (this.over) return
     this.owed += bytes
     if (this.owed < CREDIT_STEP || this.gotEnd) return
     this.window += this.owed
-    this.post({ type: MESSAGE.STREAM_CREDIT, stream: this.number, bytes: this.owed })
+    this.options.post({ type: MESSAGE.STREAM_CREDIT, stream: this.number, bytes: this.owed })
     this.owed = 0
   }
 
@@ -139,12 +161,14 @@ export class SessionStream implements GateStream {
     this.over = true
     const waiting = this.queue.splice(0)
     for (const entry of waiting) entry.failed(error ?? new AuthorityError('E_CANCELLED', 'the stream is over'))
-    if (error !== null) this.ends.reset()
-    this.onOver()
+    if (error !== null) this.closed = closed(this.options.ends)
+    this.options.onOver()
   }
+}
 
-  /** The session is gone: nothing more is posted. */
-  abandon(): void {
-    this.finish(new AuthorityError('E_CANCELLED', 'the session ended'))
-  }
+/** Whatever the far end makes of it: the stream is over. */
+async function closed(ends: StreamEnds): Promise<void> {
+  try {
+    await ends.reset()
+  } catch {}
 }

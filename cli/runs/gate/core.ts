@@ -9,6 +9,14 @@ import { AdmitPipeline, COALESCE_MS, OperationRegistry, type OperatorOperation }
 import { asImageRequest, denyAllPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
 import type { Charges, Clock, Dimension, Json } from '@authority/kernel/vocabulary'
 import type { OperationName } from '@authority/protocol'
+import { type IncludedFile, includeFrom } from '../policy-files.ts'
+
+export interface PolicySource {
+  readonly bytes: Uint8Array
+  readonly source: string
+  readonly kind: 'operator' | 'image' | 'none'
+  readonly includes?: readonly IncludedFile[]
+}
 
 /** What a gate is made of, with or without a machine. */
 export interface CoreOptions {
@@ -19,7 +27,7 @@ export interface CoreOptions {
   readonly folder: string
   readonly build: string
   readonly isolation: string
-  readonly policy: { readonly bytes: Uint8Array; readonly source: string; readonly kind: 'operator' | 'image' | 'none' }
+  readonly policy: PolicySource
   readonly hosts: readonly (readonly [name: string, address: string])[]
   /** `--budget` */
   readonly budgets: Charges
@@ -111,7 +119,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     close: async (end) => {
       clearInterval(coalescer)
       capability.end()
-      flushQuietly(pipeline)
+      flushQuietly(pipeline, true)
       const { effects, denials } = pipeline.statistics
       const spent = runSpending(budget)
       try {
@@ -128,13 +136,13 @@ function policyOf({ policy, hosts }: CoreOptions): Policy {
   if (policy.kind === 'none') return denyAllPolicy()
   const mapped = { hosts: Object.fromEntries(hosts) }
   if (policy.kind === 'image') return asImageRequest(loadPolicy(policy.bytes, 'image', { ...mapped, format: 'json' })).policy
-  return loadPolicy(policy.bytes, policy.source, mapped)
+  return loadPolicy(policy.bytes, policy.source, { ...mapped, include: includeFrom(policy.includes ?? []) })
 }
 
 /** A latched log is told by every later answer; the timer must not throw. */
-function flushQuietly(pipeline: AdmitPipeline): void {
+function flushQuietly(pipeline: AdmitPipeline, all = false): void {
   try {
-    pipeline.flush()
+    pipeline.flush(all)
   } catch {}
 }
 

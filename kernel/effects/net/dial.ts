@@ -2,8 +2,12 @@ import { createConnection, type Socket } from 'node:net'
 import { AuthorityError } from '@authority/protocol'
 import { DIAL_DEADLINE_MS } from './limits.ts'
 
-/** Connects to the first vetted address that answers. Takes literal addresses only: nothing is looked up here. Throws E_UPSTREAM, E_TIMEOUT, E_CANCELLED. */
+/** Opens a TCP connection to one literal address; nothing is looked up here. Rejects with E_UPSTREAM, E_TIMEOUT, E_CANCELLED. The socket may be half-open, and nothing of it was read. */
+export type Dial = (address: string, port: number, signal: AbortSignal) => Promise<Socket>
+
+/** Connects to the first vetted address that answers. Throws E_UPSTREAM, E_TIMEOUT, E_CANCELLED. */
 export async function dialFirst(
+  dial: Dial,
   addresses: readonly string[],
   port: number,
   signal: AbortSignal,
@@ -22,8 +26,8 @@ export async function dialFirst(
   throw failure ?? new AuthorityError('E_UPSTREAM', 'no address to dial', { errno: 'EHOSTUNREACH' })
 }
 
-function dial(address: string, port: number, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
+export const dialTcp: Dial = (address, port, signal) =>
+  new Promise((resolve, reject) => {
     const socket = createConnection({ host: address, port, allowHalfOpen: true })
     const settle = (): void => {
       clearTimeout(timer)
@@ -37,13 +41,7 @@ function dial(address: string, port: number, signal: AbortSignal): Promise<Socke
       reject(error)
     }
     const onAbort = (): void => fail(new AuthorityError('E_CANCELLED', 'the request was cancelled'))
-    const onError = (error: NodeJS.ErrnoException): void =>
-      fail(
-        new AuthorityError('E_UPSTREAM', `${address}:${port}: ${error.code ?? error.message}`, {
-          errno: knownErrno(error.code),
-          cause: error,
-        }),
-      )
+    const onError = (error: NodeJS.ErrnoException): void => fail(dialError(address, port, error))
     const timer = setTimeout(
       () => fail(new AuthorityError('E_TIMEOUT', `${address}:${port} did not answer within ${DIAL_DEADLINE_MS} ms`)),
       DIAL_DEADLINE_MS,
@@ -52,14 +50,13 @@ function dial(address: string, port: number, signal: AbortSignal): Promise<Socke
     socket.once('error', onError)
     socket.once('connect', () => {
       settle()
-      socket.pause()
       resolve(socket)
     })
   })
-}
 
 const CONNECT_ERRNOS = ['ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'ETIMEDOUT', 'ECONNRESET', 'EADDRNOTAVAIL']
 
-function knownErrno(code: string | undefined): string {
-  return code !== undefined && CONNECT_ERRNOS.includes(code) ? code : 'ECONNREFUSED'
+function dialError(address: string, port: number, error: NodeJS.ErrnoException): AuthorityError {
+  const errno = error.code !== undefined && CONNECT_ERRNOS.includes(error.code) ? error.code : 'ECONNREFUSED'
+  return new AuthorityError('E_UPSTREAM', `${address}:${port}: ${error.code ?? error.message}`, { errno, cause: error })
 }

@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto'
-import { AuthorityError, MAX_CHUNK_BYTES } from '@authority/protocol'
-import type { ByteLease, EffectResult, EffectSession, GateStream, Permit } from '../contract.ts'
-import { describe, type FetchRequest, portOf, redirected, targetOfUrl } from './fetch-request.ts'
-import { type HttpAnswer, sendPinned, upstreamError } from './http-client.ts'
+import { AuthorityError } from '@authority/protocol'
+import type { ByteLease, EffectResult, EffectSession, Permit } from '../contract.ts'
+import { BodyPump } from './body-pump.ts'
+import { type Dial, dialFirst } from './dial.ts'
+import { describe, type FetchRequest, headBytes, portOf, redirected, targetOfUrl, withRealHost } from './fetch-request.ts'
+import { type HttpAnswer, sendOver } from './http-client.ts'
 import { MAX_RESPONSE_HEADERS } from './limits.ts'
 import { connectQuestion } from './object.ts'
 import type { SyntheticAddresses } from './synthetic.ts'
@@ -10,6 +11,9 @@ import { type VetDependencies, vettedAddresses } from './vet.ts'
 
 export interface FetchDependencies extends VetDependencies {
   readonly synthetic: SyntheticAddresses
+  readonly dial: Dial
+  /** Certificate authorities, PEM. */
+  readonly roots: readonly string[]
 }
 
 /** One exchange: each hop vetted, pinned and, from the second on, decided again; the body follows as a stream under the caps. */
@@ -29,16 +33,18 @@ export async function executeFetch(
   const onAbort = (): void => limit.abort(permit.signal.reason)
   permit.signal.addEventListener('abort', onAbort, { once: true })
   if (permit.signal.aborted) onAbort()
+  let answer: HttpAnswer | null = null
   let hops = 0
   try {
     let request = first
-    let answer = await oneHop(request, lease, permit, limit.signal, deps)
-    for (let next = follow(request, answer); next !== null; next = follow(request, answer)) {
+    answer = await oneHop(request, lease, permit, limit.signal, deps)
+    for (let next = redirected(request, answer.status, answer.location); next !== null; ) {
       hops += 1
       answer.close()
       await permit.decideAgain([connectQuestion(targetOfUrl(next.url, deps.synthetic))], describe(next.method, next.url))
-      request = next
+      request = withRealHost(next, deps.synthetic)
       answer = await oneHop(request, lease, permit, limit.signal, deps)
+      next = redirected(request, answer.status, answer.location)
     }
     const body = new BodyPump(answer, lease, first.maxBytes, () => clearTimeout(timer))
     const stream = body.attach(session, limit)
@@ -49,6 +55,7 @@ export async function executeFetch(
     }
   } catch (error) {
     clearTimeout(timer)
+    answer?.close()
     await lease.close({ bytes_in: 0, hops }).catch(() => undefined)
     throw error
   } finally {
@@ -56,6 +63,7 @@ export async function executeFetch(
   }
 }
 
+/** Heads count like bodies: a URL carries bytes out as well as a body does. */
 async function oneHop(
   request: FetchRequest,
   lease: ByteLease,
@@ -63,29 +71,13 @@ async function oneHop(
   signal: AbortSignal,
   deps: FetchDependencies,
 ): Promise<HttpAnswer> {
-  const target = targetOfUrl(request.url, deps.synthetic)
-  const addresses = await vettedAddresses({ ...target, port: portOf(request.url) }, permit, deps)
-  if (request.body !== null) await lease.spend(request.body.length)
-  let failure: unknown
-  for (const address of addresses) {
-    try {
-      return await sendPinned(request, address, signal)
-    } catch (error) {
-      failure = error
-      // Only a connection that was refused is known to have carried nothing; anything else may have happened.
-      if (!isRefused(error)) break
-    }
-  }
-  throw failure
-}
-
-function isRefused(error: unknown): boolean {
-  return error instanceof AuthorityError && /ECONNREFUSED|EHOSTUNREACH|ENETUNREACH/.test(error.message)
-}
-
-function follow(request: FetchRequest, answer: HttpAnswer): FetchRequest | null {
+  const addresses = await vettedAddresses(targetOfUrl(request.url, deps.synthetic), { ...permit, signal }, deps)
+  await lease.spend(headBytes(request) + (request.body?.length ?? 0))
+  const { socket } = await dialFirst(deps.dial, addresses, portOf(request.url), signal)
+  const answer = await sendOver(socket, request, deps.roots, signal)
   try {
-    return redirected(request, answer.status, answer.location)
+    await lease.spend(answer.headBytes)
+    return answer
   } catch (error) {
     answer.close()
     throw error
@@ -94,58 +86,5 @@ function follow(request: FetchRequest, answer: HttpAnswer): FetchRequest | null 
 
 /** Header values are Latin-1 on the wire and could hold anything: cut to the field, never beyond. */
 function clip(text: string, maxBytes: number): string {
-  return Buffer.byteLength(text) <= maxBytes ? text : text.slice(0, Math.floor(maxBytes / 3))
-}
-
-class BodyPump {
-  private readonly answer: HttpAnswer
-  private readonly lease: ByteLease
-  private readonly maxBytes: number
-  private readonly onDone: () => void
-  private readonly digest = createHash('sha256')
-  private bytes = 0
-
-  constructor(answer: HttpAnswer, lease: ByteLease, maxBytes: number, onDone: () => void) {
-    this.answer = answer
-    this.lease = lease
-    this.maxBytes = maxBytes
-    this.onDone = onDone
-  }
-
-  attach(session: EffectSession, limit: AbortController): GateStream {
-    const stream = session.openStream({
-      write: () => Promise.reject(new AuthorityError('E_PROTOCOL', 'a response body is read only')),
-      end: () => undefined,
-      reset: () => limit.abort(new AuthorityError('E_CANCELLED', 'the agent gave the body up')),
-    })
-    void this.pump(stream, limit)
-    return stream
-  }
-
-  private async pump(stream: GateStream, limit: AbortController): Promise<void> {
-    try {
-      for await (const chunk of this.answer.body) await this.pass(chunk, stream)
-      stream.end()
-    } catch (error) {
-      const failure = upstreamError(new URL('http://body'), error, limit.signal)
-      stream.reset(failure.code, failure.message.replace('http://body', 'the response body'))
-    } finally {
-      this.onDone()
-      this.answer.close()
-      // A log that cannot be written latches by itself; there is nobody here to tell.
-      await this.lease.close({ bytes_in: this.bytes, sha256_in: this.digest.digest('hex') }).catch(() => undefined)
-    }
-  }
-
-  private async pass(chunk: Uint8Array, stream: GateStream): Promise<void> {
-    for (let at = 0; at < chunk.length; at += MAX_CHUNK_BYTES) {
-      const part = chunk.subarray(at, at + MAX_CHUNK_BYTES)
-      if (this.bytes + part.length > this.maxBytes)
-        throw new AuthorityError('E_FRAME_TOO_LARGE', `the response body is larger than ${this.maxBytes} bytes`)
-      await this.lease.spend(part.length)
-      this.bytes += part.length
-      this.digest.update(part)
-      await stream.send(part)
-    }
-  }
+  return Buffer.byteLength(text) <= maxBytes ? text : text.slice(0, Math.floor(maxBytes / 3)).toWellFormed()
 }

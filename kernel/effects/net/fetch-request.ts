@@ -1,5 +1,5 @@
 import { AuthorityError, type WireValue } from '@authority/protocol'
-import { FETCH_DEADLINE_MS, MAX_BODY_BYTES, MAX_REDIRECTS } from './limits.ts'
+import { FETCH_DEADLINE_MS, MAX_BODY_BYTES, MAX_REDIRECTS, MAX_URL_BYTES } from './limits.ts'
 import { type Target, targetOf } from './object.ts'
 import type { SyntheticAddresses } from './synthetic.ts'
 
@@ -24,6 +24,7 @@ const REFUSED_HEADERS = [
   'content-length',
   'expect',
   'host',
+  'http2-settings',
   'keep-alive',
   'proxy-authorization',
   'proxy-connection',
@@ -77,14 +78,23 @@ function checkHeader(name: string, value: string): readonly [string, string] {
   const lower = name.toLowerCase()
   if (!HEADER_NAME.test(name)) throw invalid('a header name has characters HTTP does not allow')
   if (REFUSED_HEADERS.includes(lower)) throw invalid(`header \`${lower}\` is the gate's to set`)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what would split the message
-  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) throw invalid(`the value of header \`${lower}\` has control characters`)
+  // Latin-1 less the control characters (RFC 9110 5.5): those split the message, and a character beyond Latin-1 could become one when it is written as a byte.
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) throw invalid(`the value of header \`${lower}\` has characters HTTP does not allow`)
   return [lower, value]
 }
 
 export function portOf(url: URL): number {
   if (url.port !== '') return Number(url.port)
   return url.protocol === 'https:' ? 443 : 80
+}
+
+/** A URL written with a stand-in address is about the name it stands for: that is what is decided, dialled, checked by TLS and said to the server. */
+export function withRealHost(request: FetchRequest, synthetic: SyntheticAddresses): FetchRequest {
+  const target = targetOfUrl(request.url, synthetic)
+  if (target.kind !== 'name' || target.name === request.url.hostname) return request
+  const url = new URL(request.url)
+  url.hostname = target.name
+  return { ...request, url }
 }
 
 export function targetOfUrl(url: URL, synthetic: SyntheticAddresses): Target {
@@ -96,10 +106,16 @@ export function describe(method: string, url: URL): string {
   return `${method} ${url.origin}${url.pathname}${url.search === '' ? '' : '?…'}`
 }
 
-/** The request a redirect asks for (Fetch standard, HTTP-redirect fetch), or null when the answer is no redirect to follow. */
+/** Bytes of the request's head on the wire, about: the line, the headers, what the client adds. */
+export function headBytes({ method, url, headers }: FetchRequest): number {
+  const given = headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0)
+  return method.length + url.href.length + given + 64
+}
+
+/** The request a redirect asks for (Fetch standard, HTTP-redirect fetch), or null when the answer is no redirect to follow. Throws E_UPSTREAM for one that leads out of HTTP. */
 export function redirected(request: FetchRequest, status: number, location: string | undefined): FetchRequest | null {
   if (![301, 302, 303, 307, 308].includes(status) || location === undefined || request.redirects === 0) return null
-  const url = parseUrl(new URL(location, request.url).href)
+  const url = redirectUrl(location, request.url)
   const becomesGet = status === 303 ? request.method !== 'HEAD' : (status === 301 || status === 302) && request.method === 'POST'
   const sameOrigin = url.origin === request.url.origin
   const headers = request.headers.filter(
@@ -112,6 +128,17 @@ export function redirected(request: FetchRequest, status: number, location: stri
     method: becomesGet ? 'GET' : request.method,
     body: becomesGet ? null : request.body,
     redirects: request.redirects - 1,
+  }
+}
+
+function redirectUrl(location: string, base: URL): URL {
+  try {
+    const { href } = new URL(location, base)
+    if (href.length > MAX_URL_BYTES) throw invalid('the URL is too long')
+    return parseUrl(href)
+  } catch (error) {
+    const why = error instanceof AuthorityError ? error.message : 'its location cannot be read'
+    throw new AuthorityError('E_UPSTREAM', `${base.origin} redirects to where the gate does not follow: ${why}`)
   }
 }
 

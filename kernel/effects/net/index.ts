@@ -1,15 +1,17 @@
 import type { WireValue } from '@authority/protocol'
 import { AuthorityError } from '@authority/protocol'
 import type { EffectClass, EffectSession, PreparedEffect } from '../contract.ts'
+import { type Dial, dialTcp } from './dial.ts'
 import { executeConnect } from './execute-connect.ts'
-import { executeFetch } from './execute-fetch.ts'
-import { describe, parseFetch, targetOfUrl } from './fetch-request.ts'
-import { assertRealHttpClient } from './http-client.ts'
+import { executeFetch, type FetchDependencies } from './execute-fetch.ts'
+import { describe, parseFetch, targetOfUrl, withRealHost } from './fetch-request.ts'
+import { assertRealHttpClient, builtInRoots } from './http-client.ts'
 import { connectQuestion, objectOf, targetOf } from './object.ts'
 import { SyntheticAddresses } from './synthetic.ts'
 import type { Resolver } from './vet.ts'
 import { connectionWorstCase } from './worst-case.ts'
 
+export type { Dial } from './dial.ts'
 export { systemResolver } from './resolver.ts'
 export { SyntheticAddresses } from './synthetic.ts'
 export type { Resolver } from './vet.ts'
@@ -18,13 +20,23 @@ export interface NetDependencies {
   readonly resolve: Resolver
   /** NAME → address the operator mapped. */
   readonly hosts: ReadonlyMap<string, string>
+  /** Left out: TCP. */
+  readonly dial?: Dial
+  /** Certificate authorities, PEM. Left out: those the runtime was built with, whatever the environment says. */
+  readonly roots?: readonly string[]
 }
 
 /** net.dns, net.connect and net.fetch. Throws when the HTTP client cannot pin addresses. */
 export function netEffects(deps: NetDependencies): readonly EffectClass[] {
   assertRealHttpClient()
   const synthetic = new SyntheticAddresses()
-  const all = { ...deps, synthetic }
+  const all: FetchDependencies = {
+    resolve: deps.resolve,
+    hosts: deps.hosts,
+    synthetic,
+    dial: deps.dial ?? dialTcp,
+    roots: deps.roots ?? builtInRoots,
+  }
   return [
     { operation: 'net.dns', prepare: (args) => prepareDns(String(args[0]), synthetic) },
     { operation: 'net.connect', prepare: (args, session) => prepareConnect(String(args[0]), Number(args[1]), session, all) },
@@ -51,12 +63,7 @@ function prepareDns(host: string, synthetic: SyntheticAddresses): PreparedEffect
   }
 }
 
-function prepareConnect(
-  host: string,
-  port: number,
-  session: EffectSession,
-  deps: NetDependencies & { synthetic: SyntheticAddresses },
-): PreparedEffect {
+function prepareConnect(host: string, port: number, session: EffectSession, deps: FetchDependencies): PreparedEffect {
   const target = targetOf(host, port, deps.synthetic)
   const question = connectQuestion(target)
   return {
@@ -69,12 +76,8 @@ function prepareConnect(
   }
 }
 
-function prepareFetch(
-  args: readonly WireValue[],
-  session: EffectSession,
-  deps: NetDependencies & { synthetic: SyntheticAddresses },
-): PreparedEffect {
-  const request = parseFetch(args)
+function prepareFetch(args: readonly WireValue[], session: EffectSession, deps: FetchDependencies): PreparedEffect {
+  const request = withRealHost(parseFetch(args), deps.synthetic)
   const question = connectQuestion(targetOfUrl(request.url, deps.synthetic))
   const text = describe(request.method, request.url)
   return {

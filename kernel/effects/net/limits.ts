@@ -20,3 +20,5 @@ export const MAX_RESPONSE_HEADER_BYTES = 64 * 1024
 export const MAX_RESPONSE_HEADERS = 256
 /** Redirects followed at most. */
 export const MAX_REDIRECTS = 10
+/** Bytes of a URL, as the operations table allows in a request: a redirect may not lead to a longer one. */
+export const MAX_URL_BYTES = 8192

@@ -20,8 +20,8 @@ export interface VetDependencies {
  */
 export async function vettedAddresses(target: Target, permit: Permit, deps: VetDependencies): Promise<readonly string[]> {
   if (target.kind === 'nowhere') throw new AuthorityError('E_NOT_FOUND', `${target.text} is not a host`)
-  // An address that was asked for literally was decided literally.
-  if (target.kind === 'address') return [bare(target.address)]
+  // An address that was asked for literally was decided literally; those no rule may open are looked at here once more.
+  if (target.kind === 'address') return [assertOpenable(target.address)]
   const mapped = deps.hosts.get(target.name)
   if (mapped !== undefined) return [assertOpenable(mapped)]
   const answers = await deps.resolve(target.name, permit.signal)
@@ -46,11 +46,11 @@ export async function vettedAddresses(target: Target, permit: Permit, deps: VetD
   throw refusal ?? new AuthorityError('E_UPSTREAM', `${target.name} has no address`, { errno: 'EHOSTUNREACH' })
 }
 
-/** The operator's word opens any address but those no rule may open. */
+/** A literal rule or the operator's mapping opens any address but those no rule may open. */
 function assertOpenable(text: string): string {
-  const address = parseAddress(text)
+  const address = parseAddress(bare(text))
   if (address === null || (classify(unmapped(address)) !== 'loopback' && !mayBeOpened(address)))
-    throw new AuthorityError('E_POLICY_DENY', `the mapped address ${text} may not be reached by any rule`)
+    throw new AuthorityError('E_POLICY_DENY', `the address ${text} may not be reached by any rule`)
   return bare(formatHost(unmapped(address)))
 }
 

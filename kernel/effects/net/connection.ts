@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { AuthorityError } from '@authority/protocol'
+import type { ByteLease, EffectSession, GateStream } from '../contract.ts'
+
+/** One TCP connection between an agent's stream and the world. Both directions spend the lease before a byte moves. */
+export class Connection {
+  private readonly socket: Socket
+  private readonly lease: ByteLease
+  private readonly sent = createHash('sha256')
+  private readonly received = createHash('sha256')
+  private sentBytes = 0
+  private receivedBytes = 0
+  /** What came last is on its way to the agent; the end must not overtake it. */
+  private delivering: Promise<void> = Promise.resolve()
+  private readonly finished: Promise<void>
+
+  constructor(socket: Socket, lease: ByteLease) {
+    this.socket = socket
+    this.lease = lease
+    this.finished = new Promise((resolve) => socket.once('close', () => resolve(this.close())))
+  }
+
+  /** Throws E_RATE_LIMIT, E_CANCELLED; the socket is the caller's then. */
+  attach(session: EffectSession): GateStream {
+    const { socket } = this
+    const stream = session.openStream({
+      write: (data) => this.forward(data),
+      end: () => {
+        socket.end()
+      },
+      reset: () => {
+        socket.destroy()
+        return this.finished
+      },
+    })
+    socket.on('data', (data: Buffer) => {
+      // One chunk at a time: the next is read when the agent's credit took this one.
+      socket.pause()
+      this.delivering = this.deliver(data, stream).then(
+        () => void socket.resume(),
+        (error: unknown) => this.fail(stream, error),
+      )
+    })
+    socket.on('end', () => void this.delivering.then(() => stream.end()))
+    socket.on('error', (error: NodeJS.ErrnoException) => stream.reset('E_UPSTREAM', `the connection failed: ${error.code ?? 'error'}`))
+    socket.resume()
+    return stream
+  }
+
+  private async forward(data: Uint8Array): Promise<void> {
+    await this.lease.spend(data.length)
+    await new Promise<void>((resolve, reject) => {
+      this.socket.write(data, (error) =>
+        error ? reject(new AuthorityError('E_UPSTREAM', 'the connection does not take any more', { cause: error })) : resolve(),
+      )
+    })
+    this.sentBytes += data.length
+    this.sent.update(data)
+  }
+
+  private async deliver(data: Uint8Array, stream: GateStream): Promise<void> {
+    await this.lease.spend(data.length)
+    this.receivedBytes += data.length
+    this.received.update(data)
+    await stream.send(data)
+  }
+
+  private fail(stream: GateStream, error: unknown): void {
+    const failure =
+      error instanceof AuthorityError ? error : new AuthorityError('E_INTERNAL', 'the connection failed inside the gate', { cause: error })
+    stream.reset(failure.code, failure.message)
+    this.socket.destroy()
+  }
+
+  private async close(): Promise<void> {
+    const detail = {
+      bytes_out: this.sentBytes,
+      bytes_in: this.receivedBytes,
+      sha256_out: this.sent.digest('hex'),
+      sha256_in: this.received.digest('hex'),
+    }
+    // A log that cannot be written latches by itself; there is nobody here to tell.
+    await this.lease.close(detail).catch(() => undefined)
+  }
+}
