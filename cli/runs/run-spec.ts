@@ -1,3 +1,5 @@
+import type { IncludedFile } from './policy-files.ts'
+
 /** What the supervisor hands the gate through an inherited pipe: one line of JSON. Both ends are the same program. */
 export interface RunSpec {
   readonly format: 1
@@ -25,7 +27,13 @@ export interface RunSpec {
   /** Scratch folders in the guest: what the policy lets be written and no mount covers. */
   readonly scratch: readonly { readonly guest: string; readonly bytes: number }[]
   /** `operator`: a file of theirs. `image`: the image's own request, less what only an operator may grant. `none`: deny everything outside. */
-  readonly policy: { readonly base64: string; readonly source: string; readonly kind: 'operator' | 'image' | 'none' }
+  readonly policy: {
+    readonly base64: string
+    readonly source: string
+    readonly kind: 'operator' | 'image' | 'none'
+    /** What the policy includes, as it was read. */
+    readonly includes?: readonly IncludedFile[]
+  }
   /** Files that must not be written through a mount while the run goes: policy and config in use. */
   readonly guarded: readonly string[]
   readonly hosts: readonly (readonly [name: string, address: string])[]
@@ -41,7 +49,7 @@ export interface ServeSpec extends Pick<RunSpec, 'format' | 'run' | 'home' | 'bu
   readonly kind: 'serve'
   /** Words of the command, or what stands for it. */
   readonly program: string
-  readonly policy: { readonly base64: string; readonly source: string }
+  readonly policy: { readonly base64: string; readonly source: string; readonly includes?: readonly IncludedFile[] }
   /** Absolute path to listen at. */
   readonly socket: string
 }

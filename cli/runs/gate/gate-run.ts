@@ -66,7 +66,12 @@ export class GateRun {
       folder: this.folder,
       build: spec.build,
       isolation: spec.machine.isolation,
-      policy: { bytes: Buffer.from(spec.policy.base64, 'base64'), source: spec.policy.source, kind: spec.policy.kind },
+      policy: {
+        bytes: Buffer.from(spec.policy.base64, 'base64'),
+        source: spec.policy.source,
+        kind: spec.policy.kind,
+        includes: spec.policy.includes,
+      },
       hosts: spec.hosts,
       budgets: spec.budgets,
       mounts: spec.mounts,

@@ -78,7 +78,12 @@ export class ServeRun {
       folder: this.folder,
       build: spec.build,
       isolation: ISOLATION,
-      policy: { bytes: Buffer.from(spec.policy.base64, 'base64'), source: spec.policy.source, kind: 'operator' },
+      policy: {
+        bytes: Buffer.from(spec.policy.base64, 'base64'),
+        source: spec.policy.source,
+        kind: 'operator',
+        includes: spec.policy.includes,
+      },
       hosts: spec.hosts,
       budgets: spec.budgets,
       mounts: spec.mounts,
