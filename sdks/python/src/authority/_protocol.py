@@ -439,6 +439,13 @@ OPERATIONS: Dict[str, Operation] = {
         (("uint", 65535, 1),),
         (("text", 64, 0),),
     ),
+    "net.query": Operation(
+        0x0204,
+        ("packet", "tcp"),
+        ("packet",),
+        (("bytes", 1232, 0), ("bool",)),
+        (("bytes", 1232, 0),),
+    ),
     "tool.call": Operation(
         0x0300,
         ("name", "arguments"),

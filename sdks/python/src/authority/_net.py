@@ -1,0 +1,134 @@
+"""Names and connections, each decided by the gate, which alone has a network."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+
+from ._errors import invalid, make_error
+from ._fs import decode_text
+from ._limits import DEFAULT_MAX_BYTES, DEFAULT_REDIRECTS
+from ._scope import Scope
+from ._stream import ByteStream
+
+Headers = Union[Mapping[str, str], Sequence[Tuple[str, str]]]
+
+
+class Response:
+    """The answer to a fetch. Its body is read once: by bytes(), text(), json(), or chunk by chunk by iterating."""
+
+    def __init__(self, status: int, url: str, headers: List[Any], stream: ByteStream, max_bytes: int, timeout_ms: float) -> None:
+        self.status = status
+        # Where the answer came from, after redirects.
+        self.url = url
+        # As they came, in order.
+        self.raw_headers: List[Tuple[str, str]] = [(name, value) for name, value in headers]
+        # By lower-case name; values of a repeated one are joined with ", ".
+        self.headers: Dict[str, str] = _joined(self.raw_headers)
+        self._stream = stream
+        self._max_bytes = max_bytes
+        self._timeout_ms = timeout_ms
+        self._taken = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 200 to 299."""
+        return 200 <= self.status <= 299
+
+    def bytes(self) -> bytes:
+        return b"".join(self)
+
+    def text(self) -> str:
+        """As UTF-8. Raises E_CONFLICT when it is none."""
+        return decode_text(self.bytes(), f"the body of {self.url}")
+
+    def json(self) -> Any:
+        """Raises E_CONFLICT when it is no JSON."""
+        text = self.text()
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise make_error("E_CONFLICT", f"the body of {self.url} is not JSON") from None
+
+    def __iter__(self) -> "Iterator[bytes]":
+        if self._taken:
+            raise make_error("E_CONFLICT", f"the body of {self.url} was read already")
+        self._taken = True
+        return self._chunks()
+
+    def _chunks(self) -> "Iterator[bytes]":
+        left = self._max_bytes
+        try:
+            while True:
+                part = self._stream.read(self._timeout_ms)
+                if part is None:
+                    return
+                left -= len(part)
+                # The gate enforces this too; a client that believed it would trust its memory to the peer.
+                if left < 0:
+                    raise make_error("E_FRAME_TOO_LARGE", f"the body of {self.url} is larger than {self._max_bytes} bytes")
+                yield part
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Gives the rest of the body up."""
+        self._taken = True
+        self._stream.close()
+
+    def __enter__(self) -> "Response":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+class Net:
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def fetch(
+        self,
+        url: str,
+        method: str = "GET",
+        headers: Optional[Headers] = None,
+        body: Union[bytes, str, None] = None,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        redirects: int = DEFAULT_REDIRECTS,
+        timeout_ms: Optional[float] = None,
+    ) -> Response:
+        """HTTP(S) by the gate. `timeout_ms` bounds the whole exchange. Any status is a response; refusals and failures raise.
+
+        `body`: 512 KiB at most. `max_bytes`: of the response body; E_FRAME_TOO_LARGE beyond. `redirects`: each is decided again; 0 hands one to you.
+        """
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+            raise invalid(f"max_bytes must be a whole number above 0, not {max_bytes!r}")
+        pairs = list(headers.items() if isinstance(headers, Mapping) else headers or [])
+        data = body.encode("utf-8") if isinstance(body, str) else body
+        exchange_ms = math.ceil(self._scope.connection.timeout_ms if timeout_ms is None else timeout_ms)
+        answer = self._scope.open("net.fetch", [method, url, pairs, data, max_bytes, exchange_ms, redirects], timeout_ms)
+        status, final_url, answered, _ = answer.values
+        assert answer.stream is not None
+        # The gate keeps a stream until both ends have ended it, and a response is only read.
+        answer.stream.end()
+        return Response(status, final_url, answered, answer.stream, max_bytes, exchange_ms)
+
+    def connect(self, host: str, port: int, timeout_ms: Optional[float] = None) -> ByteStream:
+        """A TCP connection to `host`, a name or an address."""
+        answer = self._scope.open("net.connect", [host, port], timeout_ms)
+        assert answer.stream is not None
+        answer.stream.address = answer.values[1]
+        return answer.stream
+
+    def dns(self, name: str, timeout_ms: Optional[float] = None) -> List[str]:
+        """Synthetic addresses that stand for the name; E_NOT_FOUND for names no rule could allow."""
+        return self._scope.call("net.dns", [name], timeout_ms)[0]
+
+
+def _joined(headers: Sequence[Tuple[str, str]]) -> Dict[str, str]:
+    by_name: Dict[str, str] = {}
+    for name, value in headers:
+        lower = name.lower()
+        by_name[lower] = f"{by_name[lower]}, {value}" if lower in by_name else value
+    return by_name
