@@ -67,6 +67,8 @@ export class CheckpointFile {
 
 export interface LastCheckpoint {
   readonly checkpoint: Checkpoint | null
+  /** The signed note of it, byte for byte. */
+  readonly note: string | null
   /** Bytes up to the end of the last whole note; what follows is a torn one. */
   readonly end: number
   readonly torn: Uint8Array
@@ -75,17 +77,17 @@ export interface LastCheckpoint {
 /** The last whole note of the file, checked against the key. Throws E_AUDIT when it is there and not genuine. */
 export function lastCheckpoint(fs: AuditFs, folder: string, verifier: NoteVerifier): LastCheckpoint {
   const path = joinPath(folder, CHECKPOINTS_FILE)
-  if (!fs.lstat(path)) return { checkpoint: null, end: 0, torn: new Uint8Array(0) }
+  if (!fs.lstat(path)) return { checkpoint: null, note: null, end: 0, torn: new Uint8Array(0) }
   const fd = fs.open(path, 'read')
   try {
     const { size } = checkFile(fs, fd, path)
     const from = Math.max(0, size - 3 * MAX_NOTE_BYTES)
     const bytes = readRange(fs, fd, from, size)
-    const { checkpoint, end } = lastGenuine(bytes, from === 0, verifier)
+    const { checkpoint, note, end } = lastGenuine(bytes, from === 0, verifier)
     const torn = bytes.slice(end)
     if (!isTornNote(torn, from + end)) throw new RangeError(`its last ${torn.length} bytes are no checkpoint of ${verifier.name}`)
     if (checkpoint === null && from > 0) throw new RangeError('there is none near its end')
-    return { checkpoint, end: from + end, torn }
+    return { checkpoint, note, end: from + end, torn }
   } catch (error) {
     if (error instanceof RangeError)
       throw auditError(`The last checkpoint in ${path} is not genuine: ${error.message}.`, `Look with: authority audit verify ${folder}`)
@@ -103,15 +105,15 @@ function isTornNote(bytes: Uint8Array, offset: number): boolean {
 }
 
 /** A note is two parts separated by an empty line, the second of signature lines, and an empty line ends it. */
-function lastGenuine(bytes: Uint8Array, whole: boolean, verifier: NoteVerifier): { checkpoint: Checkpoint | null; end: number } {
+function lastGenuine(bytes: Uint8Array, whole: boolean, verifier: NoteVerifier): Omit<LastCheckpoint, 'torn'> {
   const parts = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1').split('\n\n')
   for (let i = parts.length - 2; i >= (whole ? 1 : 2); i--) {
     const note = Buffer.from(`${parts[i - 1]}\n\n${parts[i]}\n`, 'latin1').toString('utf8')
     const end = parts.slice(0, i + 1).join('\n\n').length + 2
     const checkpoint = opened(note, verifier)
-    if (checkpoint) return { checkpoint, end }
+    if (checkpoint) return { checkpoint, note, end }
   }
-  return { checkpoint: null, end: 0 }
+  return { checkpoint: null, note: null, end: 0 }
 }
 
 function opened(note: string, verifier: NoteVerifier): Checkpoint | null {

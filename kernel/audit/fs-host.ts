@@ -13,6 +13,7 @@ import {
   readSync,
   realpathSync,
   renameSync,
+  rmdirSync,
   type Stats,
   unlinkSync,
   writeSync,
@@ -66,6 +67,7 @@ export const hostFs: AuditFs = {
   },
   rename: (from, to) => renameSync(from, to),
   remove: (path) => unlinkSync(path),
+  removeFolder: (path) => rmdirSync(path),
   syncFolder: (path) => {
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
     try {

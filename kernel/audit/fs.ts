@@ -35,6 +35,8 @@ export interface AuditFs {
   makeFolder(path: string): void
   rename(from: string, to: string): void
   remove(path: string): void
+  /** An empty folder. */
+  removeFolder(path: string): void
   /** Names in the folder are on stable storage when it returns. */
   syncFolder(path: string): void
   /** Takes the exclusive lock of an open file, or says false when another open file has it. Let go by close and by death. */

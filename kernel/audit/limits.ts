@@ -45,3 +45,8 @@ export const MAX_ORIGIN_BYTES = 255
 export const MAX_KEY_FILE_BYTES = 1024
 /** Sector a disk writes as a whole: the unit of a torn write. */
 export const SECTOR_BYTES = 512
+/** A tile holds 2^8 hashes (c2sp.org/tlog-tiles). */
+export const TILE_HEIGHT = 8
+export const TILE_WIDTH = 256
+/** Bytes of a proof file at most: 64 hashes of 45 bytes and a note. */
+export const MAX_PROOF_BYTES = 16 * 1024

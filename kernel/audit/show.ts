@@ -29,7 +29,7 @@ export interface RecordFilter {
 /** The whole records of a log in order, as far as they can be read; stops at the first that is not whole. Throws E_AUDIT when there is no log. */
 export async function* readRecords(path: string, filter: RecordFilter = {}, fs: AuditFs = hostFs): AsyncGenerator<ShownRecord, void> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
-  for (const payload of payloads(path, fs)) {
+  for (const payload of readPayloads(path, fs)) {
     const record = JSON.parse(decoder.decode(payload)) as ShownRecord
     if (filter.to !== undefined && record.seq > filter.to) return
     if (passes(record, filter)) yield record
@@ -43,7 +43,8 @@ function passes(record: ShownRecord, { from, types, op, denied }: RecordFilter):
   return !denied || record.type === 'DENY' || record.type === 'DENY_REPEAT'
 }
 
-function* payloads(path: string, fs: AuditFs): Generator<Uint8Array, void> {
+/** The payloads of the whole records in order; views that live until the next one. */
+export function* readPayloads(path: string, fs: AuditFs): Generator<Uint8Array, void> {
   let seq = 0
   const numbers = folderSegments(path, fs)
   for (const number of numbers) {

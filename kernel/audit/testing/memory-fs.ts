@@ -171,6 +171,12 @@ export class MemoryFs implements AuditFs {
     this.#names.delete(path)
   }
 
+  removeFolder(path: string): void {
+    this.#call('rmdir')
+    if (this.list(path).length > 0) throw new SystemError('ENOTEMPTY')
+    this.#names.delete(path)
+  }
+
   syncFolder(path: string): void {
     this.#call('syncfolder')
     const inside = (p: string): boolean => p !== path && p.slice(0, p.lastIndexOf('/')) === (path === '/' ? '' : path)
