@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
-import { loadPolicy } from '@authority/kernel/policy'
 import { build } from '../embedded/build-info.ts'
 import { CliError } from '../runs/errors.ts'
+import { assertMounts } from '../runs/mount-check.ts'
+import { loadPolicyFiles } from '../runs/policy-files.ts'
 import { reconcileHome } from '../runs/reconcile.ts'
 import { createRunFolder, discardUnstarted } from '../runs/registry.ts'
 import type { ServeSpec, StartFacts } from '../runs/run-spec.ts'
@@ -11,7 +12,7 @@ import { startLine } from '../ui/run-lines.ts'
 import { safe } from '../ui/text.ts'
 import { parseBudgets } from './budgets.ts'
 import type { Command } from './index.ts'
-import { mountsOf } from './run-request.ts'
+import { mountsOf } from './mounts.ts'
 import { reportRun } from './run-result.ts'
 import { homeOf, hostPairs, readNamed } from './shared.ts'
 import type { GATE_SERVE } from './verbs.ts'
@@ -23,13 +24,14 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
   if (rest !== null && rest.length === 0) throw new CliError('usage', 'CMD is missing after `--`', 'name a program, or leave out `--`')
   const bytes = readNamed(resolve(cwd, flags.policy), 'the policy', 'policy')
   const hosts = hostPairs(flags.host)
-  loadPolicy(bytes, flags.policy, { hosts: Object.fromEntries(hosts) })
+  const policy = loadPolicyFiles(bytes, resolve(cwd, flags.policy), flags.policy, Object.fromEntries(hosts))
   const socketGiven = flags.socket === undefined ? null : resolve(cwd, flags.socket)
   if (socketGiven !== null) assertFree(socketGiven)
   const mounts = mountsOf(flags.volume, cwd)
   const budgets = parseBudgets(flags.budget)
 
   const home = homeOf(context)
+  assertMounts(mounts, home.path)
   for (const notice of await reconcileHome(home)) terminal.note(`authority: note: ${safe(notice)}`)
   const run = randomBytes(16).toString('hex')
   const folder = createRunFolder(home, run)
@@ -41,12 +43,12 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
     home: home.path,
     build: `${build.version}+${build.commit}`,
     program: rest?.[0] ?? 'gate serve',
-    policy: { base64: Buffer.from(bytes).toString('base64'), source: resolve(cwd, flags.policy) },
+    policy: { base64: Buffer.from(bytes).toString('base64'), source: resolve(cwd, flags.policy), includes: policy.includes },
     socket: socket.path,
     hosts,
     budgets,
     mounts,
-    guarded: [resolve(cwd, flags.policy)],
+    guarded: [resolve(cwd, flags.policy), ...policy.paths],
   }
   const began: { start: StartFacts | null } = { start: null }
   try {

@@ -13,15 +13,33 @@ export interface Context {
 export type Command<V extends Verb> = (args: Arguments<V>, context: Context) => Promise<number>
 
 /** Each command loads when it is called: `authority version` must not pay for the HTTP client. */
-const LOADERS: { readonly [Name in VerbName]?: () => Promise<{ readonly command: Command<never> }> } = {
+const LOADERS: { readonly [Name in VerbName]: () => Promise<{ readonly command: Command<never> }> } = {
+  init: () => import('./init.ts'),
+  build: () => import('./build.ts'),
   run: () => import('./run.ts'),
+  inspect: () => import('./inspect.ts'),
+  'images ls': () => import('./images-ls.ts'),
+  'images rm': () => import('./images-rm.ts'),
+  'runs ls': () => import('./runs-ls.ts'),
+  'runs show': () => import('./runs-show.ts'),
+  'runs rm': () => import('./runs-rm.ts'),
+  logs: () => import('./logs.ts'),
+  stop: () => import('./stop.ts'),
+  prune: () => import('./prune.ts'),
   'audit verify': () => import('./audit-verify.ts'),
   'audit show': () => import('./audit-show.ts'),
+  'key show': () => import('./key-show.ts'),
+  'key export': () => import('./key-export.ts'),
   'policy check': () => import('./policy-check.ts'),
   'policy show': () => import('./policy-show.ts'),
   'policy why': () => import('./policy-why.ts'),
   'policy suggest': () => import('./policy-suggest.ts'),
+  'cap mint': () => import('./cap-mint.ts'),
+  'cap attenuate': () => import('./cap-attenuate.ts'),
+  'cap show': () => import('./cap-show.ts'),
+  'budget show': () => import('./budget-show.ts'),
   'gate serve': () => import('./gate-serve.ts'),
+  doctor: () => import('./doctor.ts'),
   version: () => import('./version.ts'),
 }
 
@@ -43,9 +61,7 @@ export async function runCommandLine(argv: readonly string[], env: Context['env'
     verb = found.name
     const { parseArguments } = await import('./arguments.ts')
     const args = parseArguments(found.name, found.verb, found.words)
-    const load = LOADERS[found.name]
-    if (load === undefined) throw new Error('not there')
-    const { command } = await load()
+    const { command } = await LOADERS[found.name]()
     return await command(args as never, { terminal, env, cwd: process.cwd() })
   } catch (error) {
     if (error instanceof PipeClosed) return EXIT_PIPE

@@ -1,19 +1,11 @@
 import { resolve } from 'node:path'
-import {
-  type Config,
-  checkMountOverlap,
-  parseConfig,
-  parseCount,
-  parseDuration,
-  parseEnvArgument,
-  parseMount,
-  parseSize,
-} from '../config/index.ts'
+import { type Config, parseConfig, parseCount, parseDuration, parseEnvArgument, parseSize } from '../config/index.ts'
 import { CliError } from '../runs/errors.ts'
 import { isProgramPath, type RunRequest } from '../runs/prepare.ts'
 import type { Arguments } from './arguments.ts'
 import { parseBudgets } from './budgets.ts'
 import type { Context } from './index.ts'
+import { mountsOf } from './mounts.ts'
 import { hostPairs, oneOf, readNamed } from './shared.ts'
 import type { RUN } from './verbs.ts'
 
@@ -83,12 +75,6 @@ function refuseWhatIsLater(flags: Arguments<typeof RUN>['flags']): void {
 
 export function readConfig(path: string, cwd: string): Config {
   return parseConfig(readNamed(resolve(cwd, path), 'the config', 'config'), path)
-}
-
-export function mountsOf(given: readonly string[], cwd: string): RunRequest['mounts'] {
-  const mounts = given.map((text) => parseMount(text, cwd))
-  checkMountOverlap(mounts)
-  return mounts
 }
 
 function acceptedPolicy(id: string | undefined): string | null {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import { ensureInstallation } from '@authority/kernel/audit'
-import { asImageRequest, denyAllPolicy, type LoadedPolicy, loadPolicy } from '@authority/kernel/policy'
+import { asImageRequest, checkExpectations, denyAllPolicy, type LoadedPolicy, loadPolicy } from '@authority/kernel/policy'
 import type { Charges } from '@authority/kernel/vocabulary'
 import type { OnProgress } from '../debian/index.ts'
 import {
@@ -19,6 +19,8 @@ import {
 import { ensureInitrd, ensureKernel, locateQemu, pickAccel } from '../machine/index.ts'
 import { CliError } from './errors.ts'
 import type { Home } from './home.ts'
+import { assertMounts } from './mount-check.ts'
+import { loadPolicyFiles, type PolicyFiles } from './policy-files.ts'
 import type { RunSpec } from './run-spec.ts'
 import { scratchFolders } from './scratch.ts'
 
@@ -69,14 +71,16 @@ const BUN_MEMORY_MIB = 512
 /** Finds and makes everything a run needs; nothing is started. Throws CliError and AuthorityError with the documented exit code. */
 export async function prepareRun(request: RunRequest, tools: PrepareTools): Promise<RunSpec> {
   const { home } = tools
-  assertMounts(request.mounts)
+  assertMounts(request.mounts, home.path)
   const image = await openTarget(request, tools)
   let opened: OpenImage = image.open
   try {
     const manifest = readManifest(opened.reader)
     const policy = await choosePolicy(request, image.builtHere, opened, tools)
+    assertExpected(policy.loaded, manifest, request)
     const scratch = scratchFolders(
-      policy.loaded.grants.fs?.write ?? [],
+      // Not what is only asked about: in scratch nobody would be asked.
+      policy.loaded.expanded.write.map((rule) => rule.text),
       request.mounts.map((mount) => mount.guest),
       opened.reader,
     )
@@ -99,8 +103,13 @@ export async function prepareRun(request: RunRequest, tools: PrepareTools): Prom
       },
       mounts: request.mounts,
       scratch: scratch.map((guest) => ({ guest, bytes: (machine.memoryMib * (1 << 20)) / 4 })),
-      policy: { base64: Buffer.from(policy.bytes).toString('base64'), source: policy.source, kind: policy.kind },
-      guarded: [request.policyPath, request.configPath].filter((path): path is string => path !== null),
+      policy: {
+        base64: Buffer.from(policy.bytes).toString('base64'),
+        source: policy.source,
+        kind: policy.kind,
+        includes: policy.includes,
+      },
+      guarded: [request.policyPath, request.configPath, ...policy.paths].filter((path): path is string => path !== null),
       hosts: request.hosts,
       budgets: request.budgets,
       timeoutMs: request.timeoutMs,
@@ -134,9 +143,22 @@ async function openTarget(request: RunRequest, tools: PrepareTools): Promise<{ o
   return { open: store.open(target), builtHere: meta.builtBy === id }
 }
 
-interface ChosenPolicy {
-  readonly loaded: LoadedPolicy
-  readonly bytes: Uint8Array
+/** What the policy expects of the run's surroundings. Throws CliError. */
+function assertExpected(policy: LoadedPolicy, manifest: Manifest, request: RunRequest): void {
+  const [first, ...more] = checkExpectations(policy, {
+    image: Object.keys(manifest.env),
+    env: request.env.map((pair) => pair.slice(0, pair.indexOf('='))),
+    mounts: request.mounts,
+  })
+  if (first === undefined) return
+  throw new CliError(
+    'policy',
+    [first, ...more].join('\n'),
+    'what a run may be given is the policy’s `env` and `mounts`: `authority policy show FILE`',
+  )
+}
+
+interface ChosenPolicy extends PolicyFiles {
   readonly source: string
   readonly kind: RunSpec['policy']['kind']
 }
@@ -146,14 +168,14 @@ async function choosePolicy(request: RunRequest, builtHere: boolean, image: Open
   const hosts = Object.fromEntries(request.hosts)
   if (request.policyPath !== null) {
     const bytes = readPolicyFile(request.policyPath)
-    return { loaded: loadPolicy(bytes, request.policyPath, { hosts }), bytes, source: request.policyPath, kind: 'operator' }
+    return { ...loadPolicyFiles(bytes, request.policyPath, request.policyPath, hosts), source: request.policyPath, kind: 'operator' }
   }
   const own = readImagePolicy(image.reader)
   if (own !== undefined) {
     const { policy: loaded, refused } = asImageRequest(loadPolicy(own, 'image', { hosts, format: 'json' }))
     if (builtHere || request.acceptPolicy === loaded.id) {
       for (const sentence of refused) tools.onNotice(`of the image's own policy, ${sentence}`)
-      return { loaded, bytes: own, source: 'image', kind: 'image' }
+      return { loaded, bytes: own, includes: [], paths: [], source: 'image', kind: 'image' }
     }
     tools.onNotice(
       `the image asks for policy ${loaded.id}, which this installation did not build and nobody accepted: it is not used. See it: authority inspect ${request.target} --policy; accept it: --accept-policy ${loaded.id}`,
@@ -161,7 +183,7 @@ async function choosePolicy(request: RunRequest, builtHere: boolean, image: Open
   }
   if (request.acceptPolicy !== null && own === undefined)
     throw new CliError('policy', '--accept-policy was given, but the image asks for none', 'leave it out, or give --policy FILE')
-  return { loaded: denyAllPolicy(), bytes: new Uint8Array(), source: 'built-in', kind: 'none' }
+  return { loaded: denyAllPolicy(), bytes: new Uint8Array(), includes: [], paths: [], source: 'built-in', kind: 'none' }
 }
 
 function readPolicyFile(path: string): Uint8Array {
@@ -174,13 +196,6 @@ function readPolicyFile(path: string): Uint8Array {
       'check the path; `authority policy check FILE` checks the content',
       { cause },
     )
-  }
-}
-
-function assertMounts(mounts: RunSpec['mounts']): void {
-  for (const { host } of mounts) {
-    if (!existsSync(host)) throw new CliError('mount', `there is no folder ${host} to mount`, 'make it first: a mount never makes one')
-    if (!statSync(host).isDirectory()) throw new CliError('mount', `${host} is not a folder`, 'mount the folder it is in')
   }
 }
 
@@ -203,6 +218,7 @@ async function chooseMachine(request: RunRequest, manifest: Manifest, launcher: 
     launcher,
     cacheFolder: cache,
   })
+  if (choice.why !== null) tools.onNotice(`the machine is emulated: ${choice.why}`)
   return {
     arch,
     accel: choice.accel,

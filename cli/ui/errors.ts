@@ -97,5 +97,5 @@ function describeAuthorityError(error: AuthorityError, verb: string | null, star
 
 function imageExit(fault: string, startsRuns: boolean): number {
   if (startsRuns) return fault === 'not-found' ? 127 : fault === 'not-executable' ? 126 : EXIT_FAILED
-  return fault === 'unavailable' || fault === 'host-io' ? EXIT_INTERNAL : EXIT_USAGE
+  return fault === 'corrupt' || fault === 'unavailable' || fault === 'host-io' ? EXIT_INTERNAL : EXIT_USAGE
 }
