@@ -3,7 +3,6 @@ import { resolve } from 'node:path'
 import { build } from '../embedded/build-info.ts'
 import { CliError } from '../runs/errors.ts'
 import { assertMounts } from '../runs/mount-check.ts'
-import { loadPolicyFiles } from '../runs/policy-files.ts'
 import { reconcileHome } from '../runs/reconcile.ts'
 import { createRunFolder, discardUnstarted } from '../runs/registry.ts'
 import type { ServeSpec, StartFacts } from '../runs/run-spec.ts'
@@ -12,9 +11,10 @@ import { startLine } from '../ui/run-lines.ts'
 import { safe } from '../ui/text.ts'
 import { parseBudgets } from './budgets.ts'
 import type { Command } from './index.ts'
+import { policyOfFile } from './load-policy.ts'
 import { mountsOf } from './mounts.ts'
 import { reportRun } from './run-result.ts'
-import { homeOf, hostPairs, readNamed } from './shared.ts'
+import { homeOf, hostPairs } from './shared.ts'
 import type { GATE_SERVE } from './verbs.ts'
 
 export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, context) => {
@@ -22,9 +22,7 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
   if (flags.policy === undefined)
     throw new CliError('usage', '--policy FILE is missing', 'a gate without a policy would deny everything: `authority help gate serve`')
   if (rest !== null && rest.length === 0) throw new CliError('usage', 'CMD is missing after `--`', 'name a program, or leave out `--`')
-  const bytes = readNamed(resolve(cwd, flags.policy), 'the policy', 'policy')
-  const hosts = hostPairs(flags.host)
-  const policy = loadPolicyFiles(bytes, resolve(cwd, flags.policy), flags.policy, Object.fromEntries(hosts))
+  const policy = policyOfFile(flags.policy, flags.host, cwd)
   const socketGiven = flags.socket === undefined ? null : resolve(cwd, flags.socket)
   if (socketGiven !== null) assertFree(socketGiven)
   const mounts = mountsOf(flags.volume, cwd)
@@ -43,9 +41,9 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
     home: home.path,
     build: `${build.version}+${build.commit}`,
     program: rest?.[0] ?? 'gate serve',
-    policy: { base64: Buffer.from(bytes).toString('base64'), source: resolve(cwd, flags.policy), includes: policy.includes },
+    policy: { base64: Buffer.from(policy.bytes).toString('base64'), source: resolve(cwd, flags.policy), includes: policy.includes },
     socket: socket.path,
-    hosts,
+    hosts: hostPairs(flags.host),
     budgets,
     mounts,
     guarded: [resolve(cwd, flags.policy), ...policy.paths],

@@ -7,7 +7,7 @@ import type { POLICY_CHECK } from './verbs.ts'
 export const command: Command<typeof POLICY_CHECK> = async ({ flags, positionals }, { cwd, terminal }) => {
   const file = positionals[0] ?? ''
   try {
-    const { id } = policyOfFile(file, flags.host, cwd)
+    const { id } = policyOfFile(file, flags.host, cwd).loaded
     if (flags.json) terminal.json({ ok: true, id, problems: [] })
     else terminal.out(`${safe(file)}: ok, policy ${id}`)
     return 0

@@ -10,7 +10,7 @@ const EXIT_DENIED = 1
 
 export const command: Command<typeof POLICY_WHY> = async ({ flags, positionals }, { cwd, terminal }) => {
   const [permission = '', object = ''] = positionals
-  const explanation = explain(policyOfFile(flags.policy ?? DEFAULT_POLICY, flags.host, cwd), permission, object)
+  const explanation = explain(policyOfFile(flags.policy ?? DEFAULT_POLICY, flags.host, cwd).loaded, permission, object)
   if ('error' in explanation) throw new CliError('usage', explanation.error, explanation.hint)
   const { question, verdict, text } = explanation
   if (flags.json) terminal.json({ permission: question.action, object: question.object, ...verdict })

@@ -1,3 +1,4 @@
+import { AuthorityError } from '@authority/protocol'
 import { connectControl } from '../runs/control-client.ts'
 import { CliError } from '../runs/errors.ts'
 import { findRun } from '../runs/registry.ts'
@@ -22,6 +23,9 @@ export const command: Command<typeof STOP> = async ({ flags, positionals }, cont
   const client = await connectControl(folder)
   try {
     await client.request('run.stop', [(flags.reason ?? 'authority stop').slice(0, MAX_REASON)])
+  } catch (error) {
+    // A gate that went away while it was told to is a gate that stopped: its record tells.
+    if (!(error instanceof AuthorityError) || error.code !== 'E_UPSTREAM') throw error
   } finally {
     client.close()
   }

@@ -72,11 +72,13 @@ const BUN_MEMORY_MIB = 512
 export async function prepareRun(request: RunRequest, tools: PrepareTools): Promise<RunSpec> {
   const { home } = tools
   assertMounts(request.mounts, home.path)
+  // Before anything is built: a policy that does not load is the commonest mistake.
+  const operators = request.policyPath === null ? null : operatorPolicy(request.policyPath, request)
   const image = await openTarget(request, tools)
   let opened: OpenImage = image.open
   try {
     const manifest = readManifest(opened.reader)
-    const policy = await choosePolicy(request, image.builtHere, opened, tools)
+    const policy = operators ?? imagePolicy(request, image.builtHere, opened, tools)
     assertExpected(policy.loaded, manifest, request)
     const scratch = scratchFolders(
       // Not what is only asked about: in scratch nobody would be asked.
@@ -163,13 +165,14 @@ interface ChosenPolicy extends PolicyFiles {
   readonly kind: RunSpec['policy']['kind']
 }
 
-/** `--policy` (which config's Policy became when it was not given) ▸ the image's own, where it may hold ▸ deny everything outside. */
-async function choosePolicy(request: RunRequest, builtHere: boolean, image: OpenImage, tools: PrepareTools): Promise<ChosenPolicy> {
+/** Which policy: `--policy` (which config's Policy became when it was not given) ▸ the image's own, where it may hold ▸ deny everything outside. */
+function operatorPolicy(path: string, request: RunRequest): ChosenPolicy {
+  const files = loadPolicyFiles(readPolicyFile(path), path, path, Object.fromEntries(request.hosts))
+  return { ...files, source: path, kind: 'operator' }
+}
+
+function imagePolicy(request: RunRequest, builtHere: boolean, image: OpenImage, tools: PrepareTools): ChosenPolicy {
   const hosts = Object.fromEntries(request.hosts)
-  if (request.policyPath !== null) {
-    const bytes = readPolicyFile(request.policyPath)
-    return { ...loadPolicyFiles(bytes, request.policyPath, request.policyPath, hosts), source: request.policyPath, kind: 'operator' }
-  }
   const own = readImagePolicy(image.reader)
   if (own !== undefined) {
     const { policy: loaded, refused } = asImageRequest(loadPolicy(own, 'image', { hosts, format: 'json' }))

@@ -10,7 +10,7 @@ export interface Prunable {
   readonly kind: 'run' | 'unstarted run' | 'cached program' | 'cached image'
   /** Run id or file name. */
   readonly name: string
-  readonly path: string
+  readonly paths: readonly string[]
   /** Bytes on disk. */
   readonly bytes: number
 }
@@ -38,7 +38,7 @@ export function planPrune(home: Home, olderThanMs: number, nowMs: number): Prune
   const alive = records.filter((record) => record.state !== 'ended' && isAlive(record))
   const runs = records
     .filter((record) => record.state === 'ended' && endOf(record) <= before)
-    .map(({ id }): Prunable => ({ kind: 'run', name: id, path: runFolder(home.runs, id), bytes: bytesOf(runFolder(home.runs, id)) }))
+    .map(({ id }): Prunable => ({ kind: 'run', name: id, paths: [runFolder(home.runs, id)], bytes: bytesOf(runFolder(home.runs, id)) }))
   const unstarted = unstartedRuns(home, records, nowMs)
   const cached = alive.length > 0 ? [] : CACHES.flatMap(([folder, kind]) => oldFiles(join(home.cache, folder), kind, before))
   return {
@@ -48,9 +48,9 @@ export function planPrune(home: Home, olderThanMs: number, nowMs: number): Prune
 }
 
 export async function prune(home: Home, items: readonly Prunable[]): Promise<void> {
-  for (const { kind, name, path } of items) {
+  for (const { kind, name, paths } of items) {
     if (kind === 'run') await removeRunForGood(home, name)
-    else rmSync(path, { recursive: true, force: true })
+    else for (const path of paths) rmSync(path, { recursive: true, force: true })
   }
 }
 
@@ -68,17 +68,24 @@ function unstartedRuns(home: Home, records: readonly RunRecord[], nowMs: number)
       const stat = lstatSync(path, { throwIfNoEntry: false })
       return stat?.isDirectory() === true && nowMs - stat.mtimeMs > STARTING_MS && readdirSync(path).length === 0
     })
-    .map(({ id, path }) => ({ kind: 'unstarted run', name: id, path, bytes: 0 }))
+    .map(({ id, path }) => ({ kind: 'unstarted run', name: id, paths: [path], bytes: 0 }))
 }
 
+/** An image and what vouches for it share a name up to the dot and go together. */
 function oldFiles(folder: string, kind: Prunable['kind'], before: number): Prunable[] {
   const stat = lstatSync(folder, { throwIfNoEntry: false })
   if (stat?.isDirectory() !== true) return []
-  return readdirSync(folder).flatMap((name) => {
+  const files = readdirSync(folder).flatMap((name) => {
     const path = join(folder, name)
     const file = lstatSync(path, { throwIfNoEntry: false })
-    return file?.isFile() === true && file.mtimeMs <= before ? [{ kind, name, path, bytes: file.blocks * BLOCK_BYTES }] : []
+    return file?.isFile() === true && file.mtimeMs <= before ? [{ name, path, bytes: file.blocks * BLOCK_BYTES }] : []
   })
+  return Object.entries(Object.groupBy(files, ({ name }) => name.split('.')[0] ?? name)).map(([name, group = []]) => ({
+    kind,
+    name,
+    paths: group.map(({ path }) => path),
+    bytes: group.reduce((sum, { bytes }) => sum + bytes, 0),
+  }))
 }
 
 function bytesOf(folder: string): number {

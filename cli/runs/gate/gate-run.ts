@@ -70,7 +70,7 @@ export class GateRun {
         bytes: Buffer.from(spec.policy.base64, 'base64'),
         source: spec.policy.source,
         kind: spec.policy.kind,
-        includes: spec.policy.includes,
+        includes: spec.policy.includes ?? [],
       },
       hosts: spec.hosts,
       budgets: spec.budgets,

@@ -28,7 +28,8 @@ export function operatorOperations({ core, record, stop }: OperatorSubject): Rea
     [
       'run.stop',
       async ([reason]) => {
-        stop(String(reason))
+        // After the reply is on its way: the end closes this connection too.
+        setImmediate(() => stop(String(reason)))
         return []
       },
     ],

@@ -82,7 +82,7 @@ export class ServeRun {
         bytes: Buffer.from(spec.policy.base64, 'base64'),
         source: spec.policy.source,
         kind: 'operator',
-        includes: spec.policy.includes,
+        includes: spec.policy.includes ?? [],
       },
       hosts: spec.hosts,
       budgets: spec.budgets,
