@@ -203,13 +203,13 @@ function agentEnd(exit: GuestExit): End {
   }
 }
 
+/** What a guest does wrong is the guest's end; what fails around it the machine's. */
 function machineEnd(error: unknown): End {
   const message = error instanceof Error ? error.message : String(error)
-  return {
-    endedBy: error instanceof GuestFault || !(error instanceof AuthorityError) ? 'guest' : 'machine',
-    exitCode: EXIT_FAILED,
-    reason: message,
-  }
+  const byGuest =
+    error instanceof GuestFault || (error instanceof AuthorityError && (error.code === 'E_PROTOCOL' || error.code === 'E_FRAME_TOO_LARGE'))
+  // The guest's own words may be in it: a hostile one must not steer the operator's terminal.
+  return { endedBy: byGuest ? 'guest' : 'machine', exitCode: EXIT_FAILED, reason: escapeForDisplay(message) }
 }
 
 function timedOut(what: string): End {
