@@ -1,3 +1,4 @@
+import { escapeForDisplay } from '@authority/kernel/audit'
 import { serveSocketSession } from '@authority/kernel/gate'
 import { type GuestExit, GuestFault } from '@authority/kernel/guest'
 import { AuthorityError } from '@authority/protocol'

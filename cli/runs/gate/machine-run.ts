@@ -32,6 +32,8 @@ export class MachineRun {
   private stopInput: () => void = () => undefined
   private cpuTimer: ReturnType<typeof setInterval> | undefined
   private stopping = false
+  /** What the guest did to break a port: the reason of everything that fails after it. */
+  private breach: AuthorityError | null = null
 
   constructor(options: MachineRunOptions) {
     this.options = options
@@ -40,6 +42,14 @@ export class MachineRun {
 
   /** Boots, arms, starts the agent and waits for its end. Throws AuthorityError when the machine or the guest fails. */
   async run(): Promise<GuestExit> {
+    try {
+      return await this.runGuest()
+    } catch (error) {
+      throw this.breach ?? error
+    }
+  }
+
+  private async runGuest(): Promise<GuestExit> {
     const { spec, mark } = this.options
     const machine = await this.boot()
     const guest = this.connect(machine)
@@ -107,8 +117,9 @@ export class MachineRun {
   private connect(machine: Machine): GuestLink {
     const { core, spec } = this.options
     const fault = (error: AuthorityError): void => {
-      core.audit.append({ type: 'GUEST', event: 'protocol-fault', detail: { message: error.message } })
+      this.breach ??= error
       machine.kill()
+      core.audit.append({ type: 'GUEST', event: 'protocol-fault', detail: { message: error.message } })
     }
     this.effects = new EffectsLink({ transport: machine.effects, run: spec.run, registry: core.registry, onFault: fault })
     this.fuse = new FuseLink({
