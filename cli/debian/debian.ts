@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
+import { exclusively } from '../process/exclusive.ts'
 import { findProgram, runProgram } from '../process/run-program.ts'
 import { type AptRoot, type DebianArch, type OnProgress, openAptRoot } from './apt.ts'
 import { DOWNLOAD_DEADLINE_MS, LISTS_MAX_AGE_MS, RESOLVE_DEADLINE_MS, UNPACK_DEADLINE_MS } from './limits.ts'
@@ -36,6 +37,16 @@ async function resolve(root: string, arch: DebianArch, names: readonly string[],
   const remembered = recall(root, names)
   if (remembered !== undefined) return remembered
   const apt = await prepare(root, arch)
+  return exclusively(lockOf(root), async () => recall(root, names) ?? (await resolveAnew(root, arch, apt, names, onProgress)))
+}
+
+async function resolveAnew(
+  root: string,
+  arch: DebianArch,
+  apt: AptRoot,
+  names: readonly string[],
+  onProgress: OnProgress,
+): Promise<DebianPackageSet> {
   await freshLists(root, apt, onProgress)
   const result = await aptGet(root, ['-qq', '-y', '--print-uris', '--no-install-recommends', 'install', ...names], RESOLVE_DEADLINE_MS)
   if (result.code !== 0) {
@@ -103,8 +114,13 @@ async function download(root: string, set: DebianPackageSet, into: string, onPro
 export async function openFreshApt(folder: string, arch: DebianArch, onProgress: OnProgress): Promise<AptRoot> {
   const root = join(folder, arch)
   const apt = await prepare(root, arch)
-  await freshLists(root, apt, onProgress)
+  await exclusively(lockOf(root), () => freshLists(root, apt, onProgress))
   return apt
+}
+
+/** apt refuses to fetch lists that another apt is fetching; ours waits. */
+function lockOf(root: string): string {
+  return join(root, 'authority.lock')
 }
 
 async function prepare(root: string, arch: DebianArch): Promise<AptRoot> {

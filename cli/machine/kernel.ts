@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
 import type { DebianArch, OnProgress } from '../debian/index.ts'
+import { exclusively } from '../process/exclusive.ts'
 import { buildInitrd, type ModuleFile } from './initrd.ts'
 import { fetchStockKernel } from './kernel-fetch.ts'
 import type { MachineArch } from './qemu.ts'
@@ -58,6 +59,10 @@ export async function ensureKernel(options: KernelOptions): Promise<Kernel> {
     throw new AuthorityError('E_NOT_FOUND', `no guest kernel for ${options.arch} in the cache`, {
       hint: 'connect to the network once, or give one with --kernel FILE',
     })
+  return exclusively(join(root, '.lock'), async () => cachedKernel(options.cacheFolder, options.arch) ?? (await fetchInto(root, options)))
+}
+
+async function fetchInto(root: string, options: KernelOptions): Promise<Kernel> {
   const scratch = mkdtempSync(join(root, '.fetch-'))
   try {
     const fetched = await fetchStockKernel(scratch, join(options.cacheFolder, 'debian'), options.arch, options.onProgress ?? (() => {}))

@@ -9,7 +9,7 @@ import { listenOnce, type PortListener, socketFolder } from './port-listener.ts'
 import { type Accel, type MachineArch, qemuArguments } from './qemu.ts'
 import type { QemuBinary } from './qemu-binary.ts'
 
-/** Adapter: boots one VM for one run and hands out its three ports. Prints nothing, decides nothing. */
+/** Adapter: boots one VM for one run and hands out its ports. Prints nothing, decides nothing. */
 
 export interface MachineSpec {
   readonly arch: MachineArch
@@ -34,6 +34,7 @@ export interface MachineSpec {
 
 export interface Machine {
   readonly effects: Transport
+  readonly net: Transport
   readonly fuse: Transport
   readonly control: Transport
   /** Process id of the cell's launcher. */
@@ -58,7 +59,7 @@ const CELL_KERNEL = '/boot/kernel'
 const CELL_INITRD = '/boot/initrd'
 
 /**
- * Starts QEMU in its cell and answers when the three ports are connected: the guest's first message is what proves that it boots, and until then the
+ * Starts QEMU in its cell and answers when all ports are connected: the guest's first message is what proves that it boots, and until then the
  * caller watches `exited` too (`startFailure` says it in words). Throws E_NOT_FOUND, E_CONFLICT (changed image), E_UNSUPPORTED (no cell possible), E_TIMEOUT,
  * E_IO; nothing is left behind then.
  */

@@ -84,7 +84,12 @@ export class Session implements EffectSession {
 
   /** Ends the session, its requests, streams and things; resolves when all are closed, or when they had SESSION_END_MS for it. */
   end(): Promise<void> {
-    this.ended ??= this.finish()
+    if (this.ended === null) {
+      // Set before anything is closed: what closing calls may ask for the end again.
+      const ending = Promise.withResolvers<void>()
+      this.ended = ending.promise
+      void this.finish().finally(ending.resolve)
+    }
     return this.ended
   }
 
