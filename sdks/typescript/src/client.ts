@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import { MAX_TOKEN_BYTES, type OperationName } from '@authority/protocol'
+import { MAX_TOKEN_BYTES, type OperationName, type WireValue } from '@authority/protocol'
 import { Budget } from './budget.ts'
 import { Connection } from './connection.ts'
 import { invalid } from './errors.ts'
@@ -63,11 +63,11 @@ export class Client {
   }
 
   /** Any operation of SPEC.md by name, with its positional arguments: for what this client has no method for. */
-  call(operation: OperationName, args: Parameters<Scope['call']>[1], options?: CallOptions): ReturnType<Scope['call']> {
+  call(operation: OperationName, args: readonly WireValue[], options?: CallOptions): Promise<readonly WireValue[]> {
     return this.#scope.call(operation, args, options)
   }
 
-  /** The token this client acts under; the run's own is asked for once. */
+  /** The token this client acts under; the run's own is asked for. */
   async token(options?: CallOptions): Promise<string> {
     if (this.#token !== null) return this.#token
     const [token] = (await this.#scope.call('cap.self', [], options)) as readonly [string]
@@ -87,7 +87,7 @@ export class Client {
 
   /** Ends the session; of a view, releases its capability. Calls under way fail with E_CANCELLED. Never throws. */
   async close(): Promise<void> {
-    if (this.#scope.handle === 0 || this.#token === null) return this.#connection.close()
+    if (this.#scope.handle === 0) return this.#connection.close()
     if (this.#released) return
     this.#released = true
     const limit = limitOf(undefined, this.#connection.timeoutMs)

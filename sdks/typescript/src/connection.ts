@@ -15,7 +15,7 @@ import {
   type WireValue,
 } from '@authority/protocol'
 import { faulty, lost, lostByGoodbye } from './errors.ts'
-import { CLIENT_NAME, CLOSE_TIMEOUT_MS } from './limits.ts'
+import { ANSWER_GRACE_MS, CLIENT_NAME, CLOSE_TIMEOUT_MS } from './limits.ts'
 import { type Answer, Requests } from './requests.ts'
 import type { ByteStream } from './stream.ts'
 import { Streams } from './streams.ts'
@@ -26,6 +26,7 @@ export interface ConnectionOptions {
   readonly token: string | null
   /** ms each call waits by default. */
   readonly timeoutMs: number
+  readonly graceMs?: number
 }
 
 export interface OpenedStream {
@@ -37,6 +38,7 @@ export interface OpenedStream {
 export class Connection {
   readonly timeoutMs: number
   readonly #socket: Socket
+  readonly #graceMs: number
   readonly #reader = new LinkReader({ maxFrameBytes: MAX_FRAME_BYTES })
   #welcome: Welcome | null = null
   #onWelcome: ((welcome: Welcome) => void) | null = null
@@ -45,9 +47,10 @@ export class Connection {
   #failure: AuthorityError | null = null
   #onFailure: ((error: AuthorityError) => void) | null = null
 
-  private constructor(socket: Socket, timeoutMs: number) {
+  private constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket
-    this.timeoutMs = timeoutMs
+    this.timeoutMs = options.timeoutMs
+    this.#graceMs = options.graceMs ?? ANSWER_GRACE_MS
     socket.on('data', (chunk: Uint8Array) => this.#receive(chunk))
     socket.on('error', (error) => this.#fail(lost(`the connection to the gate failed: ${error.message}`, error)))
     socket.on('close', () => this.#fail(lost('the gate closed the connection')))
@@ -58,7 +61,7 @@ export class Connection {
   /** Connects, says hello and is welcomed, all within `limit`. Throws ConnectionLost, CapabilityError, or E_TIMEOUT. */
   static async open(options: ConnectionOptions, limit: Limit): Promise<Connection> {
     const socket = await dial(options.socket, limit)
-    const connection = new Connection(socket, options.timeoutMs)
+    const connection = new Connection(socket, options)
     try {
       await connection.#hello(options.token, limit)
       return connection
@@ -118,6 +121,7 @@ export class Connection {
     const send = (message: ClientMessage): void => this.#send(message)
     const requests = new Requests({
       maxInFlight: welcome.maxInFlight,
+      graceMs: this.#graceMs,
       send,
       named: (number) => streams.named(number),
       onUnwanted: (operation, answer, handle) => this.#undo(operation, answer, handle),

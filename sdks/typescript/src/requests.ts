@@ -11,7 +11,6 @@ import {
   type WireValue,
 } from '@authority/protocol'
 import { errorOfReply, faulty } from './errors.ts'
-import { ANSWER_GRACE_MS } from './limits.ts'
 import type { ByteStream } from './stream.ts'
 import { type Limit, watch } from './wait.ts'
 
@@ -38,6 +37,8 @@ interface Call {
 
 export interface RequestsOptions {
   readonly maxInFlight: number
+  /** ms beyond its deadline until the gate's silence is the answer. */
+  readonly graceMs: number
   readonly send: (message: Request | { readonly type: typeof MESSAGE.CANCEL; readonly id: number }) => void
   /** The stream with this number, named by a result. */
   readonly named: (number: number) => ByteStream
@@ -70,7 +71,7 @@ export class Requests {
       if (this.#failure !== null) throw this.#failure
       checkArguments(operationRow(operation).args, args, operation)
       const call: Call = { operation, args, handle, limit, id: 0, resolve, reject, unwatch: null }
-      call.unwatch = watch(limit, operation, (error) => this.#abandon(call, error), ANSWER_GRACE_MS)
+      call.unwatch = watch(limit, operation, (error) => this.#abandon(call, error), this.#options.graceMs)
       this.#queued.push(call)
       this.#pump()
     })
