@@ -3,7 +3,7 @@ import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.t
 import type { Question } from '../vocabulary/index.ts'
 import { type FirstDenial, LookLedger } from './coalesce.ts'
 import { abortError, EffectRun, executeAndRecord, type Held } from './execute.ts'
-import { type Allowed, claimedOf, Judge } from './judge.ts'
+import { type Allowed, claimedOf, isGuestEnforced, Judge } from './judge.ts'
 import { clipText } from './text.ts'
 import type { AdmitRequest, Gate, GateStatistics, LookRequest, Stages } from './types.ts'
 
@@ -195,9 +195,9 @@ export class AdmitPipeline implements Gate {
     return request.effect.execute(LOOK_PERMIT)
   }
 
-  private countLook({ subject, operation }: LookRequest, rule: string | null, object: string): void {
-    const ledger = subject.via === 'init' ? this.claimedLooks : this.looks
-    ledger.count(operation, rule, object)
+  private countLook(request: LookRequest, rule: string | null, object: string): void {
+    const ledger = isGuestEnforced(request) ? this.claimedLooks : this.looks
+    ledger.count(request.operation, rule, object)
   }
 }
 

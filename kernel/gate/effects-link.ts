@@ -18,6 +18,8 @@ export interface EffectsLinkOptions {
   readonly transport: Transport
   readonly run: string
   readonly registry: OperationRegistry
+  /** Who is at the other end: local programs (the default), or the guest's own network process. */
+  readonly peer?: 'programs' | 'network'
   /** The guest broke the link's own rules: nothing on this port is believed any more. */
   readonly onFault: (error: AuthorityError) => void
 }
@@ -93,7 +95,10 @@ export class EffectsLink {
       throw new AuthorityError('E_PROTOCOL', `effects port: more than ${MAX_SESSIONS} sessions`)
     this.serial += 1
     const session: Session = new Session({
-      subject: { session: `effects:${this.serial}`, via: 'session', pid, executable },
+      subject:
+        this.options.peer === 'network'
+          ? { session: `net:${this.serial}`, via: 'init' }
+          : { session: `effects:${this.serial}`, via: 'session', pid, executable },
       run: this.options.run,
       registry: this.options.registry,
       send: (message) => this.options.transport.write(encodeMessage(number, message)),

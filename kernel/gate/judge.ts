@@ -152,7 +152,7 @@ export class Judge {
       reason: refusal.reason,
       fix: refusal.fix,
       policy: this.stages.policy.id,
-      ...(subject.via === 'init' ? { guest_claimed: true } : {}),
+      ...(isGuestEnforced(request) ? { guest_claimed: true } : {}),
       ...claimedOf(request),
     })
   }
@@ -166,6 +166,11 @@ export class Judge {
     const latched = this.latched()
     if (latched !== null) throw latched
   }
+}
+
+/** What only the guest enforces, whatever the answer was; connections and names are the gate's own to refuse. */
+export function isGuestEnforced({ operation }: LookRequest): boolean {
+  return operation === 'image.open' || operation === 'scratch.mount'
 }
 
 /** What init said of the program behind a session: kept, never believed. */
