@@ -44,6 +44,8 @@ export interface HostileRun {
   readonly policy?: object
   readonly hosts?: RunSpec['hosts']
   readonly timeoutMs?: number
+  /** False: nobody reads the agent's output before the run is over. */
+  readonly takeOutput?: boolean
   /** Called once the guest is `running`, with the gate's process id. */
   readonly onRunning?: (gate: number) => void
 }
@@ -89,7 +91,7 @@ export async function runHostile(hostile: Hostile, run: HostileRun): Promise<Out
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH ?? '', BUN_OPTIONS: '--no-orphans' },
   })
-  const output = [collect(gate.stdout), collect(gate.stderr)] as const
+  const output = [run.takeOutput === false ? null : collect(gate.stdout), collect(gate.stderr)] as const
   const family = new Set<number>()
   const { end, exitCode } = await converse(gate, specOf(hostile, run, id, { path: image, sha256: sha256(disk) }), (pid) => {
     for (const one of descendantsOf(pid)) family.add(one)
@@ -98,7 +100,7 @@ export async function runHostile(hostile: Hostile, run: HostileRun): Promise<Out
   const sent = readdirSync(taps)
     .filter((name) => name.startsWith('tap-'))
     .map((name) => readFileSync(join(taps, name)))
-  const [stdout, stderr] = await Promise.all(output)
+  const [stdout, stderr] = [(await output[0]) ?? Buffer.alloc(0), await output[1]]
   return {
     end,
     exitCode,
@@ -162,10 +164,14 @@ function converse(
       if (event.event === 'failed') failure = event.message
     })
     const deadline = setTimeout(() => gate.kill('SIGKILL'), 2 * RUN_MS)
+    let said = ''
+    gate.stderr?.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+    })
     gate.on('close', (exitCode, signal) => {
       clearTimeout(deadline)
       commands.destroy()
-      if (end === null) reject(new Error(`the gate ended without an end: ${failure ?? signal ?? exitCode}`))
+      if (end === null) reject(new Error(`the gate ended without an end: ${failure ?? signal ?? exitCode} ${said}`))
       else resolve({ end, exitCode })
     })
   })
@@ -193,7 +199,7 @@ function understood(sent: readonly Buffer[]): Pick<Outcome, 'fuse' | 'effects' |
         const answer = Buffer.from(parseFuseItem(item))
         const unique = answer.readBigUInt64LE(8)
         if (fuse.has(unique)) throw new Error(`the gate answered FUSE request ${unique} twice`)
-        fuse.set(unique, { mount: session, unique, errno: -answer.readInt32LE(4), body: answer.subarray(16) })
+        fuse.set(unique, { mount: session, unique, errno: Math.abs(answer.readInt32LE(4)), body: answer.subarray(16) })
       }
     } else if (Array.isArray(values) && values[0] === 1) {
       for (const { item } of frames) control.push(parseGateToGuest(item))

@@ -20,7 +20,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SEND = 1, AWAIT = 2, DEAF = 3, HANG = 4, MUTE = 5, REBOOT = 6, STAY = 7 };
+enum { SEND = 1, AWAIT = 2, DEAF = 3, HANG = 4, MUTE = 5, REBOOT = 6, STAY = 7, PUSH = 8 };
+/* ms without room on a port after which PUSH gives up. */
+enum { PATIENCE_MS = 2000 };
 enum { PORTS = 3, CONTROL = 2, HEADER = 8 };
 
 struct port {
@@ -109,25 +111,28 @@ static void receive(struct port *port) {
     }
 }
 
-/* Reads what there is, and waits until something happens; `writing` may be NULL. */
-static void turn(struct port *writing) {
+/* Reads what there is, and waits until something happens or `ms` passed (-1: for ever); `writing` may be NULL. Answers whether something happened. */
+static int turn(struct port *writing, int ms) {
     struct pollfd fds[PORTS];
     for (int i = 0; i < PORTS; i++) {
         fds[i] = (struct pollfd){ports[i].deaf ? -1 : ports[i].fd, POLLIN, 0};
         if (&ports[i] == writing) fds[i] = (struct pollfd){ports[i].fd, (short)(POLLOUT | (ports[i].deaf ? 0 : POLLIN)), 0};
     }
-    poll(fds, PORTS, -1);
+    int ready = poll(fds, PORTS, ms);
     for (int i = 0; i < PORTS; i++)
         if (!ports[i].deaf && fds[i].revents & (POLLIN | POLLHUP)) receive(&ports[i]);
+    return ready > 0;
 }
 
-static void put(struct port *port, const unsigned char *bytes, size_t count) {
+/* Answers 0 when the port took nothing for `ms`. */
+static int put(struct port *port, const unsigned char *bytes, size_t count, int ms) {
     while (count > 0) {
         ssize_t n = write(port->fd, bytes, count > 32768 ? 32768 : count);
         if (n > 0) bytes += n, count -= (size_t)n;
-        else if (n < 0 && errno != EAGAIN && errno != EINTR) return;
-        else turn(port);
+        else if (n < 0 && errno != EAGAIN && errno != EINTR) return 1;
+        else if (!turn(port, ms)) return 0;
     }
+    return 1;
 }
 
 static void answer_pings(void) {
@@ -137,7 +142,7 @@ static void answer_pings(void) {
         size_t count = control->echoes;
         memcpy(bytes, control->echo, count);
         control->echoes = 0;
-        put(control, bytes, count);
+        put(control, bytes, count, -1);
     }
 }
 
@@ -159,9 +164,11 @@ static void play(int disk) {
         if (!bytes || read_all(disk, bytes, step.bytes)) return;
         answer_pings();
         if (step.op == SEND)
-            for (uint32_t i = 0; i < step.arg; i++) put(port, bytes, step.bytes);
+            for (uint32_t i = 0; i < step.arg; i++) put(port, bytes, step.bytes, -1);
+        else if (step.op == PUSH)
+            for (uint32_t i = 0; i < step.arg && put(port, bytes, step.bytes, PATIENCE_MS); i++);
         else if (step.op == AWAIT)
-            while (port->frames < step.arg) turn(NULL), answer_pings();
+            while (port->frames < step.arg) turn(NULL, -1), answer_pings();
         else if (step.op == DEAF) port->deaf = 1;
         else if (step.op == MUTE) mute = 1;
         else if (step.op == STAY) stay = 1;
@@ -178,5 +185,5 @@ int main(void) {
     load_modules();
     for (int i = 0; i < PORTS; i++) ports[i].fd = open_port(names[i]);
     play(open("/dev/vda", O_RDONLY));
-    for (;;) turn(NULL), answer_pings();
+    for (;;) turn(NULL, -1), answer_pings();
 }

@@ -22,7 +22,7 @@ import { fields, message } from '../../../kernel/effects/fs/testing/raw-fuse.ts'
 
 export { fields, message, OPCODE }
 
-const OP = { SEND: 1, AWAIT: 2, DEAF: 3, HANG: 4, MUTE: 5, REBOOT: 6, STAY: 7 } as const
+const OP = { SEND: 1, AWAIT: 2, DEAF: 3, HANG: 4, MUTE: 5, REBOOT: 6, STAY: 7, PUSH: 8 } as const
 const PORT = { effects: 0, fuse: 1, control: 2 } as const
 export type PortName = keyof typeof PORT
 
@@ -37,6 +37,10 @@ export class Script {
 
   send(port: PortName, bytes: Uint8Array, times = 1): this {
     return this.#step(OP.SEND, port, times, bytes)
+  }
+  /** Sends as often as the gate takes it, until all is sent or nothing was taken for two seconds. */
+  push(port: PortName, bytes: Uint8Array, times = 1): this {
+    return this.#step(OP.PUSH, port, times, bytes)
   }
   /** Waits until the gate has sent `more` frames on this port beyond those waited for before (PING not counted). */
   await(port: PortName, more: number): this {

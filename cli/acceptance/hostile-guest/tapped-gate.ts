@@ -2,7 +2,7 @@
  * The real gate process with two additions for the tests: every byte it sends to the guest is also written to FOLDER/tap-N, one file per connection, and its
  * peak memory to FOLDER/peak-kib when it ends. Usage: bun tapped-gate.ts FOLDER, then what the supervisor says on descriptor 3.
  */
-import { openSync, writeFileSync, writeSync } from 'node:fs'
+import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { BunTransport } from '../../machine/index.ts'
 import { gateMain } from '../../runs/gate/main.ts'
@@ -20,5 +20,8 @@ BunTransport.prototype.write = function (bytes: Uint8Array): void {
   writeSync(tap, bytes)
   write.call(this, bytes)
 }
-process.on('exit', () => writeFileSync(join(folder, 'peak-kib'), String(process.resourceUsage().maxRSS)))
+// Not getrusage: its peak includes that of the process which spawned this one.
+process.on('exit', () =>
+  writeFileSync(join(folder, 'peak-kib'), /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? ''),
+)
 await gateMain()
