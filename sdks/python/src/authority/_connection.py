@@ -16,7 +16,7 @@ from ._outbox import Outbox
 from ._shape import check
 from ._stream import ByteStream
 from ._streams import Streams
-from ._wait import Limit, limit_of, wait_until
+from ._wait import Limit, wait_until
 
 
 class Answer:
@@ -43,10 +43,11 @@ class _Call:
 class Connection:
     """Ids that only grow, at most `max_in_flight` unanswered requests, an answer or a deadline for each."""
 
-    def __init__(self, path: str, token: Optional[str], timeout_ms: float, limit: Limit) -> None:
+    def __init__(self, path: str, token: Optional[str], timeout_ms: float, limit: Limit, grace_ms: float = ANSWER_GRACE_MS) -> None:
         """Connects, says hello and is welcomed, all within `limit`. Raises ConnectionLost, CapabilityError, E_TIMEOUT."""
         self.timeout_ms = timeout_ms
         self.run = ""
+        self._grace_ms = grace_ms
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -93,7 +94,7 @@ class Connection:
         try:
             self._flush(limit)
             with self._lock:
-                wait_until(self._changed, call.settled, limit, operation, ANSWER_GRACE_MS)
+                wait_until(self._changed, call.settled, limit, operation, self._grace_ms)
         except BaseException:
             self._abandon(number, call)
             raise
