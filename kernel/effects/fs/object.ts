@@ -60,6 +60,11 @@ export function askReach(object: string): Question[] {
   return [{ action: 'fs.read', object, reach: true }]
 }
 
+/** A mount point itself may always be looked at: the operator put it there, and the guest's kernel asks for it before anything below. */
+export function askLook(context: FsContext, object: string): Question[] {
+  return context.mounts.list.some((mount) => mount.guest === object) ? [] : askReach(object)
+}
+
 /** Directories a `..` of the request steps out of must at least be within reach. */
 export function askCrossed(ref: { readonly crossed: readonly string[] }): Question[] {
   return ref.crossed.flatMap((object) => askReach(object))

@@ -57,6 +57,13 @@ describe('reading and writing through the SDK path', () => {
     expect((await refusal(w.call('fs.open', '/work/d/real', CREATE | EXCLUSIVE | WRITE, 0o600))).code).toBe('E_EXISTS')
   })
 
+  it('a mount point may be looked at without a rule; nothing below it, and it is not listed', async () => {
+    const w = world({ allow: () => false })
+    expect((await w.call('fs.stat', '/work'))[0]).toBe('directory')
+    expect((await refusal(w.call('fs.stat', '/work/a'))).code).toBe('E_POLICY_DENY')
+    expect((await refusal(w.call('fs.readdir', '/work', 0, 10))).code).toBe('E_POLICY_DENY')
+  })
+
   it('a denied path is denied alike whether it exists or not, and nothing was looked at', async () => {
     const w = world({ allow: (q) => !q.object.startsWith('/work/no') })
     fs.writeFileSync(path.join(w.inside, 'no-there'), 'x')

@@ -1,7 +1,7 @@
 import type { PreparedEffect } from '../../contract.ts'
 import { hostError } from '../errno.ts'
 import { DIRENT_BYTES, MAX_LISTING_BYTES } from '../limits.ts'
-import { ask, askCrossed, askReach, effect, type FsContext, isMissing, type ObjectRef } from '../object.ts'
+import { ask, askCrossed, askLook, effect, type FsContext, isMissing, type ObjectRef } from '../object.ts'
 import { isNameable } from '../path.ts'
 import type { HeldObject, Missing } from '../resolve.ts'
 import { type Kind, O, type Syscalls } from '../syscalls.ts'
@@ -39,7 +39,7 @@ export function readlink(context: FsContext, ref: ObjectRef): PreparedEffect {
 /** Names in a directory: its contents, so reading it must be allowed, not only passing through. Result: [entries [name, kind], next cursor]. */
 export function readdir(context: FsContext, ref: ObjectRef, cursor: number, max: number): PreparedEffect {
   return effect<HeldObject | Missing>({
-    ...listing(ref),
+    ...listing(context, ref),
     run: (held) => {
       if (isMissing(held)) throw hostError(held.missing, ref.text)
       return { result: page(context.sys, held, cursor, max, ref.text) }
@@ -50,7 +50,7 @@ export function readdir(context: FsContext, ref: ObjectRef, cursor: number, max:
 /** Decides that a directory may be listed and opens it: for FUSE, which reads it page by page. `opened` takes the descriptor. */
 export function opendir(context: FsContext, ref: ObjectRef, opened: (fd: number) => void): PreparedEffect {
   return effect<HeldObject | Missing>({
-    ...listing(ref),
+    ...listing(context, ref),
     run: (held) => {
       if (isMissing(held)) throw hostError(held.missing, ref.text)
       const fd = context.sys.reopen(held.fd, O.RDONLY | context.sys.flags.DIRECTORY)
@@ -64,7 +64,7 @@ export function opendir(context: FsContext, ref: ObjectRef, opened: (fd: number)
 /** Returns when the names of a directory are on stable storage. Decided like a look: the answer tells that the directory exists. */
 export function fsyncdir(context: FsContext, ref: ObjectRef): PreparedEffect {
   return effect<HeldObject | Missing>({
-    ...reaching(ref),
+    ...reaching(context, ref),
     run: async (held) => {
       if (isMissing(held)) throw hostError(held.missing, ref.text)
       const fd = context.sys.reopen(held.fd, O.RDONLY | context.sys.flags.DIRECTORY)
@@ -78,9 +78,9 @@ export function fsyncdir(context: FsContext, ref: ObjectRef): PreparedEffect {
 }
 
 /** Decides that an object may be looked at and hands it to `use`, which returns the result row. */
-export function look(_context: FsContext, ref: ObjectRef, use: (held: HeldObject) => (string | number)[]): PreparedEffect {
+export function look(context: FsContext, ref: ObjectRef, use: (held: HeldObject) => (string | number)[]): PreparedEffect {
   return effect<HeldObject | Missing>({
-    ...reaching(ref),
+    ...reaching(context, ref),
     run: (held) => {
       if (isMissing(held)) throw hostError(held.missing, ref.text)
       return { result: use(held) }
@@ -88,21 +88,21 @@ export function look(_context: FsContext, ref: ObjectRef, use: (held: HeldObject
   })
 }
 
-function reaching(ref: ObjectRef) {
+function reaching(context: FsContext, ref: ObjectRef) {
   return {
     text: ref.text,
-    requested: [...askReach(ref.object), ...askCrossed(ref)],
+    requested: [...askLook(context, ref.object), ...askCrossed(ref)],
     hold: () => ref.hold('look'),
-    found: (held: HeldObject | Missing) => ({ questions: askReach(held.guest), object: held.guest }),
+    found: (held: HeldObject | Missing) => ({ questions: askLook(context, held.guest), object: held.guest }),
     letGo: (held: HeldObject | Missing) => {
       if (!isMissing(held)) ref.letGo(held)
     },
   }
 }
 
-function listing(ref: ObjectRef) {
+function listing(context: FsContext, ref: ObjectRef) {
   return {
-    ...reaching(ref),
+    ...reaching(context, ref),
     requested: [...ask(['fs.read'], ref.object), ...askCrossed(ref)],
     hold: () => ref.hold('read'),
     found: (held: HeldObject | Missing) => ({ questions: ask(['fs.read'], held.guest), object: held.guest }),
