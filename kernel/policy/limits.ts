@@ -28,3 +28,7 @@ export const MAX_INCLUDE_DEPTH = 8
 /** ms a request for approval waits when the policy does not say, and at most. */
 export const DEFAULT_ASK_TIMEOUT_MS = 120_000
 export const MAX_ASK_TIMEOUT_MS = 24 * 60 * 60 * 1000
+/** Expected verdicts in one file of `policy test`. */
+export const MAX_CASES = 10_000
+/** Distinct needs one run teaches. */
+export const MAX_NEEDS = 10_000

@@ -20,22 +20,31 @@ export function explain(
   action: string,
   object: string,
 ): Explanation | { readonly error: string; readonly hint: string } {
-  const known = ACTIONS.find((candidate) => candidate === action)
-  if (known === undefined) {
-    const near = nearestKey(action, ACTIONS)
-    return {
-      error: `\`${action}\` is not a permission`,
-      hint: near === null ? `permissions are ${ACTIONS.join(', ')}` : `did you mean \`${near}\`?`,
-    }
-  }
-  const question: Question = { action: known, object: canonical(known, object) }
+  const question = questionOf(action, object)
+  if ('error' in question) return question
   const verdict = policy.decide(question)
-  const lines = [`${verdict.allow ? 'allowed' : 'denied'}: ${question.action} ${question.object}`, `because: ${verdict.reason}`]
+  const lines = [`${standingOf(verdict)}: ${question.action} ${question.object}`, `because: ${verdict.reason}`]
   if (!verdict.allow) lines.push(remedy(verdict))
   return { question, verdict, text: `${lines.join('\n')}\n` }
 }
 
+/** The question a person means, or a sentence that says why there is none. */
+export function questionOf(action: string, object: string): Question | { readonly error: string; readonly hint: string } {
+  const known = ACTIONS.find((candidate) => candidate === action)
+  if (known !== undefined) return { action: known, object: canonical(known, object) }
+  const near = nearestKey(action, ACTIONS)
+  return {
+    error: `\`${action}\` is not a permission`,
+    hint: near === null ? `permissions are ${ACTIONS.join(', ')}` : `did you mean \`${near}\`?`,
+  }
+}
+
+export function standingOf(verdict: PolicyVerdict): 'allowed' | 'asked' | 'denied' {
+  return verdict.allow ? 'allowed' : verdict.ask === true ? 'asked' : 'denied'
+}
+
 function remedy(verdict: PolicyVerdict): string {
+  if (verdict.ask === true) return `a person must approve it: \`authority approvals ls RUN\`; to allow it without, remove ${verdict.rule}`
   if (verdict.fix !== null) return `allow exactly this with: ${verdict.fix}`
   return verdict.rule?.startsWith('/') === true ? `to allow it, change the deny rule ${verdict.rule}` : 'no rule can allow it'
 }

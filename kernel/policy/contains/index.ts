@@ -1,0 +1,64 @@
+/**
+ * `policy contains PARENT CHILD`: whether everything the child lets happen, the parent lets happen too. Reading, changing, connecting, listening, resolving, tools,
+ * models, budgets, and what a run must be given; only looking (names and attributes on the way) is not compared.
+ */
+import type { Dimension } from '../../vocabulary/index.ts'
+import type { LoadedPolicy } from '../stage.ts'
+import { modelsContained, toolsContained } from './names.ts'
+import { netContained } from './net.ts'
+import { pathsContained } from './paths.ts'
+import { type Containment, YES } from './types.ts'
+
+export type { Containment } from './types.ts'
+
+/** Sound: `yes` only where it is proved, `no` only with a counter-example both policies' own decisions confirm. Total and bounded. */
+export function containsPolicy(parent: LoadedPolicy, child: LoadedPolicy): Containment {
+  const answers = [
+    () => pathsContained(parent, child, 'fs.read'),
+    () => pathsContained(parent, child, 'fs.write'),
+    () => netContained(parent, child),
+    () => toolsContained(parent, child),
+    () => modelsContained(parent, child),
+    () => budgetsContained(parent, child),
+    () => surroundingsContained(parent, child),
+  ]
+  let answer: Containment = YES
+  for (const part of answers) {
+    const found = part()
+    if (found.contains === 'no') return found
+    if (found.contains === 'unknown' && answer.contains === 'yes') answer = found
+  }
+  return answer
+}
+
+/** Effects only: budgets and expectations left out. For `policy diff`. */
+export function effectsContained(parent: LoadedPolicy, child: LoadedPolicy, action: string): Containment {
+  if (action === 'fs.read' || action === 'fs.write') return pathsContained(parent, child, action)
+  if (action === 'tools') return toolsContained(parent, child)
+  return action === 'infer' ? modelsContained(parent, child) : netContained(parent, child)
+}
+
+function budgetsContained(parent: LoadedPolicy, child: LoadedPolicy): Containment {
+  for (const [dimension, limit] of Object.entries(parent.budgets) as [Dimension, number][]) {
+    const own = child.budgets[dimension]
+    if (own === undefined || own > limit)
+      return { contains: 'no', example: null, why: `budget ${dimension}: ${own ?? 'unlimited'} under the child, ${limit} under the parent` }
+  }
+  return YES
+}
+
+function surroundingsContained({ document: outer }: LoadedPolicy, { document: inner }: LoadedPolicy): Containment {
+  for (const section of ['env', 'mounts'] as const) {
+    const missing = outer[section].require.find((rule) => !inner[section].require.includes(rule))
+    if (missing !== undefined)
+      return { contains: 'no', example: null, why: `the parent requires ${section} ${missing}, the child does not` }
+    const { allow, require } = outer[section]
+    if (allow === null) continue
+    const own = inner[section].allow
+    if (own === null) return { contains: 'no', example: null, why: `the parent limits ${section}, the child does not` }
+    const extra = [...own, ...inner[section].require].find((rule) => !allow.includes(rule) && !require.includes(rule))
+    if (extra !== undefined)
+      return { contains: 'no', example: null, why: `the child lets a run be given ${section} ${extra}, the parent does not name it` }
+  }
+  return YES
+}

@@ -1,0 +1,151 @@
+/** `policy diff A B`: what B newly allows and denies, rule by rule with an example effect each, and over the effects of a recorded run. */
+import { pathSegments } from '../patterns/index.ts'
+import type { Action, Question } from '../vocabulary/index.ts'
+import { effectsContained } from './contains/index.ts'
+import { EMPTY_DOCUMENT, type PolicyDocument } from './document.ts'
+import type { Expanded, ExpandedRule } from './expand.ts'
+import { type LoadedPolicy, policyOf } from './stage.ts'
+import { standingOf } from './why.ts'
+
+export interface DiffEntry {
+  readonly permission: Action
+  readonly rule: string
+  readonly origin: string
+  /** An effect that shows it; null where none was found within the limits: the rule may or may not change anything. */
+  readonly example: string | null
+  readonly why: string
+}
+
+export interface PolicyDiff {
+  /** Rules of B through which it allows (or asks about) what A does not. */
+  readonly allows: readonly DiffEntry[]
+  /** Rules of A through which it allowed (or asked about) what B does not. */
+  readonly denies: readonly DiffEntry[]
+  readonly budgets: readonly { readonly name: string; readonly before: number | null; readonly after: number | null }[]
+}
+
+const LISTS: readonly (readonly [Exclude<keyof Expanded, 'asked'>, Action])[] = [
+  ['read', 'fs.read'],
+  ['write', 'fs.write'],
+  ['dns', 'net.dns'],
+  ['connect', 'net.connect'],
+  ['listen', 'net.listen'],
+  ['tools', 'tools'],
+  ['infer', 'infer'],
+]
+
+export function diffPolicies(before: LoadedPolicy, after: LoadedPolicy): PolicyDiff {
+  const names = [...new Set([...Object.keys(before.budgets), ...Object.keys(after.budgets)])] as (keyof LoadedPolicy['budgets'])[]
+  return {
+    allows: beyond(before, after),
+    denies: beyond(after, before),
+    budgets: names
+      .map((name) => ({ name, before: before.budgets[name] ?? null, after: after.budgets[name] ?? null }))
+      .filter((row) => row.before !== row.after),
+  }
+}
+
+/** Each rule of `inner`, alone with `inner`'s deny and ask lists, against all of `outer`. */
+function beyond(outer: LoadedPolicy, inner: LoadedPolicy): DiffEntry[] {
+  const sameGround = groundOf(outer.document) === groundOf(inner.document)
+  return LISTS.flatMap(([list, permission]) => {
+    const known = new Set(outer.expanded[list].map(({ text }) => text))
+    const allowed = inner.expanded[list].filter(({ text }) => !(sameGround && known.has(text)))
+    const asked = sameGround ? [] : (inner.expanded.asked?.[list] ?? [])
+    return [...allowed, ...asked].flatMap((rule) => {
+      const index = inner.expanded[list].indexOf(rule)
+      const alone = policyOf(only(inner.document, list, rule, index), inner.id, inner.source, {})
+      const found = effectsContained(outer, alone, permission)
+      if (found.contains === 'yes') return []
+      const example = found.contains === 'no' && found.example !== null ? `${found.example.action} ${found.example.object}` : null
+      return [{ permission, rule: rule.text, origin: rule.origin, example, why: found.why }]
+    })
+  })
+}
+
+function groundOf({ fs, net, tools, infer }: PolicyDocument): string {
+  return JSON.stringify([fs.deny, fs.ask, net.deny, net.ask, tools.deny, tools.ask, infer.deny, infer.ask, infer.max_tokens])
+}
+
+/** `index`: where the rule stands among the allow rules, or -1 for one that is asked about, which the ask lists hold already. */
+function only(document: PolicyDocument, list: Exclude<keyof Expanded, 'asked'>, rule: ExpandedRule, index: number): PolicyDocument {
+  const { fs, net, tools, infer } = document
+  const asking = index === -1
+  const texts = asking ? [] : [rule.text]
+  return {
+    ...EMPTY_DOCUMENT,
+    fs: { ...EMPTY_DOCUMENT.fs, deny: fs.deny, ask: fs.ask, ...(list === 'read' || list === 'write' ? { [list]: texts } : {}) },
+    net: {
+      ...EMPTY_DOCUMENT.net,
+      deny: net.deny,
+      ask: net.ask,
+      ...(list === 'dns' || list === 'connect' || list === 'listen' ? { [list]: texts } : {}),
+    },
+    tools: { ...tools, allow: list === 'tools' && !asking ? tools.allow.slice(index, index + 1) : [] },
+    infer: { ...infer, models: list === 'infer' ? texts : [] },
+  }
+}
+
+/** An effect of a recorded run. */
+export interface RecordedEffect {
+  readonly op: string
+  readonly action: string | null
+  readonly object: string
+  readonly allowed: boolean
+}
+
+export interface Replay {
+  readonly allows: readonly RecordedEffect[]
+  readonly asks: readonly RecordedEffect[]
+  readonly denies: readonly RecordedEffect[]
+  /** Effects whose decision is the same. */
+  readonly same: number
+  /** Effects a policy alone does not decide. */
+  readonly skipped: number
+}
+
+/** What the policy would decide differently. Repeats of one effect count once. */
+export function replay(policy: LoadedPolicy, effects: Iterable<RecordedEffect>): Replay {
+  const seen = new Set<string>()
+  const changed: { allows: RecordedEffect[]; asks: RecordedEffect[]; denies: RecordedEffect[] } = { allows: [], asks: [], denies: [] }
+  let same = 0
+  let skipped = 0
+  for (const effect of effects) {
+    const key = `${effect.op}\n${effect.action ?? ''}\n${effect.object}\n${effect.allowed}`
+    if (seen.has(key)) continue
+    seen.add(key)
+    const questions = questionsOf(effect)
+    if (questions === null) {
+      skipped++
+      continue
+    }
+    const verdicts = questions.map((question) =>
+      standingOf(effect.op === 'image.open' ? policy.decideImage(question) : policy.decide(question)),
+    )
+    const now = verdicts.includes('denied') ? 'denied' : verdicts.includes('asked') ? 'asked' : 'allowed'
+    if ((now === 'allowed') === effect.allowed && now !== 'asked') same++
+    else if (now === 'allowed') changed.allows.push(effect)
+    else if (now === 'asked') changed.asks.push(effect)
+    else changed.denies.push(effect)
+  }
+  return { ...changed, same, skipped }
+}
+
+function questionsOf({ action, object }: RecordedEffect): Question[] | null {
+  switch (action) {
+    case 'fs.read':
+    case 'fs.write': {
+      // Both ends of a rename or link.
+      const paths = object.split(' -> ')
+      return paths.every((path) => pathSegments(path) !== null) ? paths.map((path) => ({ action, object: path })) : null
+    }
+    case 'net.dns':
+    case 'net.connect':
+    case 'net.listen':
+    case 'tools':
+    case 'infer':
+      return [{ action, object }]
+    default:
+      return null
+  }
+}

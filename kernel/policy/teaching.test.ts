@@ -1,0 +1,187 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Action, Question } from '../vocabulary/index.ts'
+import { diffPolicies, learn, loadPolicy, type Need, PolicyLoadError, RUNGS, readCases, replay, runCases } from './index.ts'
+import { bytesOf, policyFrom } from './testing.ts'
+
+const need = (action: Action, object: string, image = false): Need => ({ question: { action, object }, image, count: 1 })
+const EMPTY = '{"version":"1.0"}'
+
+describe('policy test', () => {
+  const policy = policyFrom({
+    fs: { read: ['/w/**', '/unused'], deny: { read: ['/w/s'] }, ask: { read: ['/w/a'] } },
+    tools: { allow: [{ name: 't', args: { '/n': { max: 1 } } }] },
+  })
+  const cases = (document: unknown) => readCases(bytesOf(JSON.stringify(document)), 'cases.json')
+
+  it('tells expected from decided, and which rules no case speaks of', () => {
+    const report = runCases(
+      policy,
+      cases({
+        version: '1.0',
+        allow: ['fs.read /w/x', { effect: 'tools t', args: { n: 1 } }, { effect: 'fs.read /w/y', rule: '/fs/read/1' }],
+        ask: ['fs.read /w/a'],
+        deny: ['fs.read /w/s', { effect: 'tools t', args: { n: 2 } }, 'fs.read /w/z'],
+      }),
+    )
+    expect(report.results.map(({ ok }) => ok)).toEqual([true, true, false, true, true, true, false])
+    expect(report).toMatchObject({ failed: 2, rules: 5, uncovered: [{ origin: '/fs/read/1', text: '/unused' }] })
+    expect(report.results[6]).toMatchObject({ got: 'allow', by: '/fs/read/0', line: 1 })
+  })
+
+  it.each([
+    [{ version: '1.0', alow: [] }, 'unknown key `alow` (did you mean `allow`?)'],
+    [{ allow: [] }, 'the key `version` is missing'],
+    [{ version: '1.0', allow: ['fs.raed /x'] }, 'did you mean `fs.read`?'],
+    [{ version: '1.0', allow: [1] }, 'expected an effect'],
+    [{ version: '1.0', allow: [{ effect: 'fs.read /x', why: 1 }] }, 'unknown key `why`'],
+    [[], 'expected an object'],
+  ])('%j is refused', (document, problem) => {
+    expect(() => cases(document)).toThrow(PolicyLoadError)
+    expect(() => cases(document)).toThrow(problem)
+  })
+
+  it('reads TOML', () => expect(readCases(bytesOf('version = "1.0"\nallow = ["fs.read /w"]'), 'c.toml')).toHaveLength(1))
+})
+
+describe('policy diff', () => {
+  const before = policyFrom({ fs: { read: ['/a/**', '/b'] }, net: { connect: ['dns:a.example:443'] }, budgets: { calls: 5 } })
+  const after = policyFrom({
+    fs: { read: ['/a/x/**', '/c/**', '/b'] },
+    net: { connect: ['dns:a.example:443', 'dns:b.example:443'] },
+    budgets: { calls: 6 },
+  })
+
+  it('names the rules that make the difference, with an effect each', () => {
+    const { allows, denies, budgets } = diffPolicies(before, after)
+    expect(allows.map(({ origin, example }) => [origin, example])).toEqual([
+      ['/fs/read/1', 'fs.read /c'],
+      ['/net/connect/1', 'net.dns b.example'],
+    ])
+    expect(denies.map(({ origin, example }) => [origin, example])).toEqual([['/fs/read/0', 'fs.read /a']])
+    expect(budgets).toEqual([{ name: 'calls', before: 5, after: 6 }])
+    expect(diffPolicies(before, before)).toEqual({ allows: [], denies: [], budgets: [] })
+  })
+
+  it('sees a new deny and a new ask', () => {
+    const narrower = policyFrom({ fs: { read: ['/a/**'], deny: { read: ['/a/s'] }, ask: { read: ['/a/k'] } } })
+    const wider = policyFrom({ fs: { read: ['/a/**'] } })
+    expect(diffPolicies(wider, narrower).allows).toEqual([])
+    expect(diffPolicies(wider, narrower).denies).toHaveLength(1)
+    expect(diffPolicies(narrower, wider).allows).toHaveLength(1)
+  })
+
+  it('replays a recorded run', () => {
+    const effect = (action: string | null, object: string, allowed: boolean, op = 'fs.open') => ({ op, action, object, allowed })
+    const found = replay(after, [
+      effect('fs.read', '/a/1', true),
+      effect('fs.read', '/a/x/1', true),
+      effect('fs.read', '/c', false),
+      effect('fs.read', '/c', false),
+      effect('fs.write', '/a/x -> /b', false, 'fs.rename'),
+      effect(null, 'run', true),
+      effect('fs.read', '(further objects, counted)', false),
+    ])
+    expect(found.allows.map(({ object }) => object)).toEqual(['/c'])
+    expect(found.denies.map(({ object }) => object)).toEqual(['/a/1'])
+    expect(found).toMatchObject({ same: 2, skipped: 2, asks: [] })
+  })
+})
+
+describe('policy learn', () => {
+  const needs = [
+    need('fs.read', '/in/a.csv'),
+    need('fs.read', '/in/b.csv'),
+    need('fs.read', '/in/a.csv'),
+    need('fs.write', '/out/r[1].txt'),
+    need('fs.write', '/out/.git/hooks/pre-commit'),
+    need('net.connect', 'dns:a.example.org:443'),
+    need('net.connect', 'dns:b.example.org:443'),
+    need('net.connect', 'ip:169.254.169.254:80'),
+    need('tools', 'git.log'),
+    need('fs.read', '/app/agent', true),
+    need('fs.read', '/usr/lib/libc.so', true),
+    need('fs.read', '/odd/file', true),
+  ]
+
+  it('proposes what was refused, grouped, and never what is always denied', () => {
+    const { proposals, leftOut, text } = learn(EMPTY, 'policy.json', needs, 'literal')
+    expect(proposals.map(({ permission, rule, wider }) => [permission, rule, wider])).toEqual([
+      ['profiles', 'tier2-glibc', null],
+      ['fs.read', '/in/a.csv', '/in/*'],
+      ['fs.read', '/in/b.csv', '/in/*'],
+      ['fs.write', '/out/r[[]1[]].txt', null],
+      ['net.connect', 'dns:a.example.org:443', 'dns:*.example.org:443'],
+      ['net.connect', 'dns:b.example.org:443', 'dns:*.example.org:443'],
+      ['tools.allow', 'git.log', null],
+      ['fs.read', '/odd/file', null],
+    ])
+    expect(leftOut.map(({ need: { question } }) => question.object)).toEqual(['/out/.git/hooks/pre-commit', 'ip:169.254.169.254:80'])
+    expect(Object.keys(JSON.parse(text))).toEqual(['version', 'profiles', 'fs', 'net', 'tools'])
+  })
+
+  it('climbs where several share a place', () => {
+    const rules = (rung: 'folder' | 'glob'): string[] => learn(EMPTY, 'p.json', needs.slice(0, 9), rung).proposals.map(({ rule }) => rule)
+    expect(rules('folder')).toEqual(['/in/*', '/out/r[[]1[]].txt', 'dns:*.example.org:443', 'git.log'])
+    expect(rules('glob')).toEqual(['/in/**', '/out/r[[]1[]].txt', 'dns:*.example.org:443', 'git.log'])
+  })
+
+  it('keeps the rest of the policy, and respects its deny and ask rules', () => {
+    const base =
+      '{"$schema":"x","version":"1.0","budgets":{"calls":5},"fs":{"read":["/k"],"deny":{"read":["/in/a.csv"]},"ask":{"read":["/in/b.csv"]}}}'
+    const { text, proposals, leftOut } = learn(base, 'p.json', needs.slice(0, 4), 'glob')
+    expect(proposals.map(({ rule }) => rule)).toEqual(['/out/r[[]1[]].txt'])
+    expect(leftOut).toHaveLength(2)
+    expect(JSON.parse(text)).toEqual({ ...JSON.parse(base), fs: { ...JSON.parse(base).fs, write: ['/out/r[[]1[]].txt'] } })
+  })
+
+  const questions: fc.Arbitrary<Question> = fc.oneof(
+    fc
+      .tuple(
+        fc.constantFrom<Action>('fs.read', 'fs.write'),
+        fc.array(fc.constantFrom('a', 'b', '.git', 'hooks', '*', '[x]', 'é', 'config'), { maxLength: 4 }),
+      )
+      .map(([action, parts]): Question => ({ action, object: `/${parts.join('/')}` })),
+    fc
+      .constantFrom('a.example.org', 'b.example.org', 'localhost', 'x.co.uk', 'com')
+      .map((object): Question => ({ action: 'net.dns', object })),
+    fc
+      .tuple(
+        fc.constantFrom(
+          'dns:a.example.org',
+          'dns:b.example.org',
+          'dns:x.co.uk',
+          'ip:10.0.0.1',
+          'ip:127.0.0.1',
+          'ip:169.254.169.254',
+          'ip:[fd00::1]',
+        ),
+        fc.integer({ min: 1, max: 65535 }),
+      )
+      .map(([host, port]): Question => ({ action: 'net.connect', object: `${host}:${port}` })),
+    fc.constantFrom('git.log', 'git.push', 'a b', 'x').map((object): Question => ({ action: 'tools', object })),
+    fc.constantFrom('m', 'org/m', '').map((object): Question => ({ action: 'infer', object })),
+  )
+
+  it('what it writes always loads and allows every need that is not left out; the lowest rung allows nothing else', () => {
+    fc.assert(
+      fc.property(fc.array(questions, { maxLength: 12 }), fc.constantFrom(...RUNGS), questions, (asked, rung, other) => {
+        const lesson = learn(
+          EMPTY,
+          'p.json',
+          asked.map((question) => ({ question, image: false, count: 1 })),
+          rung,
+        )
+        const policy = loadPolicy(bytesOf(lesson.text), 'p.json')
+        const out = new Set(lesson.leftOut.map(({ need: { question } }) => `${question.action} ${question.object}`))
+        for (const question of asked) expect(policy.decide(question).allow).toBe(!out.has(`${question.action} ${question.object}`))
+        const implied = asked.some(
+          ({ action, object }) => action === 'net.connect' && other.action === 'net.dns' && object.startsWith(`dns:${other.object}:`),
+        )
+        if (rung === 'literal' && !implied && !asked.some(({ action, object }) => action === other.action && object === other.object))
+          expect(policy.decide(other).allow).toBe(false)
+      }),
+      { numRuns: 400 },
+    )
+  })
+})
