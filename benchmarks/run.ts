@@ -1,6 +1,7 @@
 /** `npm run bench`: what is promised as a number, each as a ratio against a peer or a floor measured in the same run. Arguments: names of suites. */
 import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
+import { capabilitySuite } from './capability.ts'
 import { durableSuite } from './durable.ts'
 import { latencySuite } from './latency.ts'
 import { startupSuite } from './startup.ts'
@@ -10,6 +11,7 @@ const SUITES: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   latency: latencySuite,
   durable: durableSuite,
   startup: startupSuite,
+  capability: capabilitySuite,
 }
 
 const wanted = process.argv.slice(2)

@@ -85,10 +85,12 @@ export function writeBudget(budget: Charges | undefined): WireValue {
   })
 }
 
+const UTF8 = new TextEncoder()
+
 function patternsOf(value: WireValue, where: string): readonly string[] {
   return listOf(value, where, MAX_PATTERNS).map((element) => {
     if (typeof element !== 'string' || element === '') throw malformed(`${where} holds something that is not a pattern`)
-    if (new TextEncoder().encode(element).length > MAX_PATTERN_BYTES)
+    if (element.length * 3 > MAX_PATTERN_BYTES && UTF8.encode(element).length > MAX_PATTERN_BYTES)
       throw malformed(`${where}: a pattern is longer than ${MAX_PATTERN_BYTES} bytes`)
     return element
   })

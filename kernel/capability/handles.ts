@@ -8,6 +8,8 @@ export interface BoundToken {
   readonly validity: Validity
   /** Root first. */
   readonly blocks: readonly LiveBlock[]
+  /** Their ids. */
+  readonly ids: readonly string[]
   /** Id of the revoked block that killed it. */
   revokedBy: string | null
 }
@@ -31,10 +33,11 @@ export class HandleTable {
       throw refuse('E_RATE_LIMIT', 'the run holds too many capability handles', 'Release handles that are not used any more.')
   }
 
+  /** After `assertRoom`. */
   add(session: string, token: BoundToken): number {
-    this.assertRoom(session)
-    const handles = this.#sessions.get(session) ?? new Map<number, BoundToken>()
-    this.#sessions.set(session, handles)
+    const held = this.#sessions.get(session)
+    const handles = held ?? new Map<number, BoundToken>()
+    if (held === undefined) this.#sessions.set(session, handles)
     const number = this.#next++
     handles.set(number, token)
     this.#total += 1

@@ -7,6 +7,7 @@ export const bunMac: Mac = {
     const prepared = new Bun.CryptoHasher('sha256', key)
     return (message) => prepared.copy().update(message).digest()
   },
-  digest: (message) => new Bun.CryptoHasher('sha256').update(message).digest(),
+  digest: (message) => Bun.SHA256.hash(message, new Uint8Array(32)) as Uint8Array,
+  fingerprint: (text) => Bun.SHA256.hash(text, 'base64'),
   equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
 }

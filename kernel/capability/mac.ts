@@ -6,6 +6,8 @@ export interface Mac {
   /** Prepares a 32-byte key; the returned function may be called any number of times and gives 32 bytes. */
   keyed(key: Uint8Array): (message: Uint8Array) => Uint8Array
   digest(message: Uint8Array): Uint8Array
+  /** SHA-256 of a text of ASCII, as text. */
+  fingerprint(text: string): string
   equal(a: Uint8Array, b: Uint8Array): boolean
 }
 
@@ -13,6 +15,7 @@ export interface Mac {
 export const portableMac: Mac = {
   keyed: (key) => (message) => hmac(sha256, key, message),
   digest: (message) => sha256(message),
+  fingerprint: (text) => String.fromCharCode(...sha256(new TextEncoder().encode(text))),
   equal: (a, b) => {
     if (a.length !== b.length) return false
     let difference = 0

@@ -1,7 +1,7 @@
 import type { BlockBody } from './blocks.ts'
 import { type Counters, freshCounters } from './counters.ts'
 import { refuse } from './errors.ts'
-import { MAX_LIVE_BLOCKS, MAX_REVOKED } from './limits.ts'
+import { MAX_IDLE_BLOCKS, MAX_LIVE_BLOCKS, MAX_REVOKED } from './limits.ts'
 import type { Rules } from './rules.ts'
 
 /** One block id of this run and what it has used. All tokens that share the block share this. */
@@ -15,12 +15,15 @@ export interface LiveBlock {
   readonly expires: number
   /** Handles that hold it. */
   holders: number
+  /** False once the registry has let go of it: what it counted is gone with it. */
+  known: boolean
 }
 
 /** The block ids a run knows and the ones it has revoked; bounded, whatever guests bind. */
 export class BlockRegistry {
   readonly #live = new Map<string, LiveBlock>()
   readonly #revoked = new Set<string>()
+  #idle = 0
 
   find(id: string): LiveBlock | undefined {
     return this.#live.get(id)
@@ -28,7 +31,8 @@ export class BlockRegistry {
 
   /** Makes room for the ids of a token before any is added. Throws E_RATE_LIMIT when there is none. */
   reserveRoom(ids: readonly string[], nowMs: number): void {
-    const fresh = ids.filter((id) => !this.#live.has(id)).length
+    let fresh = 0
+    for (const id of ids) if (!this.#live.has(id)) fresh += 1
     if (this.#live.size + fresh > MAX_LIVE_BLOCKS) this.#sweep(nowMs)
     if (this.#live.size + fresh > MAX_LIVE_BLOCKS)
       throw refuse(
@@ -38,21 +42,27 @@ export class BlockRegistry {
       )
   }
 
-  add(block: Omit<LiveBlock, 'counters' | 'holders'>): LiveBlock {
-    const live: LiveBlock = { ...block, counters: freshCounters(block.body), holders: 0 }
+  add(block: Omit<LiveBlock, 'counters' | 'holders' | 'known'>): LiveBlock {
+    const live: LiveBlock = { ...block, counters: freshCounters(block.body), holders: 0, known: true }
     this.#live.set(block.id, live)
+    if (!counts(live.body)) this.#idle += 1
     return live
   }
 
   hold(blocks: readonly LiveBlock[]): void {
-    for (const block of blocks) block.holders += 1
+    for (const block of blocks) {
+      if (block.holders === 0 && !counts(block.body)) this.#idle -= 1
+      block.holders += 1
+    }
   }
 
-  /** A block that counts nothing is forgotten with its last handle; one that does stays until its time is over, or binding again would reset it. */
+  /** A block that counts nothing may be forgotten after its last handle; one that does stays until its time is over, or binding again would reset it. */
   letGo(blocks: readonly LiveBlock[]): void {
     for (const block of blocks) {
       block.holders -= 1
-      if (block.holders === 0 && !counts(block.body)) this.#live.delete(block.id)
+      if (block.holders > 0 || counts(block.body)) continue
+      if (this.#idle < MAX_IDLE_BLOCKS) this.#idle += 1
+      else this.#forget(block)
     }
   }
 
@@ -64,12 +74,22 @@ export class BlockRegistry {
 
   /** The first revoked id of a token, root first, or null. */
   revokedAmong(ids: readonly string[]): string | null {
+    if (this.#revoked.size === 0) return null
     return ids.find((id) => this.#revoked.has(id)) ?? null
   }
 
   #sweep(nowMs: number): void {
-    for (const block of this.#live.values())
-      if (block.holders === 0 && (nowMs >= block.expires || this.#isDead(block))) this.#live.delete(block.id)
+    for (const block of this.#live.values()) {
+      if (block.holders > 0) continue
+      if (counts(block.body) && nowMs < block.expires && !this.#isDead(block)) continue
+      this.#forget(block)
+      if (!counts(block.body)) this.#idle -= 1
+    }
+  }
+
+  #forget(block: LiveBlock): void {
+    block.known = false
+    this.#live.delete(block.id)
   }
 
   #isDead(block: LiveBlock): boolean {

@@ -14,8 +14,9 @@ import { type Grant, readGrant } from './restriction.ts'
 import { type CompileRules, type Rules, rulesOf } from './rules.ts'
 import { sectionsOf } from './sections.ts'
 import { gateTime } from './time.ts'
-import { NONCE_BYTES, RUN_BYTES } from './token.ts'
+import { MAX_TOKEN_TEXT, NONCE_BYTES, RUN_BYTES } from './token.ts'
 import type { CapabilityStage, CapabilityVerdict, Grants } from './types.ts'
+import { type Verified, VerifiedCache } from './verified-cache.ts'
 import { assertInTime, outOfTime, type RunKey, readBlocks, type Validity, validities, verifyToken } from './verify.ts'
 
 export interface CapabilityOptions {
@@ -52,6 +53,7 @@ class HmacCapabilities implements OperatorCapabilities {
   readonly #now: () => number
   readonly #registry = new BlockRegistry()
   readonly #handles = new HandleTable()
+  readonly #verified = new VerifiedCache()
   readonly #runRules: Rules
   readonly #runDigest: Uint8Array
   readonly #keyBytes: Uint8Array
@@ -107,9 +109,8 @@ class HmacCapabilities implements OperatorCapabilities {
     const late = outOfTime(token.validity, this.#now())
     if (late !== null) return refusal('E_CAP_EXPIRED', `the token: ${late}`, null)
     for (const question of questions) {
-      const index = token.blocks.findIndex((block) => !allows(block.rules, question))
-      const block = token.blocks[index]
-      if (block !== undefined) return notCovered(handle, question, index, block)
+      for (const [index, block] of token.blocks.entries())
+        if (!allows(block.rules, question)) return notCovered(handle, question, index, block)
     }
     return again === true || questions.length === 0 ? allowed(token) : this.#use(token)
   }
@@ -129,6 +130,7 @@ class HmacCapabilities implements OperatorCapabilities {
   end(): void {
     this.#keyBytes.fill(0)
     this.#key = null
+    this.#verified.clear()
   }
 
   /** All of the token's blocks have room for one more use, or none is charged. */
@@ -142,34 +144,54 @@ class HmacCapabilities implements OperatorCapabilities {
     return allowed(token)
   }
 
-  /** The order of research security.md 6.1: … MAC chain → run → time → revocation → payloads. */
   #verify(text: string): BoundToken {
     if (this.#key === null) throw refuse('E_CAP_REVOKED', 'the run has ended, and its capabilities with it')
-    const { token, ids } = verifyToken(text, this.#key, this.#options.mac)
+    // Size before anything else, the hash included.
+    const hash = text.length > MAX_TOKEN_TEXT ? '' : this.#options.mac.fingerprint(text)
+    const known = this.#verified.find(hash)
     const now = this.#now()
-    assertInTime(token, now)
-    const revoked = this.#registry.revokedAmong(ids)
-    if (revoked !== null) throw refuse('E_CAP_REVOKED', `capability token: its block ${revoked} was revoked`)
-    const bodies = readBlocks(token)
-    const times = validities(token, bodies)
-    const validity = times.at(-1) ?? token
+    const verified = known ?? this.#genuine(text, this.#key, now)
+    if (known !== undefined) this.#assertLive(known, now)
+    const validity = verified.times.at(-1) ?? verified.header
     assertInTime(validity, now)
-    this.#registry.reserveRoom(ids, now)
-    return { validity, blocks: this.#blocks(ids, bodies, times), revokedBy: null }
+    const blocks = this.#liveBlocks(verified, now)
+    if (known === undefined || known.blocks !== blocks) this.#verified.add(hash, { ...verified, blocks })
+    return { validity, blocks, ids: verified.ids, revokedBy: null }
   }
 
-  #blocks(ids: readonly string[], bodies: readonly BlockBody[], times: readonly Validity[]): readonly LiveBlock[] {
-    const rules = bodies.map((body, index) => this.#registry.find(ids[index] ?? '')?.rules ?? this.#rules(body, index))
-    const blocks: LiveBlock[] = []
+  /** The order of research security.md 6.1: … MAC chain → run → time → revocation → payloads. */
+  #genuine(text: string, key: RunKey, now: number): Verified {
+    const { token, ids } = verifyToken(text, key, this.#options.mac)
+    const header = { notBefore: token.notBefore, expires: token.expires }
+    this.#assertLive({ header, ids }, now)
+    const bodies = readBlocks(token)
+    return { header, ids, bodies, times: validities(token, bodies), blocks: [] }
+  }
+
+  #assertLive({ header, ids }: Pick<Verified, 'header' | 'ids'>, now: number): void {
+    assertInTime(header, now)
+    const revoked = this.#registry.revokedAmong(ids)
+    if (revoked !== null) throw refuse('E_CAP_REVOKED', `capability token: its block ${revoked} was revoked`)
+  }
+
+  /** The same objects for all tokens that share a block: they hold its counts. */
+  #liveBlocks({ ids, bodies, times, blocks }: Verified, now: number): readonly LiveBlock[] {
+    if (blocks.length > 0 && blocks.every((block) => block.known)) return blocks
+    // All patterns are compiled before anything is kept.
+    const rules = bodies.map(
+      (body, index) => blocks[index]?.rules ?? this.#registry.find(ids[index] ?? '')?.rules ?? this.#rules(body, index),
+    )
+    this.#registry.reserveRoom(ids, now)
+    const live: LiveBlock[] = []
     bodies.forEach((body, index) => {
       const id = ids[index] ?? ''
       const known = this.#registry.find(id)
-      const parent = blocks.at(-1) ?? null
+      const parent = live.at(-1) ?? null
       const block = known ?? this.#registry.add({ id, parent, body, rules: rules[index] ?? NOTHING, expires: times[index]?.expires ?? 0 })
       if (known === undefined && body.budget !== undefined) this.#options.declareBudget(`block:${id}`, body.budget)
-      blocks.push(block)
+      live.push(block)
     })
-    return blocks
+    return live
   }
 
   #rules(body: BlockBody, index: number): Rules {
@@ -208,7 +230,7 @@ function allows(rules: Rules, question: Question): boolean {
 }
 
 function allowed(token: BoundToken): CapabilityVerdict {
-  return { allow: true, blocks: token.blocks.map((block) => block.id) }
+  return { allow: true, blocks: token.ids }
 }
 
 function notCovered(handle: number, { action, object }: Question, index: number, { id }: LiveBlock): CapabilityVerdict {
