@@ -10,6 +10,8 @@ export interface NotedHead {
 
 export type InstallationRecord =
   | { readonly type: 'INSTALLATION'; readonly installation: string; readonly key: string }
+  /** A new key is in force after this record; the certificate is a note signed by the old and the new one. */
+  | { readonly type: 'KEY_ROTATED'; readonly certificate: string }
   | ({
       readonly type: 'RUN_OPENED'
       readonly origin: string

@@ -6,6 +6,18 @@ import { createFile, ensureFolder, joinPath, readWhole } from './files.ts'
 import type { AuditFs } from './fs.ts'
 import { sha256, toHex } from './hash.ts'
 import type { InstallationRecord } from './installation-records.ts'
+import {
+  dropNextKey,
+  installNextKey,
+  introduces,
+  KEY_FILE,
+  type KeyFolders,
+  prepareKey,
+  readKeyChain,
+  signByBoth,
+  waitingKey,
+  writePublicKey,
+} from './key-rotation.ts'
 import { INSTALLATION_LOCK_MS, INSTALLATION_LOCK_RETRY_MS, INSTALLATION_SEGMENT_BYTES, MAX_KEY_FILE_BYTES } from './limits.ts'
 import { waitForLock } from './lock.ts'
 import { Log, type LogSettings } from './log.ts'
@@ -22,7 +34,6 @@ import {
 import { reopenLog } from './reopen.ts'
 import { scanLog, segmentsIn } from './scan.ts'
 
-export const INSTALLATION_KEY_FILE = 'installation.key'
 /** Beside every log: the public key its checkpoints are signed with. */
 export const PUBLIC_KEY_FILE = 'key.pub'
 const ID_LABEL = 'authority/installation/v1'
@@ -34,6 +45,13 @@ export interface InstallationContext {
   /** For people who look at a lock: pid, boot id, start time. */
   readonly owner: string
   readonly pause: (ms: number) => Promise<void>
+}
+
+/** Of a run: size and root (hex) of the last line about it. */
+export interface LastNoted {
+  readonly size: number
+  readonly root: string
+  readonly sealed: boolean
 }
 
 export interface Installation {
@@ -49,7 +67,11 @@ export interface Installation {
   /** Appends to the installation log under its lock, durably and covered by a checkpoint when it resolves. Rejects with E_AUDIT. */
   note(record: InstallationRecord): Promise<void>
   /** The last thing noted of a run, and whether it was sealed. Null: the run is unknown. */
-  lastNoted(run: string): Promise<{ readonly size: number; readonly sealed: boolean } | null>
+  lastNoted(run: string): Promise<LastNoted | null>
+  /** Certificates that lead from the installation's first key to this one, as key.chain holds them; null when it is the first. */
+  readonly keyChain: string | null
+  /** Replaces the key by a new one, certified by the old, which is erased. Refused while a run is not sealed. This object is of no more use then. Rejects with E_AUDIT. */
+  rotate(): Promise<{ readonly from: string; readonly to: string; readonly certificate: string }>
 }
 
 /** `authority/HEX` is the key's name and the start of every origin. */
@@ -65,18 +87,57 @@ export async function openInstallation(home: string, context: InstallationContex
   const keys = joinPath(home, 'keys')
   const folder = joinPath(home, 'installation')
   for (const path of [home, keys, folder]) ensureFolder(context.fs, path)
+  const folders: KeyFolders = { fs: context.fs, keys, log: folder }
   const existing = readKey(context.fs, keys)
-  if (existing) return withLog(existing, folder, context)
+  if (existing && isSettled(folders, existing)) return withLog(existing, folders, context)
   const unlock = await lockInstallation(folder, context)
   try {
-    return withLog(readKey(context.fs, keys) ?? create(keys, folder, context), folder, context)
+    const signer = readKey(context.fs, keys)
+    return withLog(signer ? settleRotation(folders, signer, context) : create(keys, folder, context), folders, context)
   } finally {
     unlock()
   }
 }
 
+/** No rotation is under way: neither a key that waits nor a public key left behind. */
+function isSettled({ fs, keys, log }: KeyFolders, signer: NoteSigner): boolean {
+  const shown = readWhole(fs, joinPath(log, PUBLIC_KEY_FILE), MAX_KEY_FILE_BYTES)
+  const current = shown === null || new TextDecoder().decode(shown) === `${signer.verifierKey}\n`
+  return current && !fs.list(keys).some((name) => name.startsWith(`${KEY_FILE}.`))
+}
+
+/** Ends a rotation a crash interrupted: forwards when its certificate is in the log, else backwards. Returns the key then in force. */
+function settleRotation(folders: KeyFolders, signer: NoteSigner, context: InstallationContext): NoteSigner {
+  const next = waitingKey(folders)
+  if (next === null || segmentsIn(context.fs, folders.log).length === 0) {
+    dropNextKey(folders)
+    writePublicKey(folders, signer.verifierKey)
+    return signer
+  }
+  let introduced = false
+  const decoder = new TextDecoder()
+  const { log, checkpoints, checkpointSize, cut } = reopenLog(
+    settingsOf(folders.log, context),
+    parseVerifier(signer.verifierKey),
+    0,
+    (frame) => {
+      introduced ||= introduces(JSON.parse(decoder.decode(frame.payload)) as InstallationRecord, next)
+    },
+  )
+  try {
+    if (introduced && checkpointSize < log.size) signByBoth(log, checkpoints, signer, next)
+    if (!introduced && cut) commitRecord(log, checkpoints, signer, { type: 'RECOVERED', ...cut })
+  } finally {
+    log.close()
+    checkpoints.close()
+  }
+  if (introduced) installNextKey(folders, next)
+  else dropNextKey(folders)
+  return introduced ? next : signer
+}
+
 function readKey(fs: AuditFs, keys: string): NoteSigner | null {
-  const path = joinPath(keys, INSTALLATION_KEY_FILE)
+  const path = joinPath(keys, KEY_FILE)
   try {
     const bytes = readWhole(fs, path, MAX_KEY_FILE_BYTES)
     return bytes === null ? null : parseSigner(new TextDecoder().decode(bytes).trimEnd())
@@ -109,7 +170,7 @@ function create(keys: string, folder: string, context: InstallationContext): Not
     checkpoints.close()
     fs.syncFolder(folder)
     createFile(fs, temporary, new TextEncoder().encode(`${text}\n`))
-    fs.rename(temporary, joinPath(keys, INSTALLATION_KEY_FILE))
+    fs.rename(temporary, joinPath(keys, KEY_FILE))
     fs.syncFolder(keys)
   } catch (error) {
     throw ioError('make the installation in', folder, error)
@@ -145,8 +206,9 @@ function lockInstallation(folder: string, { fs, clock, owner, pause }: Installat
   })
 }
 
-function withLog(signer: NoteSigner, folder: string, context: InstallationContext): Installation {
+function withLog(signer: NoteSigner, folders: KeyFolders, context: InstallationContext): Installation {
   const { fs } = context
+  const { keys, log: folder } = folders
   const verifier = parseVerifier(signer.verifierKey)
   if (segmentsIn(fs, folder).length === 0)
     throw auditError(
@@ -164,7 +226,22 @@ function withLog(signer: NoteSigner, folder: string, context: InstallationContex
     note: async (record) => {
       const unlock = await lockInstallation(folder, context)
       try {
-        appendNote(record, folder, signer, verifier, context)
+        // Another process may have rotated the key since: the installation log is always signed with the one in force.
+        const now = readKey(fs, keys) ?? signer
+        if (record.type === 'RUN_OPENED' && now.verifierKey !== signer.verifierKey)
+          throw auditError('The installation key was rotated while this run was starting.', 'Start it again.')
+        appendNote(record, folder, now, context)
+      } finally {
+        unlock()
+      }
+    },
+    keyChain: readKeyChain(fs, folder),
+    rotate: async () => {
+      const unlock = await lockInstallation(folder, context)
+      try {
+        return rotateKey(folders, readKey(fs, keys) ?? signer, context)
+      } catch (error) {
+        throw ioError('rotate the key in', keys, error)
       } finally {
         unlock()
       }
@@ -181,14 +258,9 @@ function withLog(signer: NoteSigner, folder: string, context: InstallationContex
 }
 
 /** Other runs may have written since: the end is found again each time, from the last segment only. */
-function appendNote(
-  record: InstallationRecord,
-  folder: string,
-  signer: NoteSigner,
-  verifier: NoteVerifier,
-  context: InstallationContext,
-): void {
+function appendNote(record: InstallationRecord, folder: string, signer: NoteSigner, context: InstallationContext): void {
   const segments = segmentsIn(context.fs, folder)
+  const verifier = parseVerifier(signer.verifierKey)
   const { log, checkpoints, cut } = reopenLog(settingsOf(folder, context), verifier, Math.max(0, segments.length - 1), () => {})
   try {
     if (cut) commitRecord(log, checkpoints, signer, { type: 'RECOVERED', ...cut })
@@ -201,13 +273,54 @@ function appendNote(
   }
 }
 
-function findRun(run: string, fs: AuditFs, folder: string): { size: number; sealed: boolean } | null {
-  let found: { size: number; sealed: boolean } | null = null
+/** The caller holds the lock. */
+function rotateKey(
+  folders: KeyFolders,
+  signer: NoteSigner,
+  context: InstallationContext,
+): { from: string; to: string; certificate: string } {
+  const running = unsealedRuns(context.fs, folders.log)
+  const [first] = running
+  if (first !== undefined)
+    throw auditError(
+      `${running.length} run(s) are not sealed, ${first} among them: a run ends under the key it began with.`,
+      'Wait for them or stop them; a run that died is sealed by: authority runs ls',
+    )
+  const { next, certificate } = prepareKey(folders, signer, context.random(32))
+  const verifier = parseVerifier(signer.verifierKey)
+  const last = Math.max(0, segmentsIn(context.fs, folders.log).length - 1)
+  const { log, checkpoints, cut } = reopenLog(settingsOf(folders.log, context), verifier, last, () => {})
+  try {
+    if (cut) commitRecord(log, checkpoints, signer, { type: 'RECOVERED', ...cut })
+    log.append({ type: 'KEY_ROTATED', certificate }, true)
+    log.flush()
+    signByBoth(log, checkpoints, signer, next)
+  } finally {
+    log.close()
+    checkpoints.close()
+  }
+  installNextKey(folders, next)
+  return { from: signer.verifierKey, to: next.verifierKey, certificate }
+}
+
+function unsealedRuns(fs: AuditFs, folder: string): readonly string[] {
+  const open = new Set<string>()
+  const decoder = new TextDecoder()
+  scanLog(fs, folder, 0, (frame) => {
+    const record = JSON.parse(decoder.decode(frame.payload)) as InstallationRecord
+    if (record.type === 'RUN_OPENED') open.add(record.run)
+    if (record.type === 'RUN_SEALED' || record.type === 'RUN_REMOVED') open.delete(record.run)
+  })
+  return [...open]
+}
+
+function findRun(run: string, fs: AuditFs, folder: string): LastNoted | null {
+  let found: LastNoted | null = null
   const decoder = new TextDecoder()
   scanLog(fs, folder, 0, (frame) => {
     const record = JSON.parse(decoder.decode(frame.payload)) as InstallationRecord
     if (!('size' in record) || record.run !== run) return
-    found = { size: record.size, sealed: record.type === 'RUN_SEALED' }
+    found = { size: record.size, root: record.root, sealed: record.type === 'RUN_SEALED' }
   })
   return found
 }

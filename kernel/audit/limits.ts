@@ -50,3 +50,5 @@ export const TILE_HEIGHT = 8
 export const TILE_WIDTH = 256
 /** Bytes of a proof file at most: 64 hashes of 45 bytes and a note. */
 export const MAX_PROOF_BYTES = 16 * 1024
+/** Bytes of all key certificates: some 100 rotations. */
+export const MAX_KEY_CHAIN_BYTES = 64 * 1024

@@ -33,12 +33,12 @@ describe('signed notes', () => {
     const root = sha256(new Uint8Array(0))
     const note = signCheckpoint({ origin: 'example.com/log', size: 7, root }, signer)
     expect(openCheckpoint(note, verifier)).toEqual({ origin: 'example.com/log', size: 7, root })
-    expect(key && readCheckpoint(note, key)).toMatchObject({ origin: 'example.com/log', size: 7 })
+    expect(key && readCheckpoint(note, [key])).toMatchObject({ origin: 'example.com/log', size: 7 })
     for (const bad of ['07', '-1', '1e3', '', '99999999999999999999']) {
       const body = checkpointText({ origin: 'o', size: 7, root }).replace('\n7\n', `\n${bad}\n`)
       const forged = `${body}\n${signer.signature(body)}`
       expect(() => openCheckpoint(forged, verifier)).toThrow(RangeError)
-      expect(key && readCheckpoint(forged, key)).toBe(null)
+      expect(key && readCheckpoint(forged, [key])).toBe(null)
     }
   })
 

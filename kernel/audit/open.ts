@@ -4,6 +4,7 @@ import { COMMITMENT_KEY_BYTES, COMMITMENT_KEY_FILE, Commitments } from './commit
 import { auditError, ioError } from './errors.ts'
 import { checkFolder, createFile, ensureFolder, joinPath, parentOf } from './files.ts'
 import { type Installation, PUBLIC_KEY_FILE } from './installation.ts'
+import { KEY_CHAIN_FILE } from './key-rotation.ts'
 import { CHECKPOINT_MS, CHECKPOINT_RECORDS, DEFAULT_LOG_BYTES } from './limits.ts'
 import { tryLock } from './lock.ts'
 import { Log, type LogSettings } from './log.ts'
@@ -60,6 +61,7 @@ function makeRunLog(options: OpenRunLogOptions, unlock: () => void): RunLog {
   const key = random(COMMITMENT_KEY_BYTES)
   createFile(fs, joinPath(path, COMMITMENT_KEY_FILE), key)
   createFile(fs, joinPath(path, PUBLIC_KEY_FILE), new TextEncoder().encode(`${installation.verifierKey}\n`))
+  if (installation.keyChain !== null) createFile(fs, joinPath(path, KEY_CHAIN_FILE), new TextEncoder().encode(installation.keyChain))
   const checkpoints = CheckpointFile.create(fs, path)
   const log = Log.create(runLogSettings(options), installation.originOf(start.run), Buffer.from(start.run, 'hex'))
   return new RunLog({

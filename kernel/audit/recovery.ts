@@ -2,11 +2,11 @@
 import type { Json } from '../vocabulary/index.ts'
 import { CHECKPOINTS_FILE } from './checkpoints.ts'
 import { auditError, ioError } from './errors.ts'
-import { checkFolder, joinPath } from './files.ts'
+import { checkFolder, joinPath, readWhole } from './files.ts'
 import { toHex } from './hash.ts'
-import type { Installation } from './installation.ts'
+import { type Installation, PUBLIC_KEY_FILE } from './installation.ts'
 import { Ledger } from './ledger.ts'
-import { SEGMENT_HEADER_BYTES } from './limits.ts'
+import { MAX_KEY_FILE_BYTES, SEGMENT_HEADER_BYTES } from './limits.ts'
 import { tryLock } from './lock.ts'
 import { type RunLogTuning, runLogSettings } from './open.ts'
 import { type Reopened, reopenLog } from './reopen.ts'
@@ -46,6 +46,7 @@ export async function recoverRun(options: RecoverOptions): Promise<Recovery> {
   if (!unlock) return { state: 'live' }
   try {
     if (neverStarted(options)) return await forget(options)
+    if (!sameKey(options)) return await underEarlierKey(options)
     return await finish(options)
   } catch (error) {
     throw ioError('recover', path, error)
@@ -73,6 +74,26 @@ function isBlank(fs: RecoverOptions['installation']['context']['fs'], path: stri
   } finally {
     fs.close(fd)
   }
+}
+
+/** Whether the log is signed with the key in force. */
+function sameKey({ path, installation }: RecoverOptions): boolean {
+  const bytes = readWhole(installation.context.fs, joinPath(path, PUBLIC_KEY_FILE), MAX_KEY_FILE_BYTES)
+  return bytes === null || new TextDecoder().decode(bytes) === `${installation.verifierKey}\n`
+}
+
+/** The key was rotated since, which waits for every run that stands in the installation log: this one is sealed, or its start was never noted and nothing ran. */
+async function underEarlierKey(options: RecoverOptions): Promise<Recovery> {
+  const { path, installation } = options
+  const run = runOfFolder(installation, path)
+  const noted = run === null ? null : await installation.lastNoted(run)
+  if (!noted) return { state: 'never-started' }
+  if (!noted.sealed)
+    throw auditError(
+      `The log in ${path} is signed with another key than that of this installation.`,
+      `Look with: authority audit verify ${path}`,
+    )
+  return { state: 'sealed', size: noted.size, root: noted.root }
 }
 
 async function forget({ path, installation }: RecoverOptions): Promise<Recovery> {

@@ -38,6 +38,8 @@ export type RecordBody =
       readonly captured: Charges
       readonly leased?: Charges
       readonly overrun?: boolean
+      /** µs of each stage of the pipeline; `execute` includes the effect alone. */
+      readonly us?: StageTimes
       readonly detail?: { readonly [key: string]: Json }
     }
   | { readonly type: 'LEASE'; readonly intent: number; readonly reserve: Charges }
@@ -66,6 +68,17 @@ export type RecordBody =
   | { readonly type: 'STDIO'; readonly fd: number; readonly bytes: number; readonly sha256: string }
   | { readonly type: 'TIME'; readonly captured: Charges }
   | { readonly type: 'REVOKE'; readonly block: string; readonly by: string }
+  /** An account got limits after the start (a capability block with a budget of its own, at its first use): they hold from here on. */
+  | { readonly type: 'LIMIT'; readonly account: string; readonly limits: Charges }
+  /** `percent` of a limit is spent. */
+  | {
+      readonly type: 'MARK'
+      readonly account: string
+      readonly dimension: string
+      readonly percent: number
+      readonly captured: number
+      readonly limit: number
+    }
   | { readonly type: 'GUEST'; readonly event: string; readonly detail: { readonly [key: string]: Json } }
   /** Added by the stage after each checkpoint it signed: a checkpoint that is taken away is missed. `root` in hex. */
   | { readonly type: 'CHECKPOINT'; readonly size: number; readonly root: string }
@@ -79,6 +92,16 @@ export type RecordBody =
       readonly denials: number
       readonly spent: Charges
     }
+
+/** Integers, µs on the monotonic clock. A stage that was not measured is absent. */
+export interface StageTimes {
+  readonly capability?: number
+  readonly policy?: number
+  readonly budget?: number
+  /** Until the INTENT was durable. */
+  readonly intent?: number
+  readonly execute?: number
+}
 
 export type RecordType = RecordBody['type']
 

@@ -12,7 +12,7 @@ export class Anchors {
     this.#key = key
     this.#heads = notes
       .map((note) => {
-        const head = readCheckpoint(note, key)
+        const head = readCheckpoint(note, [key])
         if (!head) throw new Tampered(`a remembered checkpoint is not signed by ${key.name}: the key is another, or the note was changed`)
         return head
       })

@@ -10,7 +10,7 @@ const MAX_FILE = 64 * 1024 * 1024 * 1024
 
 export class CheckpointReader {
   readonly path: string
-  readonly #key: PublicKey
+  readonly #keys: readonly PublicKey[]
   readonly #input: Input | null
   #at = 0
   #next: Head | null = null
@@ -18,9 +18,9 @@ export class CheckpointReader {
   /** Bytes after the last whole note. */
   tornBytes = 0
 
-  constructor(path: string, key: PublicKey) {
+  constructor(path: string, keys: readonly PublicKey[]) {
     this.path = path
-    this.#key = key
+    this.#keys = keys
     this.#input = Input.open(path, MAX_FILE)
     this.advance()
   }
@@ -35,7 +35,7 @@ export class CheckpointReader {
     const bytes = this.#input?.view(this.#at, 2 * MAX_NOTE)
     if (!bytes || bytes.length === 0) return
     const note = firstNote(bytes)
-    const head = note && readCheckpoint(note.toString('utf8'), this.#key)
+    const head = note && readCheckpoint(note.toString('utf8'), this.#keys)
     if (!note || !head) {
       // One note at most is ever under way: a crash leaves it short, or with a sector of zeros, and nothing behind it.
       const torn = bytes.length <= MAX_NOTE && (!bytes.toString('latin1').endsWith('\n\n') || hasLostSector(bytes, this.#at))

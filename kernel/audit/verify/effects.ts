@@ -1,5 +1,5 @@
 /** Re-proves from the records alone that every effect was announced first and that no budget was ever exceeded, at every prefix of the log. */
-import { MAX_CPUS, MAX_OPEN_EFFECTS, TIME_SLICE_MS } from './limits.ts'
+import { MAX_CPUS, MAX_LIMITED_ACCOUNTS, MAX_OPEN_EFFECTS, TIME_SLICE_MS } from './limits.ts'
 import type { Fields } from './shapes.ts'
 
 type Amounts = { readonly [dimension: string]: number }
@@ -62,6 +62,20 @@ export class Effects {
       this.#accounts.set(name, account)
     }
     return account
+  }
+
+  /** Limits of an account that appears later, as a capability block does. */
+  limit(fields: Fields): string | null {
+    if (!this.#accounts.has(fields.account as string) && this.#accounts.size >= MAX_LIMITED_ACCOUNTS)
+      return `more than ${MAX_LIMITED_ACCOUNTS} accounts have limits`
+    const { limits, captured, reserved, name } = this.#account(fields.account as string)
+    for (const [dimension, limit] of Object.entries(fields.limits as Amounts)) {
+      limits.set(dimension, Math.min(limit, limits.get(dimension) ?? Number.POSITIVE_INFINITY))
+      this.limits++
+      const sum = (captured.get(dimension) ?? 0) + (reserved.get(dimension) ?? 0)
+      if (sum > limit) return `${dimension} of account ${name} gets a limit of ${limit} and has ${sum} already`
+    }
+    return null
   }
 
   /** Each returns a sentence when the record breaks a rule, else null. */

@@ -2,10 +2,11 @@
 import { join } from 'node:path'
 import { Anchors } from './anchors.ts'
 import { isFolder, readSmall } from './input.ts'
+import { loadChain } from './key-chain.ts'
 import { MAX_KEY } from './limits.ts'
 import { Walk } from './log-reader.ts'
 import { NotedRun } from './noted.ts'
-import { type PublicKey, readKey, sha256 } from './primitives.ts'
+import { type PublicKey, sha256 } from './primitives.ts'
 import { RunRecords } from './run-records.ts'
 import { EXIT_CODES, type Finding, type Status, Tampered, TRUST_LEVELS, type Trust, Unreadable, type Verdict } from './verdict.ts'
 
@@ -58,9 +59,8 @@ function investigate(inquiry: Inquiry): void {
   inquiry.anchors = new Anchors(options.anchors ?? [], key)
   // The notes are opened before the log: whatever they say is in the log by then, also while a gate still writes it.
   const run = options.run ?? runOf(path, key)
-  if (options.installation && run !== null)
-    inquiry.noted = new NotedRun(options.installation, installationKey(options.installation, key), run)
-  const walk = new Walk(path, key)
+  if (options.installation && run !== null) inquiry.noted = new NotedRun(options.installation, key, run)
+  const walk = new Walk(path, [key])
   inquiry.walk = walk
   const root = (): string => walk.tree.root().toString('hex')
   const rootBytes = (): Buffer => walk.tree.root()
@@ -78,39 +78,28 @@ function investigate(inquiry: Inquiry): void {
 /** A log that is not there is tampering when the installation remembers it. */
 function missing({ installation, run }: VerifyOptions, path: string): Error {
   if (installation && run !== undefined) {
-    const key = readKey(readSmall(join(installation, 'key.pub'), MAX_KEY)?.toString('utf8').trimEnd() ?? '')
-    const noted = key ? new NotedRun(installation, key, run) : null
-    if (noted?.opened && !noted.removed) {
-      noted.close()
-      return new Tampered('the installation log remembers this run, and its log is gone', path)
-    }
-    noted?.close()
+    const noted = new NotedRun(installation, null, run)
+    noted.readAll()
+    noted.close()
+    if (noted.opened && !noted.removed) return new Tampered('the installation log remembers this run, and its log is gone', path)
   }
   return new Unreadable('there is no audit log here', path)
 }
 
-function keyOf(path: string, { key: pinned }: VerifyOptions): PublicKey {
+function keyOf(path: string, { key: pinned, installation }: VerifyOptions): PublicKey {
+  const { keys, current } = loadChain(path)
   const file = join(path, 'key.pub')
-  const bytes = readSmall(file, MAX_KEY)
-  if (!bytes) throw new Unreadable('the public key of the log is missing', file)
-  const text = bytes.toString('utf8')
-  const key = text.endsWith('\n') ? readKey(text.slice(0, -1)) : null
-  if (!key) throw new Tampered('the public key of the log is not one', file)
-  if (pinned !== undefined && pinned.trim() !== key.text) throw new Tampered('the log is signed with another key than the one given', file)
-  return key
-}
-
-function installationKey(folder: string, key: PublicKey): PublicKey {
-  const file = join(folder, 'key.pub')
-  const text = readSmall(file, MAX_KEY)?.toString('utf8')
-  if (text === undefined) throw new Unreadable('the installation log has no public key', file)
-  if (text !== `${key.text}\n`) throw new Tampered('the run and the installation log are signed with different keys', file)
-  return key
+  if (keys.at(-1)?.text !== current.text) throw new Tampered('key.pub is not the last key of key.chain', file)
+  // A later key vouches for the one before it too: it signed the certificate, which the installation keeps.
+  const known = (): readonly PublicKey[] => (installation ? [...keys, ...loadChain(installation).keys] : keys)
+  if (pinned !== undefined && !known().some(({ text }) => text === pinned.trim()))
+    throw new Tampered('the log is signed with another key than the one given', file)
+  return current
 }
 
 /** The run named in the header of the first segment, before anything is proved: only to know which notes to look for. */
 function runOf(path: string, key: PublicKey): string | null {
-  const walk = new Walk(path, key)
+  const walk = new Walk(path, [key])
   const records = walk.records()
   records.next()
   records.return()
@@ -120,9 +109,8 @@ function runOf(path: string, key: PublicKey): string | null {
 function checkIdentity({ options, path, records }: Inquiry, walk: Walk, key: PublicKey): void {
   const { run, installation, start } = records
   const fail = (why: string): Tampered => new Tampered(why, null, null, 0)
-  if (sha256(Buffer.from('authority/installation/v1'), key.raw).toString('hex', 0, 16) !== installation)
-    throw fail('the installation is not the one its key belongs to')
-  if (key.name !== `authority/${installation}` || walk.origin !== `authority/${installation}/run/${run}` || walk.logId !== run)
+  if (key.name !== `authority/${installation}`) throw fail('the installation is not the one its key belongs to')
+  if (walk.origin !== `authority/${installation}/run/${run}` || walk.logId !== run)
     throw fail('the log says it is of another run than its first record')
   if (options.run !== undefined && options.run !== run) throw fail(`this is the log of run ${run}, not of ${options.run}`)
   const detail = start?.detail as { readonly [name: string]: unknown }

@@ -20,3 +20,7 @@ export const TIME_SLICE_MS = 250
 export const MAX_CPUS = 1024
 /** Findings kept; the first decides. */
 export const MAX_WARNINGS = 32
+/** Bytes of key.chain: some 100 rotations. */
+export const MAX_CHAIN = 64 * 1024
+/** Accounts with limits; the gate keeps no more. */
+export const MAX_LIMITED_ACCOUNTS = 16_384

@@ -17,10 +17,16 @@ export interface LogRecord {
   readonly offset: number
 }
 
+/** A record of its type, in the one form records have. */
+const ROTATION = /^\{"seq":\d+,"t":"[^"]*","boot_ms":\d+,"type":"KEY_ROTATED"/
+
 /** Grows while the log is walked; complete when the walk is. */
 export class Walk {
   readonly folder: string
-  readonly key: PublicKey
+  /** One for a run; for an installation log all it ever had, the first in front. */
+  readonly keys: readonly PublicKey[]
+  /** Position of the key in force: how many KEY_ROTATED records were read. */
+  epoch = 0
   readonly tree = new Tree()
   origin: string | null = null
   /** 32 hex digits. */
@@ -39,15 +45,15 @@ export class Walk {
   tailBytes = 0
   checkpointTailBytes = 0
 
-  constructor(folder: string, key: PublicKey) {
+  constructor(folder: string, keys: readonly PublicKey[]) {
     this.folder = folder
-    this.key = key
+    this.keys = keys
   }
 
   /** Throws Tampered or Unreadable. */
   *records(): Generator<LogRecord, void> {
     this.segments = countSegments(this.folder)
-    const notes = new CheckpointReader(join(this.folder, 'checkpoints'), this.key)
+    const notes = new CheckpointReader(join(this.folder, 'checkpoints'), this.keys)
     try {
       let previous: Buffer = Buffer.alloc(32)
       for (let n = 0; n < this.segments; n++) previous = yield* this.#segment(n, previous, notes)
@@ -124,6 +130,7 @@ export class Walk {
       if (!wholeFrame(bytes, from, length, salt, input.words)) return at
       if (bytes.readUInt32BE(from + 8) !== Math.floor(seq / 2 ** 32) || bytes.readUInt32BE(from + 12) !== seq % 2 ** 32) return at
       const text = utf8(bytes, from + FRAME_HEADER, from + FRAME_HEADER + length)
+      if (this.keys.length > 1 && text !== null && ROTATION.test(text)) this.epoch++
       this.#extend(bytes, from, length, input.path, at, notes)
       yield { seq, text, file: input.path, offset: at }
       at += total
@@ -148,6 +155,8 @@ export class Walk {
     if (!note.root.equals(this.tree.root()))
       throw new Tampered(`the checkpoint of ${note.size} records signed another root`, notes.path, null, seq)
     if (note.origin !== this.origin) throw new Tampered(`the checkpoint of ${note.size} records is of another log`, notes.path, null, seq)
+    if (!note.signers.includes(this.epoch))
+      throw new Tampered(`the checkpoint of ${note.size} records is signed with a key that was not in force`, notes.path, null, seq)
     this.checkpoints++
     this.lastHead = note
     notes.advance()

@@ -1,4 +1,6 @@
 /** What the installation log remembers of one run, record by record, while the installation log itself is proved. */
+
+import { loadChain } from './key-chain.ts'
 import { type LogRecord, Walk } from './log-reader.ts'
 import type { PublicKey } from './primitives.ts'
 import { INSTALLATION_SHAPES, parseRecord } from './shapes.ts'
@@ -24,9 +26,13 @@ export class NotedRun {
   removed = false
   entries = 0
 
-  constructor(folder: string, key: PublicKey, run: string) {
-    this.walk = new Walk(folder, key)
-    this.#entries = entriesOf(this.walk, run, this)
+  /** `key`: what the run is signed with; null when the run is not there to ask. */
+  constructor(folder: string, key: PublicKey | null, run: string) {
+    const { keys, certificates } = loadChain(folder)
+    if (key && !keys.some(({ text }) => text === key.text))
+      throw new Tampered('the run and the installation log are signed with different keys', folder)
+    this.walk = new Walk(folder, keys)
+    this.#entries = entriesOf(this.walk, run, key, certificates, this)
     this.#advance()
   }
 
@@ -52,6 +58,11 @@ export class NotedRun {
     this.#advance()
   }
 
+  /** Reads the installation log to its end without comparing. */
+  readAll(): void {
+    while (this.#next) this.#advance()
+  }
+
   #advance(): void {
     const step = this.#entries.next()
     this.#next = step.done ? null : step.value
@@ -63,12 +74,23 @@ export class NotedRun {
   }
 }
 
-function* entriesOf(walk: Walk, run: string, state: NotedRun): Generator<Noted, void> {
+function* entriesOf(
+  walk: Walk,
+  run: string,
+  key: PublicKey | null,
+  certificates: readonly string[],
+  state: NotedRun,
+): Generator<Noted, void> {
   let before = 0
+  let rotations = 0
   for (const record of walk.records()) {
     const fail = (why: string): Tampered => new Tampered(why, record.file, record.offset, record.seq)
     const noted = readNote(record, walk, fail)
-    if (!noted || noted.run !== run) continue
+    if (noted.type === 'KEY_ROTATED' && noted.certificate !== certificates[rotations++])
+      throw fail('a key was replaced that key.chain does not know')
+    if (noted.run !== run) continue
+    if (noted.type === 'RUN_OPENED' && key && walk.keys[rotations]?.text !== key.text)
+      throw fail('the run is not signed with the key that was in force when it began')
     if (noted.type === 'RUN_REMOVED') {
       state.removed = true
       continue
@@ -93,11 +115,11 @@ function* entriesOf(walk: Walk, run: string, state: NotedRun): Generator<Noted, 
   }
 }
 
-function readNote(record: LogRecord, walk: Walk, fail: (why: string) => Tampered): { readonly [name: string]: unknown } | null {
+function readNote(record: LogRecord, walk: Walk, fail: (why: string) => Tampered): { readonly [name: string]: unknown } {
   const parsed = parseRecord(record.text, record.seq, INSTALLATION_SHAPES)
   if (typeof parsed === 'string') throw fail(parsed)
   if ((record.seq === 0) !== (parsed.type === 'INSTALLATION')) throw fail('the installation log does not begin with its own record')
-  if (record.seq === 0 && (parsed.fields.installation !== walk.logId || parsed.fields.key !== walk.key.text))
+  if (record.seq === 0 && (parsed.fields.installation !== walk.logId || parsed.fields.key !== walk.keys[0]?.text))
     throw fail('the installation log is of another installation')
-  return 'run' in parsed.fields ? { ...parsed.fields, type: parsed.type } : null
+  return { ...parsed.fields, type: parsed.type }
 }

@@ -172,18 +172,36 @@ export interface Head {
   readonly origin: string
   readonly size: number
   readonly root: Buffer
+  /** Positions of the keys that signed it. */
+  readonly signers: readonly number[]
 }
 
-/** A C2SP checkpoint with at least one signature of the key, or null. Extension lines and other signatures are allowed and ignored. */
-export function readCheckpoint(note: string, key: PublicKey): Head | null {
+export interface Note {
+  /** With its last newline. */
+  readonly text: string
+  readonly signatures: readonly string[]
+}
+
+/** Text, an empty line, signature lines; null for anything else. */
+export function splitNote(note: string): Note | null {
   const cut = note.lastIndexOf('\n\n')
   if (cut < 0 || !note.endsWith('\n')) return null
-  const text = note.slice(0, cut + 1)
   const signatures = note.slice(cut + 2, -1).split('\n')
-  if (signatures.some((line) => !line.startsWith('\u2014 ')) || !signatures.some((line) => key.verifies(text, line))) return null
-  const [origin, size, root] = text.split('\n')
+  return signatures.every((line) => line.startsWith('\u2014 ')) ? { text: note.slice(0, cut + 1), signatures } : null
+}
+
+export function signedBy({ text, signatures }: Note, key: PublicKey): boolean {
+  return signatures.some((line) => key.verifies(text, line))
+}
+
+/** A C2SP checkpoint with a signature of at least one of the keys, or null. Extension lines and other signatures are allowed and ignored. */
+export function readCheckpoint(note: string, keys: readonly PublicKey[]): Head | null {
+  const parts = splitNote(note)
+  const signers = parts ? [...keys.keys()].filter((at) => signedBy(parts, keys[at] as PublicKey)) : []
+  if (!parts || signers.length === 0) return null
+  const [origin, size, root] = parts.text.split('\n')
   const hash = strictBase64(root ?? '')
   if (!origin || size === undefined || !/^[1-9][0-9]{0,15}$/.test(size) || !Number.isSafeInteger(Number(size)) || hash?.length !== 32)
     return null
-  return { origin, size: Number(size), root: hash }
+  return { origin, size: Number(size), root: hash, signers }
 }

@@ -76,6 +76,15 @@ export const RUN_SHAPES: Shapes = shapesOf({
     leased: optional(charges),
     overrun: optional(flag),
     detail: optional(object),
+    us: optional(
+      shaped({
+        capability: optional(count),
+        policy: optional(count),
+        budget: optional(count),
+        intent: optional(count),
+        execute: optional(count),
+      }),
+    ),
   },
   LEASE: { intent: count, reserve: charges },
   CLOSE: { intent: count, captured: charges, detail: object },
@@ -85,6 +94,8 @@ export const RUN_SHAPES: Shapes = shapesOf({
   STDIO: { fd: count, bytes: count, sha256: text },
   TIME: { captured: charges },
   REVOKE: { block: text, by: text },
+  LIMIT: { account: text, limits: charges },
+  MARK: { account: text, dimension: text, percent: count, captured: count, limit: count },
   GUEST: { event: text, detail: object },
   CHECKPOINT: { size: count, root: hash },
   RECOVERED: { bytes: count, sha256: text },
@@ -94,6 +105,7 @@ export const RUN_SHAPES: Shapes = shapesOf({
 
 export const INSTALLATION_SHAPES: Shapes = shapesOf({
   INSTALLATION: { installation: id, key: text },
+  KEY_ROTATED: { certificate: text },
   RUN_OPENED: { ...noted, origin: text, operator_uid: count, build: text, policy: text },
   RUN_CHECKPOINT: noted,
   RUN_SEALED: { ...noted, ended_by: text },
