@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 
-from . import LEVELS, Verdict, verify
+from . import LEVELS, Verdict, _vectors, verify
 
 # A record may nest as deep as its 60 KiB allow: the JSON reader of the standard library recurses.
 STACK_BYTES = 512 * 1024 * 1024
@@ -43,7 +43,11 @@ def _main() -> int:
     each.add_argument("--run", help="the run it must be of")
     each.add_argument("--require", choices=LEVELS, default=LEVELS[0], help="least trust basis")
     each.add_argument("--json", action="store_true")
+    vectors = verbs.add_parser("vectors", help="run the test vectors of the format")
+    vectors.add_argument("file", help="fixtures/vectors/audit/logs.json")
     args = parser.parse_args()
+    if "file" in args:
+        return _vectors.run(args.file)
     key = _text(args.key).strip() if args.key and os.path.exists(args.key) else args.key
     anchors = tuple(_text(path) for path in args.anchor)
     verdict = verify(args.path, installation=args.installation, key=key, anchors=anchors, run=args.run, require=args.require)

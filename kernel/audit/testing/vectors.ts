@@ -1,0 +1,256 @@
+/** Good and bad logs with what a verifier must say of each: written to fixtures/vectors/audit/logs.json, and run by every verifier there is. */
+import { deflateSync } from 'node:zlib'
+import { ensureFolder } from '../files.ts'
+import { openInstallation } from '../installation.ts'
+import { openRunLog } from '../open.ts'
+import { recoverRun } from '../recovery.ts'
+import { MemoryFs } from './memory-fs.ts'
+import { type Files, notesOf, rewritten } from './mutants.ts'
+import { AT_ONCE, begin, HOME, RUN_END, RUN_ID, runStart, testContext, work } from './scenario.ts'
+
+export interface VectorCase {
+  readonly name: string
+  /** Which log; `edits` are then made in order. */
+  readonly log: string
+  readonly edits: readonly Edit[]
+  /** Run folder, and options of the verifier; paths are below the home. */
+  readonly run: string
+  readonly installation?: boolean
+  readonly key?: string
+  readonly anchors?: readonly string[]
+  readonly require?: string
+  readonly status: string
+  readonly exit: number
+}
+export type Edit =
+  /** byte at `at` XOR `mask` */
+  | { readonly op: 'flip'; readonly file: string; readonly at: number; readonly mask: number }
+  | { readonly op: 'cut'; readonly file: string; readonly to: number }
+  | { readonly op: 'remove'; readonly file: string }
+  | { readonly op: 'append'; readonly file: string; readonly zlib: string }
+  | { readonly op: 'write'; readonly file: string; readonly zlib: string }
+  | { readonly op: 'copy'; readonly file: string; readonly from: string; readonly log: string }
+
+const pack = (bytes: Uint8Array): string => deflateSync(bytes, { level: 9 }).toString('base64')
+const write = (file: string, bytes: Uint8Array): Edit => ({ op: 'write', file, zlib: pack(bytes) })
+
+/** The homes: names to files. */
+export async function vectorLogs(): Promise<ReadonlyMap<string, Files>> {
+  return new Map([
+    ['sealed', await sealed(1)],
+    ['other', await sealed(2)],
+    ['recovered', await recovered()],
+    ['unsealed', await unsealed()],
+    ['rotated', await rotated()],
+  ])
+}
+
+async function sealed(seed: number): Promise<Files> {
+  const fs = new MemoryFs()
+  const { log } = await begin(testContext(fs, seed), { segmentBytes: () => 4096 + 6000, checkpointRecords: 16 })
+  await work(log, 4)
+  await log.seal(RUN_END)
+  return fs.snapshot(HOME)
+}
+
+async function unsealed(): Promise<Files> {
+  const fs = new MemoryFs()
+  const { log } = await begin(testContext(fs), { preallocate: true, segmentBytes: () => 32_768 })
+  await work(log, 2)
+  log.abandon()
+  return fs.snapshot(HOME)
+}
+
+async function recovered(): Promise<Files> {
+  const fs = new MemoryFs()
+  const { log } = await begin(testContext(fs))
+  await work(log, 2)
+  log.append({ type: 'DENY_REPEAT', first: 2, count: 3 })
+  fs.fault = { at: fs.calls, code: 'EIO', partial: true }
+  await log.durable().catch(() => {})
+  fs.crash(() => true)
+  const installation = await openInstallation(HOME, testContext(fs, 3))
+  await recoverRun({ path: `${HOME}/${RUN_ID}`, installation })
+  return fs.snapshot(HOME)
+}
+
+async function rotated(): Promise<Files> {
+  const fs = new MemoryFs()
+  const context = testContext(fs)
+  const { log, installation } = await begin(context)
+  await work(log, 1)
+  await log.seal(RUN_END)
+  await installation.rotate()
+  const again = await openInstallation(HOME, context)
+  const run = 'd'.repeat(32)
+  ensureFolder(fs, HOME)
+  const second = await openRunLog({ path: `${HOME}/${run}`, installation: again, start: runStart(again, run), ...AT_ONCE })
+  await work(second, 1)
+  await second.seal(RUN_END)
+  return fs.snapshot(HOME)
+}
+
+/** Every case but its `status` and `exit`. */
+export type Question = Omit<VectorCase, 'status' | 'exit'>
+
+export function questions(logs: ReadonlyMap<string, Files>): Question[] {
+  const at = (file: string): string => `${RUN_ID}/${file}`
+  const of = (log: string, file = ''): Uint8Array => logs.get(log)?.get(file === '' ? at('checkpoints') : file) ?? new Uint8Array(0)
+  const text = (log: string, file: string): string => new TextDecoder().decode(of(log, file))
+  const note = (log: string, last: boolean): string => notesOf(logs.get(log) ?? new Map(), RUN_ID).at(last ? -1 : 1) ?? ''
+  const seg = at('seg-00000000.log')
+  const last =
+    [...(logs.get('sealed')?.keys() ?? [])]
+      .filter((name) => name.startsWith(`${RUN_ID}/seg-`))
+      .sort()
+      .at(-1) ?? ''
+  const q = (name: string, log: string, edits: readonly Edit[] = [], more: Partial<Question> = {}): Question => ({
+    name,
+    log,
+    edits,
+    run: RUN_ID,
+    ...more,
+  })
+  const length = (file: string, log = 'sealed'): number => of(log, file).length
+  const edited = (edit: (payload: string, seq: number) => string | null): Edit[] => {
+    const files = logs.get('sealed') ?? new Map<string, Uint8Array>()
+    return [...rewritten(files, RUN_ID, edit)]
+      .filter(([name, bytes]) => files.get(name) !== bytes)
+      .map(([name, bytes]) => write(name, bytes))
+  }
+  /** Records as they would be in a log nobody signed yet: only what the records themselves say can be wrong. */
+  const unsigned = (name: string, edit: (payload: string, seq: number) => string | null): Question =>
+    q(
+      `records: ${name}`,
+      'sealed',
+      [
+        ...edited((payload, seq) => edit(payload.replace(/"type":"CHECKPOINT".*$/, '"type":"FATAL","reason":"x"}'), seq)),
+        { op: 'remove', file: at('checkpoints') },
+      ],
+      { installation: false },
+    )
+  const swap =
+    (from: string, to: string, only = -1) =>
+    (payload: string, seq: number): string =>
+      only >= 0 && seq !== only ? payload : payload.replace(from, to)
+  const deep = '['.repeat(20_000) + ']'.repeat(20_000)
+  return [
+    q('sealed', 'sealed'),
+    q('sealed, without the installation log', 'sealed', [], { installation: false }),
+    q('sealed, key pinned', 'sealed', [], { key: text('sealed', at('key.pub')).trimEnd(), require: 'pinned-key' }),
+    q('sealed, another key pinned', 'sealed', [], { key: text('other', at('key.pub')).trimEnd() }),
+    q('sealed, an anchor', 'sealed', [], { anchors: [note('sealed', false)], require: 'remembered-checkpoint' }),
+    q('sealed, an anchor of another log', 'sealed', [], { anchors: [note('other', false)] }),
+    q('sealed, more trust asked than there is', 'sealed', [], { require: 'remembered-checkpoint' }),
+    q('sealed, commitment key erased', 'sealed', [{ op: 'remove', file: at('commitments.key') }]),
+    q('sealed, commitment key exchanged', 'sealed', [{ op: 'flip', file: at('commitments.key'), at: 3, mask: 1 }]),
+    q('recovered', 'recovered'),
+    q('unsealed', 'unsealed'),
+    q('unsealed, torn', 'unsealed', [{ op: 'cut', file: seg, to: lastFrameEnd(of('unsealed', seg)) - 20 }], { installation: false }),
+    q('rotated, the run before', 'rotated'),
+    q('rotated, the run after', 'rotated', [], { run: 'd'.repeat(32) }),
+    q('rotated, the run after, alone', 'rotated', [], { run: 'd'.repeat(32), installation: false }),
+    q('rotated, the run after, without its chain', 'rotated', [{ op: 'remove', file: `${'d'.repeat(32)}/key.chain` }], {
+      run: 'd'.repeat(32),
+    }),
+    q('rotated, installation without its chain', 'rotated', [{ op: 'remove', file: 'installation/key.chain' }]),
+    q('rotated, first key pinned', 'rotated', [], { run: 'd'.repeat(32), key: text('rotated', at('key.pub')).trimEnd() }),
+    q('rotated, last key pinned for the run before', 'rotated', [], { key: text('rotated', 'installation/key.pub').trimEnd() }),
+    q('no such folder', 'sealed', [], { run: 'f'.repeat(32) }),
+    q(
+      'run folder gone',
+      'sealed',
+      (['seg-00000000.log', 'seg-00000001.log', 'checkpoints', 'key.pub', 'commitments.key', 'lock'] as const).map((file) => ({
+        op: 'remove',
+        file: at(file),
+      })),
+    ),
+    q('checkpoints gone', 'sealed', [{ op: 'remove', file: at('checkpoints') }]),
+    q('last checkpoint gone', 'sealed', [
+      { op: 'cut', file: at('checkpoints'), to: length(at('checkpoints')) - note('sealed', true).length - 1 },
+    ]),
+    q('last checkpoint torn', 'sealed', [{ op: 'cut', file: at('checkpoints'), to: length(at('checkpoints')) - 30 }]),
+    q('bytes after the checkpoints', 'sealed', [{ op: 'append', file: at('checkpoints'), zlib: pack(new TextEncoder().encode('x\n\n')) }]),
+    q('key.pub gone', 'sealed', [{ op: 'remove', file: at('key.pub') }]),
+    q('key.pub of another', 'sealed', [{ op: 'copy', file: at('key.pub'), from: at('key.pub'), log: 'other' }]),
+    q('version 2', 'sealed', [{ op: 'flip', file: seg, at: 9, mask: 3 }]),
+    q('not a log', 'sealed', [write(seg, new TextEncoder().encode('hello'.repeat(2000)))]),
+    q('empty segment', 'sealed', [{ op: 'cut', file: seg, to: 0 }]),
+    q('segment dropped', 'sealed', [{ op: 'remove', file: seg }]),
+    q('last segment dropped', 'sealed', [{ op: 'remove', file: last }]),
+    q('segment of another log', 'sealed', [{ op: 'copy', file: last, from: last, log: 'other' }]),
+    q('cut in the last record', 'sealed', [{ op: 'cut', file: last, to: length(last) - 9 }]),
+    q('cut to the header', 'sealed', [{ op: 'cut', file: last, to: 4096 }]),
+    q('zeros behind the end', 'sealed', [{ op: 'append', file: last, zlib: pack(new Uint8Array(512)) }]),
+    q('bytes behind the end', 'sealed', [{ op: 'append', file: last, zlib: pack(new Uint8Array(700).fill(7)) }]),
+    q('installation log cut', 'sealed', [
+      { op: 'cut', file: 'installation/seg-00000000.log', to: length('installation/seg-00000000.log') - 40 },
+    ]),
+    q(
+      'installation log of another',
+      'sealed',
+      [...(logs.get('other')?.keys() ?? [])]
+        .filter((name) => name.startsWith('installation/'))
+        .map((file) => ({ op: 'copy', file, from: file, log: 'other' })),
+    ),
+    ...[0, 8, 12, 20, 30, 45, 60, 100, 130, 152, 153, 160, 420, 4000, 4093, 4096, 4098, 4100, 4104, 4112, 4150, 4300, 5000, 6001].map(
+      (offset) => q(`byte ${offset} of segment 0 flipped`, 'sealed', [{ op: 'flip', file: seg, at: offset, mask: 16 }]),
+    ),
+    ...[4096, 4097, 4099, 4103, 4111, 4120, 4200].map((offset) =>
+      q(`byte ${offset} of the last segment flipped`, 'sealed', [{ op: 'flip', file: last, at: offset, mask: 1 }]),
+    ),
+    ...[5, 70, 80, 130, 160, 230].map((offset) =>
+      q(`byte ${offset} of checkpoints flipped`, 'sealed', [{ op: 'flip', file: at('checkpoints'), at: offset, mask: 1 }]),
+    ),
+    q('rewritten without the key', 'sealed', edited(swap('/data/1', '/data/9'))),
+    unsigned('as they were', (payload) => payload),
+    unsigned('a space', swap('"seq":5', '"seq": 5')),
+    unsigned('a duplicate key', swap('"op":"fs.open"', '"op":"x","op":"fs.open"', 2)),
+    unsigned('a number with an exponent', swap('"calls":1}', '"calls":1e0}', 2)),
+    unsigned('a fraction', swap('"calls":1}', '"calls":0.5}', 2)),
+    unsigned('minus zero', swap('"calls":1}', '"calls":-0}', 2)),
+    unsigned('beyond 2^53', swap('"calls":1}', '"calls":9007199254740993}', 2)),
+    unsigned('2^53', swap('"calls":1}', '"calls":9007199254740992}', 2)),
+    unsigned('a negative amount', swap('"calls":1}', '"calls":-1}', 2)),
+    unsigned('an unknown field', swap('"op":"fs.open"', '"later":[1.5,1e+21,1e-7,"é\u2028 \\ud800 \\u0007\\b"],"op":"fs.open"', 2)),
+    unsigned('an escape that need not be', swap('"op":"fs.open"', '"op":"fs\\u002eopen"', 2)),
+    unsigned('upper case in an escape', swap('"op":"fs.open"', '"op":"\\u001F"', 2)),
+    unsigned('index keys in order', swap('"op":"fs.open"', '"x":{"1":0,"2":0,"a":0},"op":"fs.open"', 2)),
+    unsigned('index keys out of order', swap('"op":"fs.open"', '"x":{"a":0,"1":0},"op":"fs.open"', 2)),
+    unsigned('a key named __proto__', swap('"reserve":{', '"reserve":{"__proto__":1,', 2)),
+    unsigned('nested as deep as a record can be', swap('"op":"fs.open"', `"x":${deep},"op":"fs.open"`, 2)),
+    unsigned('an unknown type', swap('"type":"DENY"', '"type":"SURPRISE"')),
+    unsigned('a missing field', swap('"session":"s:1",', '', 2)),
+    unsigned('a field of another type', swap('"session":"s:1"', '"session":1', 2)),
+    unsigned('a bad status', swap('"status":"ok"', '"status":"fine"')),
+    unsigned('stage times', swap('"captured":', '"us":{"policy":7,"execute":12},"captured":', 3)),
+    unsigned('stage times that are none', swap('"captured":', '"us":{"policy":-7},"captured":', 3)),
+    unsigned('the wrong number', swap('"seq":3', '"seq":4', 3)),
+    unsigned('the clock back', swap('"boot_ms":', '"boot_ms":0,"was":', 6)),
+    unsigned('no time', swap('Z"', '"', 6)),
+    unsigned('a record left out', (payload, seq) => (seq === 3 ? null : payload)),
+    unsigned('more captured than reserved', swap('"captured":{"calls":1}', '"captured":{"calls":2}', 3)),
+    unsigned('more reserved than the limit', swap('"calls":1}', '"calls":1001}', 2)),
+    unsigned('unknown and not charged', swap('"status":"ok","captured":{"calls":1}', '"status":"unknown","captured":{}', 3)),
+    unsigned('an account twice', swap('"accounts":["run"]', '"accounts":["run","run"]', 2)),
+    unsigned('another installation', swap('"installation":"', '"installation":"0', 0)),
+  ]
+}
+
+/** Offset behind the last byte of a segment that is not zero. */
+function lastFrameEnd(bytes: Uint8Array): number {
+  let end = bytes.length
+  while (end > 0 && bytes[end - 1] === 0) end--
+  return end
+}
+
+/** The file: logs packed, cases with their answers. */
+export function vectorFile(logs: ReadonlyMap<string, Files>, cases: readonly VectorCase[]): string {
+  const packed = Object.fromEntries(
+    [...logs].map(([name, files]) => [
+      name,
+      Object.fromEntries([...files].filter(([file]) => !file.startsWith('keys/')).map(([file, bytes]) => [file, pack(bytes)])),
+    ]),
+  )
+  return `${JSON.stringify({ doc: 'Homes (files as base64 of zlib) and what a verifier says after the edits, made in order, of the folder `run`. With `installation` not false the folder `installation` is given too, with `run` as the expected run. Format: kernel/audit/FORMAT.md.', logs: packed, cases }, null, 1)}\n`
+}
