@@ -15,7 +15,7 @@ const SPEC: QemuSpec = {
   kernel: '/boot/kernel',
   initrd: '/boot/initrd',
   imageFd: 3,
-  ports: { effects: 4, fuse: 5, control: 6 },
+  ports: { effects: 4, fuse: 5, control: 6, net: 7 },
   firmware: ['/usr/share/qemu'],
   sandbox: true,
 }

@@ -1,6 +1,9 @@
+import { ERROR_CODES } from '../src/errors.ts'
 import * as guest from '../src/guest.ts'
 import { GATE_TO_GUEST_MESSAGES, GUEST_MESSAGES, type GuestMessageRow, LINK_CONTROL_MESSAGES } from '../src/guest-schema.ts'
 import * as limits from '../src/limits.ts'
+import { MESSAGE } from '../src/messages.ts'
+import { operationRow } from '../src/operations.ts'
 
 /** kernel/guest/init/protocol.h: all that init has to know of the wire. */
 export function header(): string {
@@ -35,6 +38,12 @@ ${defines([
   ['MAX_PATH_BYTES', limits.MAX_PATH_BYTES],
   ['MAX_FUSE_DATA_BYTES', limits.MAX_FUSE_DATA_BYTES],
   ['MAX_SESSIONS', limits.MAX_SESSIONS],
+  ['MAX_STREAMS', limits.MAX_STREAMS],
+  ['MAX_IN_FLIGHT', limits.MAX_IN_FLIGHT],
+  ['INITIAL_STREAM_CREDIT', limits.INITIAL_STREAM_CREDIT],
+  ['MAX_STREAM_CREDIT', limits.MAX_STREAM_CREDIT],
+  ['MAX_MESSAGE_BYTES', limits.MAX_MESSAGE_BYTES],
+  ['MAX_DNS_BYTES', limits.MAX_DNS_BYTES],
   ['MAX_STDIO_BYTES', guest.MAX_STDIO_BYTES],
   ['INITIAL_STDOUT_CREDIT', guest.INITIAL_STDOUT_CREDIT],
   ['MAX_MOUNTS', guest.MAX_MOUNTS],
@@ -53,7 +62,16 @@ ${defines(Object.entries(guest.EXIT_KIND).map(([name, number]) => [`EXIT_KIND_${
 /* Fences ARMED names */
 ${defines(guest.FENCES.map((name) => [`FENCE_${name.toUpperCase()}`, quoted(name)]))}
 
-/* Session 0 of the effects port */
+/* Messages of a session, as far as init speaks them */
+${defines(Object.entries(MESSAGE).map(([name, number]) => [`MESSAGE_${name}`, number]))}
+
+/* Operations init asks for */
+${defines((['net.connect', 'net.query'] as const).map((name) => [`OPERATION_${name.toUpperCase().replace('.', '_')}`, operationRow(name).code]))}
+
+/* Error codes */
+${defines(Object.entries(ERROR_CODES).map(([name, row]) => [name, row.code]))}
+
+/* Session 0 of the effects and of the net port */
 ${messages('LINK', LINK_CONTROL_MESSAGES)}
 
 /* The control port, guest to gate */

@@ -13,12 +13,14 @@ export const PORTS = {
   fuse: 'authority.fuse',
   /** GUEST_TO_GATE and GATE_TO_GUEST below, on link session 0. */
   control: 'authority.control',
+  /** Sessions of the guest's own network process: captured connections and DNS packets of any program. Framed as `effects`. */
+  net: 'authority.net',
 } as const
 
 /** Version of this table; init refuses to start the agent under another. */
 export const GUEST_VERSION = 1
 
-/** Session 0 of the effects port. */
+/** Session 0 of the effects and of the net port. */
 export const LINK_CONTROL = {
   /** guest→gate: a local process connected to GUEST_SOCKET */
   SESSION_OPEN: 1,

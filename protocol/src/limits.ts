@@ -25,6 +25,8 @@ export const MAX_PATH_BYTES = 4096
 export const MAX_NAME_BYTES = 255
 /** Bytes of a host name (RFC 1035). */
 export const MAX_HOST_BYTES = 253
+/** Bytes of a DNS query or answer: what every resolver takes without fragments. */
+export const MAX_DNS_BYTES = 1232
 /** Bytes of a capability token in text form. */
 export const MAX_TOKEN_BYTES = 6 * 1024
 /** Requests one session may have unanswered. */

@@ -21,13 +21,14 @@ export interface MachineRunOptions {
   readonly onRunning: () => void
 }
 
-/** One VM from boot to power-off: the machine, its three ports and the agent inside. */
+/** One VM from boot to power-off: the machine, its ports and the agent inside. */
 export class MachineRun {
   readonly io: AgentIo
   private readonly options: MachineRunOptions
   private machine: Machine | null = null
   private guest: GuestLink | null = null
   private effects: EffectsLink | null = null
+  private network: EffectsLink | null = null
   private fuse: FuseLink | null = null
   private stopInput: () => void = () => undefined
   private cpuTimer: ReturnType<typeof setInterval> | undefined
@@ -84,7 +85,7 @@ export class MachineRun {
     this.stopping = true
     clearInterval(this.cpuTimer)
     this.stopInput()
-    await Promise.allSettled([this.effects?.close(), this.fuse?.close()])
+    await Promise.allSettled([this.effects?.close(), this.network?.close(), this.fuse?.close()])
     await this.guest?.powerOff()
     this.machine?.kill()
     await this.machine?.exited
@@ -122,6 +123,7 @@ export class MachineRun {
       core.audit.append({ type: 'GUEST', event: 'protocol-fault', detail: { message: error.message } })
     }
     this.effects = new EffectsLink({ transport: machine.effects, run: spec.run, registry: core.registry, onFault: fault })
+    this.network = new EffectsLink({ transport: machine.net, run: spec.run, registry: core.registry, peer: 'network', onFault: fault })
     this.fuse = new FuseLink({
       transport: machine.fuse,
       server: (send) => new FuseServer({ context: core.fsContext, gate: core.pipeline, subject: { session: 'fuse', via: 'fuse' }, send }),

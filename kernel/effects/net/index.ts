@@ -2,6 +2,7 @@ import type { WireValue } from '@authority/protocol'
 import { AuthorityError } from '@authority/protocol'
 import type { EffectClass, EffectSession, PreparedEffect } from '../contract.ts'
 import { type Dial, dialTcp } from './dial.ts'
+import { prepareQuery } from './dns-query.ts'
 import { executeConnect } from './execute-connect.ts'
 import { executeFetch, type FetchDependencies } from './execute-fetch.ts'
 import { describe, parseFetch, targetOfUrl, withRealHost } from './fetch-request.ts'
@@ -26,7 +27,7 @@ export interface NetDependencies {
   readonly roots?: readonly string[]
 }
 
-/** net.dns, net.connect and net.fetch. Throws when the HTTP client cannot pin addresses. */
+/** net.dns, net.query, net.connect and net.fetch. Throws when the HTTP client cannot pin addresses. */
 export function netEffects(deps: NetDependencies): readonly EffectClass[] {
   assertRealHttpClient()
   const synthetic = new SyntheticAddresses()
@@ -39,6 +40,7 @@ export function netEffects(deps: NetDependencies): readonly EffectClass[] {
   }
   return [
     { operation: 'net.dns', prepare: (args) => prepareDns(String(args[0]), synthetic) },
+    { operation: 'net.query', prepare: (args) => prepareQuery(args[0] as Uint8Array, synthetic) },
     { operation: 'net.connect', prepare: (args, session) => prepareConnect(String(args[0]), Number(args[1]), session, all) },
     { operation: 'net.fetch', prepare: (args, session) => prepareFetch(args, session, all) },
   ]
@@ -68,7 +70,8 @@ function prepareConnect(host: string, port: number, session: EffectSession, deps
   const question = connectQuestion(target)
   return {
     requested: [question],
-    requestedText: `${host}:${port}`,
+    // What a program dialled is an address that stands for a name it asked for: it is told the name.
+    requestedText: target.kind === 'name' ? `${target.name}:${port}` : `${host}:${port}`,
     resolve: () => ({ questions: [question], object: objectOf(target) }),
     worstCase: connectionWorstCase,
     execute: (permit) => executeConnect(target, session, permit, deps),

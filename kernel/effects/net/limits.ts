@@ -22,3 +22,5 @@ export const MAX_RESPONSE_HEADERS = 256
 export const MAX_REDIRECTS = 10
 /** Bytes of a URL, as the operations table allows in a request: a redirect may not lead to a longer one. */
 export const MAX_URL_BYTES = 8192
+/** Seconds a program may keep a DNS answer: synthetic addresses hold for the run. */
+export const DNS_TTL_S = 60

@@ -8,6 +8,7 @@
 #include "fuse.h"
 #include "loopback.h"
 #include "mounts.h"
+#include "net.h"
 #include "opens.h"
 #include "proof.h"
 #include "sessions.h"
@@ -29,7 +30,9 @@ static bool identity(const struct setup *setup, struct fault *fault)
 
 static bool network(struct fault *fault)
 {
-	return loopback_up() == 0 || fault_set(fault, "loopback", "the loopback interface cannot be switched on");
+	if (loopback_up() != 0)
+		return fault_set(fault, "loopback", "the loopback interface cannot be switched on");
+	return net_arm(fault);
 }
 
 /* Set once, for the whole guest, behind the agent's own filter; a kernel without the switch (ENOENT) lacks what it switches off. */

@@ -6,6 +6,7 @@ enum major { MAJOR_UINT = 0, MAJOR_BYTES = 2, MAJOR_TEXT = 3, MAJOR_ARRAY = 4 };
 
 #define SIMPLE_FALSE 0xf4
 #define SIMPLE_TRUE 0xf5
+#define SIMPLE_NULL 0xf6
 
 struct cbor_reader cbor_read(const uint8_t *bytes, size_t length)
 {
@@ -152,6 +153,12 @@ void cbor_put_uint(struct cbor_writer *out, uint64_t value)
 void cbor_put_bool(struct cbor_writer *out, bool value)
 {
 	uint8_t byte = value ? SIMPLE_TRUE : SIMPLE_FALSE;
+	put(out, &byte, 1);
+}
+
+void cbor_put_null(struct cbor_writer *out)
+{
+	const uint8_t byte = SIMPLE_NULL;
 	put(out, &byte, 1);
 }
 

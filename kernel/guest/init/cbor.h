@@ -44,6 +44,7 @@ struct cbor_writer cbor_write(uint8_t *bytes, size_t capacity);
 void cbor_put_array(struct cbor_writer *out, size_t elements);
 void cbor_put_uint(struct cbor_writer *out, uint64_t value);
 void cbor_put_bool(struct cbor_writer *out, bool value);
+void cbor_put_null(struct cbor_writer *out);
 void cbor_put_bytes(struct cbor_writer *out, const void *bytes, size_t length);
 /* Only the head of a byte string whose bytes the caller writes himself. */
 void cbor_put_bytes_head(struct cbor_writer *out, size_t length);

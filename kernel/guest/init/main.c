@@ -20,6 +20,7 @@
 #include "bounds.h"
 #include "modules.h"
 #include "mounts.h"
+#include "net.h"
 #include "opens.h"
 #include "poll_set.h"
 #include "power.h"
@@ -218,6 +219,8 @@ static void children_ready(int argument, short events)
 			agent_ended(status, &used);
 		else if (fuse_is_pump(pid))
 			fault("fuse", 0, "the process that carries host files ended");
+		else if (net_is_process(pid))
+			fault("net", WIFEXITED(status) ? WEXITSTATUS(status) : 0, "the process that carries connections ended");
 	}
 }
 

@@ -12,9 +12,9 @@
 
 /* Names of the virtio-serial ports */
 #define AUTHORITY_PORT_EFFECTS "authority.effects"
-#define AUTHORITY_PORT_NET "authority.net"
 #define AUTHORITY_PORT_FUSE "authority.fuse"
 #define AUTHORITY_PORT_CONTROL "authority.control"
+#define AUTHORITY_PORT_NET "authority.net"
 
 /* Where local programs reach the gate */
 #define AUTHORITY_GUEST_SOCKET "/run/authority/gate.sock"
@@ -74,6 +74,32 @@
 /* Operations init asks for */
 #define AUTHORITY_OPERATION_NET_CONNECT 513u
 #define AUTHORITY_OPERATION_NET_QUERY 516u
+
+/* Error codes */
+#define AUTHORITY_E_PROTOCOL 1u
+#define AUTHORITY_E_FRAME_TOO_LARGE 2u
+#define AUTHORITY_E_UNSUPPORTED 3u
+#define AUTHORITY_E_CAP_MISSING 10u
+#define AUTHORITY_E_CAP_INVALID 11u
+#define AUTHORITY_E_CAP_EXPIRED 12u
+#define AUTHORITY_E_CAP_SCOPE 13u
+#define AUTHORITY_E_CAP_REVOKED 14u
+#define AUTHORITY_E_CAP_RATE 15u
+#define AUTHORITY_E_CAP_RUN 16u
+#define AUTHORITY_E_POLICY_DENY 20u
+#define AUTHORITY_E_APPROVAL_REQUIRED 21u
+#define AUTHORITY_E_APPROVAL_DENIED 22u
+#define AUTHORITY_E_BUDGET_EXCEEDED 30u
+#define AUTHORITY_E_RATE_LIMIT 31u
+#define AUTHORITY_E_AUDIT 40u
+#define AUTHORITY_E_NOT_FOUND 50u
+#define AUTHORITY_E_EXISTS 51u
+#define AUTHORITY_E_CONFLICT 52u
+#define AUTHORITY_E_IO 53u
+#define AUTHORITY_E_TIMEOUT 54u
+#define AUTHORITY_E_CANCELLED 55u
+#define AUTHORITY_E_UPSTREAM 56u
+#define AUTHORITY_E_INTERNAL 57u
 
 /* Session 0 of the effects and of the net port */
 /* [1, session, pid, uid, exe] guest→gate: a local process connected to the guest socket. Guest-claimed. */

@@ -1,4 +1,4 @@
-/** Boots init in QEMU with its three ports on unix sockets, for the smoke run. The product's machine is in cli/machine, which this folder must not import. */
+/** Boots init in QEMU with its ports on unix sockets, for the smoke run. The product's machine is in cli/machine, which this folder must not import. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ export interface SmokeVm {
 }
 
 export async function bootVm(parts: SmokeParts, handlers: GuestHandlers): Promise<SmokeVm> {
-  const names = ['control', 'effects', 'fuse'] as const
+  const names = ['control', 'effects', 'fuse', 'net'] as const
   const sockets = names.map((name) => listen(join(parts.folder, name)))
   const devices = names.flatMap((name) => [
     ...['-chardev', `socket,id=${name},path=${join(parts.folder, name)}`],

@@ -1,5 +1,5 @@
-import { MAX_DEADLINE_MS, MAX_HOST_BYTES } from '../limits.ts'
-import { bytes, field as f, list, optional, text, tuple, uint } from '../schema.ts'
+import { MAX_DEADLINE_MS, MAX_DNS_BYTES, MAX_HOST_BYTES } from '../limits.ts'
+import { bool, bytes, field as f, list, optional, text, tuple, uint } from '../schema.ts'
 import type { OperationRows, Via } from './row.ts'
 
 const S: readonly Via[] = ['session']
@@ -55,5 +55,17 @@ export const NET_OPERATIONS = {
     args: [f('port', uint(65535, 1), 'guest port')],
     result: [f('address', text(64), 'host address')],
     doc: 'Publishes a guest port.',
+  },
+  'net.query': {
+    code: 0x0204,
+    class: 'look',
+    via: ['init'],
+    action: 'net.dns',
+    args: [
+      f('packet', bytes(MAX_DNS_BYTES), 'a DNS query as a program in the guest sent it'),
+      f('tcp', bool, 'the answer has room for 64 KiB'),
+    ],
+    result: [f('packet', bytes(MAX_DNS_BYTES), 'the DNS answer')],
+    doc: 'Answers one DNS query of a program in the guest, as net.dns does: names no rule could allow do not exist, and no query leaves.',
   },
 } as const satisfies OperationRows

@@ -1,0 +1,184 @@
+#include "net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bounds.h"
+#include "net_dns.h"
+#include "net_flow.h"
+#include "net_link.h"
+#include "net_steer.h"
+#include "port.h"
+#include "protocol.h"
+#include "rights.h"
+#include "system.h"
+
+/* A user nobody else has. */
+#define NET_UID 65532
+#define MAX_EVENTS 128
+#define TICK 1000
+/* Part of the guest's memory that may wait for programs that do not read. */
+#define MEMORY_SHARE 4
+/* Exit statuses, for whoever reads the kernel log. */
+enum end { END_RIGHTS = 2, END_EPOLL = 3 };
+
+/* What epoll calls the descriptors that are not connections; those of DNS follow, connections have a generation above 2^32. */
+enum tag { TAG_PORT, TAG_PROGRAMS, TAG_SYNS, TAG_LISTENER, TAG_DNS_UDP, TAG_DNS_TCP, TAG_FIRST_DNS = 16 };
+
+static pid_t process;
+static struct net_sockets sockets;
+/* The port and the programs wait apart: while the port is full, programs are not listened to. */
+static int everything, programs;
+
+static void add(int set, int fd, uint32_t events, uint64_t tag)
+{
+	struct epoll_event event = {.events = events, .data.u64 = tag};
+	if (epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) != 0)
+		_exit(END_EPOLL);
+}
+
+static void take_frame(const struct frame *frame)
+{
+	if (frame->session == NET_DNS_SESSION)
+		net_dns_take(frame);
+	else
+		net_flows_take(frame);
+}
+
+static void session_closed(unsigned session)
+{
+	if (session == NET_DNS_SESSION)
+		net_dns_session_closed();
+	else
+		net_flows_session_closed(session);
+}
+
+static void program_ready(const struct epoll_event *event)
+{
+	uint64_t tag = event->data.u64;
+	if (tag >> 32 != 0)
+		net_flows_ready(tag, event->events);
+	else if (tag == TAG_SYNS)
+		net_flows_asked();
+	else if (tag == TAG_LISTENER)
+		net_flows_accept();
+	else if (tag == TAG_DNS_UDP)
+		net_dns_udp();
+	else if (tag == TAG_DNS_TCP)
+		net_dns_accept();
+	else if (tag >= TAG_FIRST_DNS)
+		net_dns_ready(tag - TAG_FIRST_DNS, event->events);
+}
+
+static void run_programs(void)
+{
+	struct epoll_event events[MAX_EVENTS];
+	int ready = epoll_wait(programs, events, MAX_EVENTS, 0);
+	for (int i = 0; i < ready; i++)
+		program_ready(&events[i]);
+}
+
+static void loop(int port)
+{
+	struct epoll_event events[2];
+	uint64_t next = now_ms() + TICK;
+	bool listening = true, writing = false;
+	for (;;) {
+		net_link_flush();
+		if (writing != net_link_pending()) {
+			writing = !writing;
+			struct epoll_event event = {.events = EPOLLIN | (writing ? EPOLLOUT : 0u), .data.u64 = TAG_PORT};
+			epoll_ctl(everything, EPOLL_CTL_MOD, port, &event);
+		}
+		if (listening == net_link_full()) {
+			listening = !listening;
+			struct epoll_event event = {.events = listening ? EPOLLIN : 0u, .data.u64 = TAG_PROGRAMS};
+			epoll_ctl(everything, EPOLL_CTL_MOD, programs, &event);
+		}
+		int ready = epoll_wait(everything, events, 2, TICK);
+		for (int i = 0; i < ready; i++) {
+			if (events[i].data.u64 == TAG_PROGRAMS)
+				run_programs();
+			else if ((events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+				net_link_receive(take_frame, session_closed);
+		}
+		if (now_ms() >= next) {
+			net_flows_tick();
+			net_dns_tick();
+			next = now_ms() + TICK;
+		}
+	}
+}
+
+/* Whatever else init has open is none of this process's business. */
+static void keep_only(int port)
+{
+	const int kept[] = {port, sockets.syns, sockets.raw, sockets.listener, sockets.parking, sockets.parked, sockets.dns_udp, sockets.dns_tcp};
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		_exit(END_RIGHTS);
+	for (int fd = 3; fd < (int)files.rlim_cur; fd++) {
+		bool wanted = false;
+		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+			wanted = wanted || kept[i] == fd;
+		if (!wanted)
+			close(fd);
+	}
+}
+
+static _Noreturn void run(int port)
+{
+	struct sysinfo machine;
+	prctl(PR_SET_NAME, "net");
+	signal(SIGPIPE, SIG_IGN);
+	write_file("/proc/self/oom_score_adj", "-1000");
+	keep_only(port);
+	if (sysinfo(&machine) != 0 || rights_drop(NET_UID, NET_UID) != NULL)
+		_exit(END_RIGHTS);
+	everything = epoll_create1(EPOLL_CLOEXEC);
+	programs = epoll_create1(EPOLL_CLOEXEC);
+	add(everything, port, EPOLLIN, TAG_PORT);
+	add(everything, programs, EPOLLIN, TAG_PROGRAMS);
+	add(programs, sockets.syns, EPOLLIN, TAG_SYNS);
+	add(programs, sockets.listener, EPOLLIN, TAG_LISTENER);
+	add(programs, sockets.dns_udp, EPOLLIN, TAG_DNS_UDP);
+	add(programs, sockets.dns_tcp, EPOLLIN, TAG_DNS_TCP);
+	net_link_use(port);
+	net_flows_use(&sockets, programs, machine.totalram / MEMORY_SHARE * machine.mem_unit);
+	net_dns_use(sockets.dns_udp, sockets.dns_tcp, programs, TAG_FIRST_DNS);
+	loop(port);
+	_exit(0);
+}
+
+static void close_ours(int port)
+{
+	const int theirs[] = {port, sockets.syns, sockets.raw, sockets.listener, sockets.parking, sockets.parked, sockets.dns_udp, sockets.dns_tcp};
+	for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++)
+		close(theirs[i]);
+}
+
+bool net_arm(struct fault *fault)
+{
+	int port = port_open(AUTHORITY_PORT_NET);
+	if (port < 0 || set_nonblocking(port) != 0)
+		return fault_set(fault, "net", "the port " AUTHORITY_PORT_NET " did not appear");
+	if (!net_steer(&sockets, fault))
+		return false;
+	process = fork();
+	if (process == 0)
+		run(port);
+	close_ours(port);
+	return process > 0 || fault_set(fault, "net", "the process cannot be made");
+}
+
+bool net_is_process(pid_t pid)
+{
+	return pid > 0 && pid == process;
+}

@@ -1,0 +1,24 @@
+/* Captured connections: each one asked for, let through or refused, and joined to its stream of the gate. */
+#ifndef AUTHORITY_NET_FLOW_H
+#define AUTHORITY_NET_FLOW_H
+
+#include <stdint.h>
+
+#include "frame.h"
+#include "net_steer.h"
+
+/* `memory` is how many bytes may wait for programs that do not read. */
+void net_flows_use(const struct net_sockets *sockets, int watch, size_t memory);
+/* SYNs wait for a decision. */
+void net_flows_asked(void);
+/* Connections were let through. */
+void net_flows_accept(void);
+/* What epoll says of one connection: the 64 bits given to it. */
+void net_flows_ready(uint64_t tag, uint32_t events);
+/* A frame of a session that carries connections. */
+void net_flows_take(const struct frame *frame);
+void net_flows_session_closed(unsigned session);
+/* Ends what waited too long; called about once a second. */
+void net_flows_tick(void);
+
+#endif
