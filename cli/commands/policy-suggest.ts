@@ -1,8 +1,11 @@
-import { resolve } from 'node:path'
-import { suggestPolicy } from '@authority/kernel/policy'
+import { isAbsolute, resolve } from 'node:path'
+import { readRecords } from '@authority/kernel/audit'
+import { type PolicyDocument, type SuggestOptions, suggestPolicy } from '@authority/kernel/policy'
+import type { Json } from '@authority/kernel/vocabulary'
 import { count, safe } from '../ui/text.ts'
 import { denialsOf } from './denials.ts'
 import type { Command } from './index.ts'
+import { policyOfFile } from './load-policy.ts'
 import { findLog } from './shared.ts'
 import type { POLICY_SUGGEST } from './verbs.ts'
 import { writeNew } from './write-new.ts'
@@ -11,7 +14,10 @@ export const command: Command<typeof POLICY_SUGGEST> = async ({ flags, positiona
   const { cwd, terminal } = context
   const { path } = await findLog(positionals[0] ?? '', context)
   const denials = await denialsOf(path)
-  const { policy, leftOut, unreadable } = suggestPolicy(denials.flatMap(({ record }) => record.fix ?? []))
+  const { policy, leftOut, unreadable } = suggestPolicy(
+    denials.flatMap(({ record }) => record.fix ?? []),
+    await runContext(path),
+  )
   const hopeless = denials.filter(({ record }) => record.fix === null)
   if (flags.output !== undefined) writeNew(resolve(cwd, flags.output), policy)
   if (flags.json) terminal.json({ policy: JSON.parse(policy) as unknown, left_out: leftOut, without_fix: hopeless.length, unreadable })
@@ -24,4 +30,30 @@ export const command: Command<typeof POLICY_SUGGEST> = async ({ flags, positiona
   for (const { record } of hopeless) terminal.note(`authority: left out: ${record.op} ${safe(record.object)}: ${safe(record.reason)}`)
   if (unreadable > 0) terminal.note(`authority: ${count(unreadable, 'recorded fix', 'recorded fixes')} could not be read by this version`)
   return 0
+}
+
+/** What the run was under: its policy where the file is still the one that was used, and the profiles its image needs. */
+async function runContext(path: string): Promise<SuggestOptions> {
+  for await (const record of readRecords(path, { types: ['RUN_START'] })) {
+    if (record.type !== 'RUN_START') continue
+    const base = policyInUse(record.policy_source, record.policy)
+    return { profiles: profilesOf(record.detail.image), ...(base === null ? {} : { base }) }
+  }
+  return {}
+}
+
+function policyInUse(source: string, id: string): PolicyDocument | null {
+  if (!isAbsolute(source)) return null
+  try {
+    const { loaded } = policyOfFile(source, [], '/')
+    return loaded.id === id ? loaded.document : null
+  } catch {
+    // Changed or gone since: the suggestion is then of what was denied alone.
+    return null
+  }
+}
+
+function profilesOf(image: Json | undefined): string[] {
+  const profiles = typeof image === 'object' && image !== null && 'profiles' in image ? image.profiles : []
+  return Array.isArray(profiles) ? profiles.filter((name): name is string => typeof name === 'string') : []
 }

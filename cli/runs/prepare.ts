@@ -95,7 +95,7 @@ export async function prepareRun(request: RunRequest, tools: PrepareTools): Prom
       home: home.path,
       build: tools.build,
       program: request.target,
-      image: { path: opened.path, sha256: opened.sha256, name: manifest.name },
+      image: { path: opened.path, sha256: opened.sha256, name: manifest.name, profiles: manifest.profiles },
       machine,
       agent: {
         argv: [...manifest.argv, ...request.configArgs, ...request.args],

@@ -10,7 +10,8 @@ export interface RunSpec {
   readonly build: string
   /** As the operator typed it. */
   readonly program: string
-  readonly image: { readonly path: string; readonly sha256: string; readonly name: string }
+  /** `profiles`: what the image's own runtime needs to be read, for `policy suggest`. */
+  readonly image: { readonly path: string; readonly sha256: string; readonly name: string; readonly profiles: readonly string[] }
   readonly machine: {
     readonly arch: 'x86_64' | 'aarch64'
     readonly accel: 'kvm' | 'hvf' | 'tcg'

@@ -6,6 +6,7 @@ import { MAX_FIXES } from './limits.ts'
 import { literalPathOf } from './literal-path.ts'
 import { loadPolicy } from './load.ts'
 import { PolicyLoadError } from './load-error.ts'
+import { PROFILE_NAMES } from './profiles.ts'
 import { renderDocument } from './render.ts'
 import { nameOf } from './tool-rule.ts'
 
@@ -18,9 +19,16 @@ export interface Suggestion {
   readonly unreadable: number
 }
 
+export interface SuggestOptions {
+  /** The policy the run was under: everything it says is kept. */
+  readonly base?: PolicyDocument
+  /** Profiles the run's image needs to read its own files; names this build does not know are left out. */
+  readonly profiles?: readonly string[]
+}
+
 /** `fixes`: JSON texts of `PolicyVerdict.fix`, in any order and number of repeats. Total: what does not load is counted, not thrown. */
-export function suggestPolicy(fixes: readonly string[]): Suggestion {
-  const documents: PolicyDocument[] = []
+export function suggestPolicy(fixes: readonly string[], { base = EMPTY_DOCUMENT, profiles = [] }: SuggestOptions = {}): Suggestion {
+  const documents: PolicyDocument[] = [base]
   let unreadable = 0
   for (const fix of new Set(fixes.slice(0, MAX_FIXES))) {
     const document = documentOf(fix)
@@ -33,22 +41,29 @@ export function suggestPolicy(fixes: readonly string[]): Suggestion {
     const path = literalPathOf(rule)
     return path !== null && (alwaysDenied(path) !== null || guardedFolder(path) !== null)
   }
+  const toolNames = new Set(base.tools.allow.map(nameOf))
+  const added = all(({ tools }) => tools.allow.map(nameOf)).filter((name) => !toolNames.has(name))
   const connect = all((document) => document.net.connect)
   const connected = new Set(connect.flatMap(hostOf))
   const merged: PolicyDocument = {
-    ...EMPTY_DOCUMENT,
-    fs: { ...EMPTY_DOCUMENT.fs, read: all((document) => document.fs.read), write: writes.filter((rule) => !guarded(rule)) },
+    ...base,
+    profiles: PROFILE_NAMES.filter((name) => base.profiles.includes(name) || profiles.includes(name)),
+    fs: {
+      ...base.fs,
+      read: all((document) => document.fs.read),
+      write: writes.filter((rule) => !guarded(rule) || base.fs.write.includes(rule)),
+    },
     net: {
-      ...EMPTY_DOCUMENT.net,
+      ...base.net,
       // A connect rule implies resolving its name.
       dns: all((document) => document.net.dns).filter((name) => !connected.has(name)),
       connect,
       listen: all((document) => document.net.listen),
     },
-    tools: { ...EMPTY_DOCUMENT.tools, allow: all((document) => document.tools.allow.map(nameOf)) },
-    infer: { ...EMPTY_DOCUMENT.infer, models: all((document) => document.infer.models) },
+    tools: { ...base.tools, allow: [...base.tools.allow, ...added] },
+    infer: { ...base.infer, models: all((document) => document.infer.models) },
   }
-  return { policy: renderDocument(merged), leftOut: writes.filter(guarded), unreadable }
+  return { policy: renderDocument(merged), leftOut: writes.filter((rule) => guarded(rule) && !base.fs.write.includes(rule)), unreadable }
 }
 
 /** As `suggestPolicy`, only the text. */

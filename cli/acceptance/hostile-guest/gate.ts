@@ -122,7 +122,7 @@ function specOf(hostile: Hostile, run: HostileRun, id: string, image: { path: st
     home: hostile.home.path,
     build: 'test',
     program: 'hostile',
-    image: { ...image, name: 'hostile' },
+    image: { ...image, name: 'hostile', profiles: [] },
     machine: {
       arch: 'x86_64',
       accel: 'tcg',

@@ -183,7 +183,7 @@ function firstRecordFacts(spec: RunSpec): Parameters<typeof openGateCore>[0]['de
   const { machine } = spec
   return {
     program: spec.program,
-    image: { name: spec.image.name, sha256: spec.image.sha256 },
+    image: { name: spec.image.name, sha256: spec.image.sha256, profiles: spec.image.profiles },
     kernel: { release: machine.kernel.release, sha256: machine.kernel.sha256 },
     initrd: { sha256: machine.initrd.sha256 },
     machine: { arch: machine.arch, accel: machine.accel, memory_mib: machine.memoryMib, cpus: machine.cpus, console: machine.console },
