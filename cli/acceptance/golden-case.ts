@@ -32,6 +32,7 @@ export interface GoldenCase {
 type FileContent =
   | string
   | { readonly base64: string; readonly mode?: string }
+  | { readonly elf: keyof typeof ELF_KINDS }
   | { readonly link: string }
   | { readonly folder: true; readonly mode?: string }
 type Expected =
@@ -77,6 +78,7 @@ export class Sandbox {
       const path = this.path(name)
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
       if (typeof content === 'string') writeFileSync(path, this.fill(content))
+      else if ('elf' in content) writeFileSync(path, smallestElf(content.elf), { mode: 0o755 })
       else if ('link' in content) symlinkSync(this.fill(content.link), path)
       else if ('folder' in content) mkdirSync(path, { recursive: true })
       else writeFileSync(path, Buffer.from(content.base64, 'base64'))
@@ -135,6 +137,36 @@ export class Sandbox {
   private plain(bytes: Buffer): string {
     return bytes.toString().replaceAll(this.dir, '$DIR').replaceAll(this.home, '$HOME')
   }
+}
+
+/** Machine (e_machine), class and type (e_type) of the header. */
+const ELF_KINDS = {
+  x86_64: { machine: 0x3e, bits: 2, type: 2 },
+  aarch64: { machine: 0xb7, bits: 2, type: 2 },
+  riscv64: { machine: 0xf3, bits: 2, type: 2 },
+  '32-bit': { machine: 0x3e, bits: 1, type: 2 },
+  object: { machine: 0x3e, bits: 2, type: 1 },
+} as const
+
+/** An ELF64 header and one PT_LOAD segment (System V ABI, chapters 4 and 5): a static program that is never started. */
+function smallestElf(kind: keyof typeof ELF_KINDS): Buffer {
+  const { machine, bits, type } = ELF_KINDS[kind]
+  const file = Buffer.alloc(120)
+  file.set([0x7f, 0x45, 0x4c, 0x46, bits, 1, 1])
+  file.writeUInt16LE(type, 16)
+  file.writeUInt16LE(machine, 18)
+  file.writeUInt32LE(1, 20)
+  file.writeBigUInt64LE(0x400078n, 24)
+  file.writeBigUInt64LE(64n, 32)
+  file.writeUInt16LE(64, 52)
+  file.writeUInt16LE(56, 54)
+  file.writeUInt16LE(1, 56)
+  file.writeUInt32LE(1, 64)
+  file.writeUInt32LE(5, 68)
+  file.writeBigUInt64LE(0x400000n, 80)
+  file.writeBigUInt64LE(120n, 96)
+  file.writeBigUInt64LE(120n, 104)
+  return file
 }
 
 function flipByte(path: string, at: number): void {

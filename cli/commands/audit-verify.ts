@@ -44,7 +44,7 @@ function print(verdict: Verdict, terminal: Terminal): void {
   const line = (text: string): void => terminal.out(safe(text))
   terminal.out(`${(good ? style.green : style.red)(HEADLINE[verdict.status])}: ${safe(verdict.path)}`)
   for (const { message, file, offset, seq } of verdict.findings) {
-    const place = [file, offset === null ? null : `byte ${offset}`, seq === null ? null : `record ${seq}`]
+    const place = [file === verdict.path ? null : file, offset === null ? null : `byte ${offset}`, seq === null ? null : `record ${seq}`]
     line(`  ${message}${place.some((part) => part !== null) ? ` (${place.filter((part) => part !== null).join(', ')})` : ''}`)
   }
   if (verdict.status === 'tampered' || verdict.status === 'unreadable') return

@@ -15,7 +15,8 @@ export async function reconcileHome(home: Home): Promise<string[]> {
     const id = record.id.slice(0, 12)
     try {
       const recovery = await recoverRun({ path: join(folder, 'audit'), installation })
-      const unknown = recovery.state === 'recovered' ? `, ${recovery.unknownEffects} effects with an unknown outcome charged in full` : ''
+      const lost = recovery.state === 'recovered' ? recovery.unknownEffects : 0
+      const unknown = lost === 0 ? '' : `, ${lost} effects with an unknown outcome are charged in full`
       notices.push(`run ${id} (${record.program}) had crashed; its log is ${recovery.state}${unknown}`)
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)

@@ -38,6 +38,10 @@ function what(record: ShownRecord): string {
       return `TIME${charges('', record.captured)}`
     case 'REVOKE':
       return `REVOKE ${record.block} by ${shown(record.by)}`
+    case 'LIMIT':
+      return `LIMIT of ${shown(record.account)}${charges(':', record.limits)}`
+    case 'MARK':
+      return `MARK ${shown(record.account)} has used ${record.percent} % of its ${dimensionName(record.dimension)}: ${formatCharge(record.dimension, record.captured)} of ${formatCharge(record.dimension, record.limit)}`
     case 'GUEST':
       return `GUEST ${shown(record.event)} ${shown(JSON.stringify(record.detail))}`
     case 'CHECKPOINT':
