@@ -46,7 +46,14 @@ export const command: Command<typeof RUN> = async (args, context) => {
     throw error
   }
   reportRun({ start: began.start, end, json: args.flags.json, context })
+  if (args.flags.learn !== undefined) await learnFrom(end, args.flags.learn, args.flags.yes, context)
   return end.exitCode
+}
+
+/** The run is over and its exit code stands, whatever comes of learning. */
+async function learnFrom(end: EndFacts, file: string, yes: boolean, context: Context): Promise<void> {
+  const { teach } = await import('./learning.ts')
+  await teach({ log: end.audit.path, file, rung: 'literal', yes, json: false }, context)
 }
 
 function note({ terminal }: Context, text: string): void {

@@ -57,6 +57,12 @@ export const RUN = {
     env: { kind: 'list', short: 'e', value: 'K[=V]', doc: 'environment of the agent; without =V the value of this shell' },
     publish: { kind: 'list', short: 'p', value: 'HOST:GUEST', doc: 'not there yet' },
     policy: { kind: 'text', value: 'FILE', doc: 'what the agent may do (JSON or TOML)' },
+    learn: {
+      kind: 'text',
+      value: 'FILE',
+      doc: 'at the end, add what was refused to this JSON policy (asks first; made when it is not there)',
+    },
+    yes: { kind: 'switch', short: 'y', doc: 'with --learn: write without asking' },
     'accept-policy': { kind: 'text', value: 'ID', doc: 'accept the policy an image from elsewhere asks for' },
     budget: BUDGET,
     timeout: { kind: 'text', value: 'TIME', doc: 'end the run after 90s, 5m, 2h (exit code 124)' },
@@ -211,6 +217,42 @@ export const POLICY_SUGGEST = {
   ],
 } as const satisfies Verb
 
+export const POLICY_TEST = {
+  summary: 'expected verdicts, checked; which rules they cover',
+  positionals: ['FILE'],
+  flags: { policy: { kind: 'text', value: 'FILE', doc: 'the policy to test' }, host: HOST, json: JSON_FLAG },
+  notes: [
+    'FILE (JSON or TOML): {"version": "1.0", "allow": ["fs.read /work/a"], "ask": [], "deny": ["net.connect example.com:443"]}; an entry may be {"effect": "tools http.get", "args": {…}, "rule": "/tools/allow/0"}.',
+    'Without --policy: `policy.json` here. Exit code: 0 all as expected, 1 not.',
+  ],
+} as const satisfies Verb
+export const POLICY_DIFF = {
+  summary: 'what the second policy newly allows and denies',
+  positionals: ['BEFORE', 'AFTER'],
+  flags: {
+    run: { kind: 'text', value: 'RUN|PATH', doc: 'also: what AFTER would have decided differently in this run' },
+    host: HOST,
+    json: JSON_FLAG,
+  },
+} as const satisfies Verb
+export const POLICY_LEARN = {
+  summary: 'add to a policy what a run was refused, after asking',
+  positionals: ['RUN|PATH'],
+  flags: {
+    policy: { kind: 'text', value: 'FILE', doc: 'the JSON policy to add to; made when it is not there (policy.json)' },
+    level: { kind: 'text', value: 'HOW', doc: 'literal (exactly what was refused), folder or glob where several share a place' },
+    yes: { kind: 'switch', short: 'y', doc: 'write without asking' },
+    json: JSON_FLAG,
+  },
+  notes: [LOG_NOTE, 'What would make the host run something later is never proposed. Read what it shows: the agent chose what it tried.'],
+} as const satisfies Verb
+export const POLICY_CONTAINS = {
+  summary: 'does one policy lie inside another?',
+  positionals: ['PARENT', 'CHILD'],
+  flags: { host: HOST, json: JSON_FLAG },
+  notes: ['Exit code: 0 yes (proved), 1 no (with an effect that shows it), 2 it cannot tell.'],
+} as const satisfies Verb
+
 export const CAP_MINT = {
   summary: 'a token of a running run, with grants of its own',
   positionals: ['RUN'],
@@ -294,6 +336,10 @@ export const VERBS = {
   'policy show': POLICY_SHOW,
   'policy why': POLICY_WHY,
   'policy suggest': POLICY_SUGGEST,
+  'policy test': POLICY_TEST,
+  'policy diff': POLICY_DIFF,
+  'policy learn': POLICY_LEARN,
+  'policy contains': POLICY_CONTAINS,
   'cap mint': CAP_MINT,
   'cap attenuate': CAP_ATTENUATE,
   'cap show': CAP_SHOW,
@@ -313,11 +359,7 @@ export const LATER: readonly string[] = [
   'audit export',
   'audit checkpoint',
   'key rotate',
-  'policy diff',
-  'policy test',
-  'policy learn',
   'policy reload',
-  'policy contains',
   'approvals ls',
   'approvals allow',
   'approvals deny',

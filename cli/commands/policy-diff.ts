@@ -1,0 +1,62 @@
+import { readRecords } from '@authority/kernel/audit'
+import { type DiffEntry, diffPolicies, type RecordedEffect, type Replay, replay } from '@authority/kernel/policy'
+import { count, safe } from '../ui/text.ts'
+import type { Command } from './index.ts'
+import { policyOfFile } from './load-policy.ts'
+import { findLog } from './shared.ts'
+import type { POLICY_DIFF } from './verbs.ts'
+
+/** Effects of one log that are looked at. */
+const MAX_EFFECTS = 1_000_000
+/** Effects listed one by one; the rest are counted. */
+const MAX_LISTED = 20
+
+export const command: Command<typeof POLICY_DIFF> = async ({ flags, positionals }, context) => {
+  const { cwd, terminal } = context
+  const [before, after] = [0, 1].map((index) => policyOfFile(positionals[index] ?? '', flags.host, cwd).loaded)
+  if (before === undefined || after === undefined) return 0
+  const diff = diffPolicies(before, after)
+  const replayed = flags.run === undefined ? null : replay(after, await effectsOf((await findLog(flags.run, context)).path))
+  if (flags.json) {
+    terminal.json({ ...diff, replay: replayed })
+    return 0
+  }
+  for (const line of [...section('newly allows', diff.allows), ...section('no longer allows', diff.denies)]) terminal.out(line)
+  for (const { name, before: old, after: now } of diff.budgets)
+    terminal.out(`budget ${name}: ${old ?? 'unlimited'} → ${now ?? 'unlimited'}`)
+  if (diff.allows.length + diff.denies.length + diff.budgets.length === 0) terminal.out('no difference in what is allowed')
+  if (replayed !== null) for (const line of replayLines(replayed)) terminal.out(line)
+  return 0
+}
+
+function section(title: string, entries: readonly DiffEntry[]): string[] {
+  if (entries.length === 0) return []
+  return [
+    `${title}:`,
+    ...entries.map(({ permission, rule, origin, example, why }) => {
+      const shown = example === null ? `cannot tell: ${why}` : `for example ${example}`
+      return `  ${permission} ${safe(rule)}  ${safe(origin)}  (${safe(shown)})`
+    }),
+  ]
+}
+
+function replayLines({ allows, asks, denies, same, skipped }: Replay): string[] {
+  const group = (verb: string, effects: readonly RecordedEffect[]): string[] => [
+    `over the recorded run it would newly ${verb} ${count(effects.length, 'effect')}`,
+    ...effects.slice(0, MAX_LISTED).map(({ op, object }) => `  ${op} ${safe(object)}`),
+    ...(effects.length > MAX_LISTED ? [`  and ${effects.length - MAX_LISTED} more`] : []),
+  ]
+  const rest = `${count(same, 'effect')} decided as before${skipped === 0 ? '' : `, ${skipped} a policy alone does not decide`}`
+  return [...group('allow', allows), ...(asks.length === 0 ? [] : group('ask about', asks)), ...group('deny', denies), rest]
+}
+
+async function effectsOf(log: string): Promise<RecordedEffect[]> {
+  const effects: RecordedEffect[] = []
+  for await (const record of readRecords(log, { types: ['INTENT', 'DENY'] })) {
+    if (effects.length >= MAX_EFFECTS) break
+    if (record.type === 'INTENT') effects.push({ op: record.op, action: record.action, object: record.object, allowed: true })
+    else if (record.type === 'DENY' && (record.code === 'E_POLICY_DENY' || record.code === 'E_CAP_MISSING'))
+      effects.push({ op: record.op, action: record.action, object: record.object, allowed: false })
+  }
+  return effects
+}
