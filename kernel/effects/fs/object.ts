@@ -19,6 +19,8 @@ export interface FsContext {
    * be read anyway, and attributes of listed names that are out of reach. Left out: the first is always asked, the second left to the guest.
    */
   readonly peek?: (question: Question) => boolean
+  /** Told of each folder the run makes (canonical guest path): policy treats a repository made during the run otherwise than one that was there. */
+  readonly madeFolder?: (guest: string) => void
 }
 
 /** An existing object somebody names: by a path (SDK) or by a node of a FUSE mount. */

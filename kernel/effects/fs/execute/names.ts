@@ -22,16 +22,18 @@ const NOTHING: EffectResult = { result: [] }
 
 export function mkdir(context: FsContext, ref: NameRef, mode: number): PreparedEffect {
   assertPlainMode(mode, ref.text)
-  return nameChange(context, ref, false, (at) => {
+  const act = (at: HeldName): Sys<number> => {
     const made = context.sys.mkdirat(at.parent, at.name, 0o700)
     if (!made.ok) return made
+    context.madeFolder?.(at.guest)
     // The umask of the gate is not the agent's: the mode is the one asked for.
     const there = holdEntry(context.sys, context.mounts, at, ref.text)
     if (there === null) return { ok: false, errno: 'ENOENT' }
     const done = there.stat.kind === 'directory' ? context.sys.chmod(there.fd, mode) : made
     context.sys.close(there.fd)
     return done
-  })
+  }
+  return nameChange(context, ref, false, act, 'directory')
 }
 
 export function rmdir(context: FsContext, ref: NameRef): PreparedEffect {
@@ -113,7 +115,16 @@ function assertLinkable(context: FsContext, source: HeldObject, to: HeldName, fr
 }
 
 /** @param mustExist removes a name: ENOENT is told before anything is recorded as intended, and protected files stay */
-function nameChange(context: FsContext, ref: NameRef, mustExist: boolean, act: (at: HeldName) => Sys<number>): PreparedEffect {
+/** `makes`: that the new name is a directory is part of the question, since policy guards some names of files only. */
+function nameChange(
+  context: FsContext,
+  ref: NameRef,
+  mustExist: boolean,
+  act: (at: HeldName) => Sys<number>,
+  makes?: 'directory',
+): PreparedEffect {
+  const asked = (object: string): Question[] =>
+    ask(['fs.write'], object).map((question) => (makes === undefined ? question : { ...question, makes }))
   const check = (at: HeldName): void => {
     const there = holdEntry(context.sys, context.mounts, at, ref.text)
     if (there === null) throw hostError('ENOENT', ref.text)
@@ -122,7 +133,7 @@ function nameChange(context: FsContext, ref: NameRef, mustExist: boolean, act: (
   }
   return effect<HeldName>({
     text: ref.text,
-    requested: [...ask(['fs.write'], ref.object), ...askCrossed(ref)],
+    requested: [...asked(ref.object), ...askCrossed(ref)],
     hold: () => {
       const at = ref.hold()
       try {
@@ -134,7 +145,7 @@ function nameChange(context: FsContext, ref: NameRef, mustExist: boolean, act: (
         throw error
       }
     },
-    found: (at) => ({ questions: ask(['fs.write'], at.guest), object: at.guest }),
+    found: (at) => ({ questions: asked(at.guest), object: at.guest }),
     letGo: (at) => ref.letGo(at),
     run: (at, permit) =>
       changeNames(context.sys, [at], ref.text, permit.signal, () => {
