@@ -36,6 +36,6 @@ function denialText({ record, count }: Denied): string[] {
     `    ${code}: ${safe(reason)}`,
     `    rule: ${rule === null ? 'none, so denied' : safe(rule)}`,
     `    fix: ${fix === null ? 'no rule can allow it' : safe(fix)}`,
-    ...(claimed === undefined ? [] : [`    the guest claims: ${safe(claimed.exe)} (pid ${claimed.pid})`]),
+    ...(claimed === undefined ? [] : [`    the guest claims: ${claimed.exe === '' ? '' : `${safe(claimed.exe)} `}pid ${claimed.pid}`]),
   ]
 }

@@ -1,5 +1,6 @@
 import { hostTerminal, PipeClosed, type Terminal } from '../ui/terminal.ts'
-import type { Arguments, Verb } from './arguments.ts'
+import { type Arguments, parseArguments, type Verb } from './arguments.ts'
+import { resolveVerb } from './resolve.ts'
 import type { VerbName } from './verbs.ts'
 
 /** What a verb is run with. */
@@ -56,14 +57,12 @@ export async function runCommandLine(argv: readonly string[], env: Context['env'
   const { words, debug, help } = globalFlags(argv)
   let verb: VerbName | null = null
   try {
-    const { resolveVerb } = await import('./resolve.ts')
     const found = resolveVerb(words, help)
     if (found.kind === 'text') {
       terminal.out(found.text)
       return 0
     }
     verb = found.name
-    const { parseArguments } = await import('./arguments.ts')
     const args = parseArguments(found.name, found.verb, found.words)
     const { command } = await LOADERS[found.name]()
     return await command(args as never, { terminal, env, cwd: process.cwd() })

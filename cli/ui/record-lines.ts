@@ -61,7 +61,8 @@ function requested(record: { readonly requested: string; readonly object: string
 
 /** Which process asked is the guest's own word. */
 function by({ claimed }: { readonly claimed?: { readonly pid: number; readonly exe: string } }): string {
-  return claimed === undefined ? '' : `, guest claims ${shown(claimed.exe)} (pid ${claimed.pid})`
+  if (claimed === undefined) return ''
+  return `, guest claims ${claimed.exe === '' ? '' : `${shown(claimed.exe)} `}pid ${claimed.pid}`
 }
 
 function charges(word: string, amounts: Readonly<Partial<Record<string, number>>>): string {

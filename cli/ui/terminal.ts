@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
 
 /** Where commands write. stdout carries results, stderr everything about how it went. */
 export interface Terminal {
@@ -33,8 +34,9 @@ const ERR = 2
 const FULL_PAUSE_MS = 2
 
 export function hostTerminal(env: Readonly<Record<string, string | undefined>>): Terminal {
-  const isTty = { out: process.stdout.isTTY === true, err: process.stderr.isTTY === true }
-  const colour = isTty.err && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'
+  // Not process.stdout: making the streams costs more than a whole short command.
+  const isTty = { out: isatty(OUT), err: isatty(ERR) }
+  const colour = isTty.err && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
   let replaceable = false
   const clear = (): void => {
     if (replaceable) writeAll(ERR, Buffer.from('\r\x1b[K'))

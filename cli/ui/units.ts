@@ -37,7 +37,7 @@ export function formatDollars(nano: number): string {
 
 /** A charge as people write it, its dimension's name without the unit. */
 export function formatCharge(dimension: string, value: number): string {
-  if (dimension === 'cost_nano_usd') return formatDollars(value)
+  if (dimension.endsWith('cost_nano_usd')) return formatDollars(value)
   if (dimension.endsWith('bytes')) return formatBytes(value)
   if (dimension.endsWith('_ms')) return formatMs(value)
   return String(value)
@@ -46,6 +46,9 @@ export function formatCharge(dimension: string, value: number): string {
 const NAMES: Readonly<Record<string, string>> = { cost_nano_usd: 'cost', wall_time_ms: 'wall time', cpu_ms: 'cpu time' }
 
 export function dimensionName(dimension: string): string {
+  const cut = dimension.indexOf('.')
+  // `net.calls` of one class of operations.
+  if (cut > 0) return `${dimension.slice(0, cut)} ${dimensionName(dimension.slice(cut + 1))}`
   return NAMES[dimension] ?? dimension.replaceAll('_', ' ')
 }
 
