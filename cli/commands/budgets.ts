@@ -1,4 +1,5 @@
-import type { Charges, Dimension } from '@authority/kernel/vocabulary'
+import { OPERATION_CLASSES } from '@authority/kernel/budget'
+import type { Dimension } from '@authority/kernel/vocabulary'
 import { nearest, parseCount, parseDollars, parseDuration, parseSize } from '../config/index.ts'
 import { CliError } from '../runs/errors.ts'
 
@@ -15,24 +16,39 @@ const KEYS: Readonly<Record<string, { readonly dimension: Dimension; readonly re
   log_bytes: { dimension: 'log_bytes', read: parseSize },
 }
 
-/** `--budget KEY=N`, as many as there are; the lower of two for one key holds. Throws CliError and ConfigError. */
-export function parseBudgets(given: readonly string[]): Charges {
-  const limits: Partial<Record<Dimension, number>> = {}
+/** Time passes for the run as a whole, and the log is the run's. */
+const OF_RUN_ONLY = ['wall_time', 'cpu', 'log_bytes']
+
+/** `--budget KEY=N` or CLASS.KEY=N, as many as there are; the lower of two for one key holds. Throws CliError and ConfigError. */
+export function parseBudgets(given: readonly string[]): Readonly<Record<string, number>> {
+  const limits: Record<string, number> = {}
   for (const text of given) {
     const cut = text.indexOf('=')
     const name = cut < 0 ? text : text.slice(0, cut)
-    const key = Object.hasOwn(KEYS, name) ? KEYS[name] : undefined
+    const dot = name.indexOf('.')
+    const scope = name.slice(0, dot + 1)
+    const base = name.slice(dot + 1)
+    if (dot >= 0 && !isClass(name.slice(0, dot)))
+      throw new CliError('usage', `\`${name.slice(0, dot)}\` is not a class of operations`, `classes are ${OPERATION_CLASSES.join(', ')}`)
+    if (dot >= 0 && OF_RUN_ONLY.includes(base))
+      throw new CliError('usage', `${base} is a budget of the whole run`, `write it as --budget ${base}=N`)
+    const key = Object.hasOwn(KEYS, base) ? KEYS[base] : undefined
     if (key === undefined) {
-      const near = nearest(name, Object.keys(KEYS))
+      const near = nearest(base, Object.keys(KEYS))
       throw new CliError(
         'usage',
         `\`${name}\` is not a budget`,
-        near === undefined ? `budgets are ${Object.keys(KEYS).join(', ')}` : `did you mean --budget ${near}=N?`,
+        near === undefined ? `budgets are ${Object.keys(KEYS).join(', ')}` : `did you mean --budget ${scope}${near}=N?`,
       )
     }
     if (cut < 0) throw new CliError('usage', `--budget ${name} has no amount`, `write it as --budget ${name}=N`)
     const limit = key.read(text.slice(cut + 1))
-    limits[key.dimension] = Math.min(limit, limits[key.dimension] ?? limit)
+    const full = `${scope}${key.dimension}`
+    limits[full] = Math.min(limit, limits[full] ?? limit)
   }
   return limits
+}
+
+function isClass(name: string): boolean {
+  return (OPERATION_CLASSES as readonly string[]).includes(name)
 }

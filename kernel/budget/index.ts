@@ -1,4 +1,5 @@
 /** What others may import of the budget stage. */
+export { classAccount, limitsByAccount, OPERATION_CLASSES } from './classes.ts'
 export { SLICE_MS, SOFT_MARKS } from './limits.ts'
 export type { OnMark } from './marks.ts'
 export { type LoggedRecord, type Replayed, replay, restoreBudget } from './replay.ts'

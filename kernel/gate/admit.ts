@@ -1,4 +1,5 @@
 import type { AuthorityError } from '@authority/protocol'
+import { classAccount } from '../budget/index.ts'
 import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.ts'
 import type { Question } from '../vocabulary/index.ts'
 import { type FirstDenial, LookLedger } from './coalesce.ts'
@@ -101,7 +102,7 @@ export class AdmitPipeline implements Gate {
 
   private async reserve(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Promise<Held> {
     const { budget } = this.stages
-    const accounts = ['run', ...allowed.blocks.map((block) => `block:${block}`)]
+    const accounts = ['run', classAccount(request.operation), ...allowed.blocks.map((block) => `block:${block}`)]
     const { bytes = 0, ...worst } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
     const work = budget.reserve(accounts, { calls: 1, concurrency: 1, ...worst })
     if (!work.ok) throw await this.judge.refuseBudget(request, object.object, work)

@@ -1,4 +1,5 @@
 import { AuthorityError, type OperationName, operationRow, type WireValue } from '@authority/protocol'
+import { OPERATION_CLASSES } from '../budget/index.ts'
 import type { BudgetStage } from '../budget/types.ts'
 import type { CapabilityStage } from '../capability/types.ts'
 import type { BytesOperation, EffectClass, EffectSession } from '../effects/contract.ts'
@@ -102,7 +103,8 @@ export class OperationRegistry {
       case 'budget.status': {
         const verdict = capability.check(name, handle, [])
         if (!verdict.allow) throw new AuthorityError(verdict.code, verdict.reason)
-        const accounts = ['run', ...verdict.blocks.map((block) => `block:${block}`)]
+        const classes = OPERATION_CLASSES.map((name) => `class:${name}`)
+        const accounts = ['run', ...classes, ...verdict.blocks.map((block) => `block:${block}`)]
         return [budget.rows(accounts).map((row) => [row.account, row.dimension, row.limit, row.captured, row.reserved])]
       }
       default:

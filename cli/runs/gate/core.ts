@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { ensureInstallation, openRunLog, type RunLog } from '@authority/kernel/audit'
-import { type BudgetStage, createBudgetStage, RUN_ACCOUNT } from '@authority/kernel/budget'
+import { type BudgetStage, createBudgetStage, limitsByAccount, RUN_ACCOUNT } from '@authority/kernel/budget'
 import { bunMac, createCapabilityStage, type OperatorCapabilities, patternRules } from '@authority/kernel/capability'
 import { type FsDependencies, fsEffects, linuxSyscalls, type Mounts, openMounts } from '@authority/kernel/effects/fs'
 import { netEffects, systemResolver } from '@authority/kernel/effects/net'
 import { AdmitPipeline, COALESCE_MS, OperationRegistry, type OperatorOperation } from '@authority/kernel/gate'
 import { asImageRequest, denyAllPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
-import type { Charges, Clock, Dimension, Json } from '@authority/kernel/vocabulary'
+import type { Charges, Clock, Json } from '@authority/kernel/vocabulary'
 import type { OperationName } from '@authority/protocol'
 import { type IncludedFile, includeFrom } from '../policy-files.ts'
+import { NewRepositories } from './new-repositories.ts'
 
 export interface PolicySource {
   readonly bytes: Uint8Array
@@ -30,7 +31,7 @@ export interface CoreOptions {
   readonly policy: PolicySource
   readonly hosts: readonly (readonly [name: string, address: string])[]
   /** `--budget` */
-  readonly budgets: Charges
+  readonly budgets: Readonly<Record<string, number>>
   readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
   /** Files that no mount may change: policy and config in use. */
   readonly guarded: readonly string[]
@@ -50,7 +51,7 @@ export interface GateCore {
   readonly pipeline: AdmitPipeline
   readonly registry: OperationRegistry
   /** Limits in force: the lower of the policy's and the command line's. */
-  readonly limits: Charges
+  readonly limits: Readonly<Record<string, number>>
   /** Seals the log and lets go of everything; no effect is admitted after it. */
   close(end: { readonly endedBy: string; readonly exitCode: number }): Promise<{ readonly seq: number; readonly root: string }>
 }
@@ -58,8 +59,10 @@ export interface GateCore {
 /** Opens the log first and everything else under it: whatever cannot be armed throws before anything was allowed. */
 export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   const clock = hostClock()
-  const policy = policyOf(options)
+  const repositories = new NewRepositories()
+  const policy = policyOf(options, repositories)
   const limits = lowerOf(policy.budgets, options.budgets)
+  const accounts = limitsByAccount(limits)
   const sys = linuxSyscalls()
   const mounts = openMounts(sys, options.mounts, { home: options.home, protect: options.guarded })
   const installation = await ensureInstallation(options.home)
@@ -75,12 +78,14 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
       policy: policy.id,
       policy_source: policy.source,
       isolation: options.isolation,
-      limits: Object.entries(limits).map(([dimension, limit]) => ({ account: RUN_ACCOUNT, dimension, limit })),
+      limits: [...accounts].flatMap(([account, charges]) =>
+        Object.entries(charges).map(([dimension, limit]) => ({ account, dimension, limit })),
+      ),
       detail: options.detail,
     },
   })
-  const budget = createBudgetStage()
-  budget.limit(RUN_ACCOUNT, limits)
+  const budget = createBudgetStage({ onMark: (mark) => appendUnlessLatched(audit, { type: 'MARK', ...mark }) })
+  for (const [account, charges] of accounts) budget.limit(account, charges)
   const capability = createCapabilityStage({
     run: options.run,
     installation: installation.id,
@@ -89,10 +94,18 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     clock,
     random: randomBytes,
     mac: bunMac,
-    declareBudget: (account, charges) => budget.limit(account, charges),
+    declareBudget: (account, charges) => {
+      audit.append({ type: 'LIMIT', account, limits: charges })
+      budget.limit(account, charges)
+    },
   })
   const pipeline = new AdmitPipeline({ capability, policy, budget, audit })
-  const fsContext: FsDependencies = { sys, mounts, peek: (question) => policy.decide(question).allow }
+  const fsContext: FsDependencies = {
+    sys,
+    mounts,
+    peek: (question) => policy.decide(question).allow,
+    madeFolder: (guest) => repositories.made(guest),
+  }
   const fs = fsEffects(fsContext)
   const net = netEffects({ resolve: systemResolver, hosts: policy.hosts })
   const registry = new OperationRegistry({
@@ -121,7 +134,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
       capability.end()
       flushQuietly(pipeline, true)
       const { effects, denials } = pipeline.statistics
-      const spent = runSpending(budget)
+      const spent = Object.fromEntries(Object.entries(runSpending(budget)).filter(([key]) => !key.includes('.')))
       try {
         return await audit.seal({ type: 'RUN_END', ended_by: end.endedBy, exit_code: end.exitCode, effects, denials, spent })
       } finally {
@@ -132,9 +145,9 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
 }
 
 /** Loaded again here from the bytes that were hashed: the gate trusts no decision made outside it. */
-function policyOf({ policy, hosts }: CoreOptions): Policy {
+function policyOf({ policy, hosts }: CoreOptions, repositories: NewRepositories): Policy {
   if (policy.kind === 'none') return denyAllPolicy()
-  const mapped = { hosts: Object.fromEntries(hosts) }
+  const mapped = { hosts: Object.fromEntries(hosts), repositoryIsNew: (folder: string) => repositories.has(folder) }
   if (policy.kind === 'image') return asImageRequest(loadPolicy(policy.bytes, 'image', { ...mapped, format: 'json' })).policy
   return loadPolicy(policy.bytes, policy.source, { ...mapped, include: includeFrom(policy.includes ?? []) })
 }
@@ -146,20 +159,34 @@ function flushQuietly(pipeline: AdmitPipeline, all = false): void {
   } catch {}
 }
 
-export function runSpending(budget: BudgetStage): Charges {
+/** Of the run, and of classes that have limits of their own (`net.calls`). */
+export function runSpending(budget: BudgetStage): Readonly<Record<string, number>> {
+  const rows = budget
+    .rows()
+    .filter(({ account, captured }) => captured > 0 && (account === RUN_ACCOUNT || account.startsWith(CLASS_PREFIX)))
   return Object.fromEntries(
-    budget
-      .rows([RUN_ACCOUNT])
-      .filter((row) => row.captured > 0)
-      .map((row) => [row.dimension, row.captured]),
+    rows
+      .filter(({ account, limit }) => account === RUN_ACCOUNT || limit !== null)
+      .map(({ account, dimension, captured }) => [
+        account === RUN_ACCOUNT ? dimension : `${account.slice(CLASS_PREFIX.length)}.${dimension}`,
+        captured,
+      ]),
   )
 }
 
-function lowerOf(policy: Charges, commandLine: Charges): Charges {
-  const limits: Partial<Record<Dimension, number>> = { ...policy }
-  for (const [dimension, limit] of Object.entries(commandLine) as [Dimension, number][])
-    limits[dimension] = Math.min(limits[dimension] ?? Number.MAX_SAFE_INTEGER, limit)
+const CLASS_PREFIX = 'class:'
+
+function lowerOf(policy: Charges, commandLine: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  const limits: Record<string, number> = { ...policy }
+  for (const [key, limit] of Object.entries(commandLine)) limits[key] = Math.min(limits[key] ?? Number.MAX_SAFE_INTEGER, limit)
   return limits
+}
+
+/** A note beside the effects: where the log takes nothing more, every later answer says so. */
+function appendUnlessLatched(audit: RunLog, record: Parameters<RunLog['append']>[0]): void {
+  try {
+    audit.append(record)
+  } catch {}
 }
 
 function hostClock(): Clock {
