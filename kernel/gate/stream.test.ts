@@ -1,0 +1,184 @@
+import { INITIAL_STREAM_CREDIT, MAX_CHUNK_BYTES, MESSAGE } from '@authority/protocol'
+import { afterEach, describe, expect, test } from 'vitest'
+import { MAX_UNREAD_BYTES } from './limits.ts'
+import { FarEnd, greeted } from './testing/serve.ts'
+import { closeWorlds, codeOf, makeWorld, settle } from './testing/world.ts'
+
+afterEach(closeWorlds)
+
+async function connected() {
+  const far = new FarEnd()
+  const world = await makeWorld({ effects: [far.effect] })
+  const served = await greeted(world)
+  const [number] = (await served.peer.call('net.connect', ['h', 1])) as [number]
+  const stream = far.streams[0]
+  if (stream === undefined) throw new Error('no stream')
+  const data = (size: number): void => served.peer.send({ type: MESSAGE.STREAM_DATA, stream: number, data: new Uint8Array(size) })
+  return { ...served, world, far, stream, number, data }
+}
+
+describe('to the agent', () => {
+  test('never more than its credit; the rest waits, in chunks, in order', async () => {
+    const { peer, stream, number } = await connected()
+    const all = Buffer.from(Array.from({ length: INITIAL_STREAM_CREDIT + 1000 }, (_, i) => i % 251))
+    let sent = false
+    const sending = stream.send(all).then(() => {
+      sent = true
+    })
+    await settle()
+    expect([peer.streamed(number).length, sent]).toEqual([INITIAL_STREAM_CREDIT, false])
+    peer.send({ type: MESSAGE.STREAM_CREDIT, stream: number, bytes: 1 })
+    expect(peer.streamed(number).length).toBe(INITIAL_STREAM_CREDIT + 1)
+    peer.send({ type: MESSAGE.STREAM_CREDIT, stream: number, bytes: 5000 })
+    await sending
+    expect(peer.streamed(number).equals(all)).toBe(true)
+    expect(peer.received.every((message) => message.type !== MESSAGE.STREAM_DATA || message.data.length <= MAX_CHUNK_BYTES)).toBe(true)
+  })
+
+  test('its end comes after its data', async () => {
+    const { peer, stream, number } = await connected()
+    void stream.send(new Uint8Array(INITIAL_STREAM_CREDIT + 1))
+    stream.end()
+    expect(peer.names).not.toContain('STREAM_END')
+    peer.send({ type: MESSAGE.STREAM_CREDIT, stream: number, bytes: 1 })
+    await settle()
+    expect(peer.names.at(-1)).toBe('STREAM_END')
+    expect(await codeOf(stream.send(new Uint8Array(1)))).toBe('E_CANCELLED')
+  })
+
+  test('credit whose sum no number holds ends the session', async () => {
+    const { peer, number } = await connected()
+    for (let i = 0; i < 3; i++) peer.send({ type: MESSAGE.STREAM_CREDIT, stream: number, bytes: 0xffffffff })
+    expect(peer.transport.closed).toBe(false)
+    for (let i = 0; i < 2 ** 21 && !peer.transport.closed; i++)
+      peer.send({ type: MESSAGE.STREAM_CREDIT, stream: number, bytes: 0xffffffff })
+    expect(peer.names.at(-1)).toBe('GOODBYE E_PROTOCOL')
+  }, 30_000)
+
+  test('unbounded credit and a peer that never reads: what waits for it is bounded, and comes when it reads', async () => {
+    const { peer, stream, number } = await connected()
+    peer.send({ type: MESSAGE.STREAM_CREDIT, stream: number, bytes: 0xffffffff })
+    peer.transport.reads = false
+    let chunks = 0
+    const pump = (async () => {
+      for (; chunks < 200; chunks++) await stream.send(new Uint8Array(MAX_CHUNK_BYTES))
+    })()
+    await settle(50)
+    expect(peer.transport.highest).toBeLessThanOrEqual(MAX_UNREAD_BYTES + MAX_CHUNK_BYTES + 64)
+    expect(chunks).toBeLessThan(200)
+    for (let i = 0; i < 50 && chunks < 200; i++) {
+      peer.transport.drain()
+      await settle()
+    }
+    await pump
+    expect(peer.streamed(number).length).toBe(200 * MAX_CHUNK_BYTES)
+  })
+})
+
+describe('from the agent', () => {
+  test('passed on in order, one at a time; credit comes back when it was', async () => {
+    const { peer, far, data, number } = await connected()
+    let letGo: () => void = () => undefined
+    far.gate = new Promise((resolve) => {
+      letGo = resolve
+    })
+    for (let i = 0; i < 4; i++) data(MAX_CHUNK_BYTES)
+    await settle()
+    expect([far.bytes, peer.names.includes('STREAM_CREDIT')]).toEqual([0, false])
+    letGo()
+    await settle(30)
+    expect(far.bytes).toBe(INITIAL_STREAM_CREDIT)
+    const back = peer.received.flatMap((message) =>
+      message.type === MESSAGE.STREAM_CREDIT && message.stream === number ? [message.bytes] : [],
+    )
+    expect(back.reduce((a, b) => a + b, 0)).toBe(INITIAL_STREAM_CREDIT)
+  })
+
+  test('beyond its credit the session is over, and the far end is closed', async () => {
+    const { peer, far, data } = await connected()
+    far.gate = new Promise(() => undefined)
+    for (let i = 0; i < 4; i++) data(MAX_CHUNK_BYTES)
+    await settle(30)
+    expect(peer.transport.closed).toBe(false)
+    data(1)
+    await settle(30)
+    expect(peer.names.at(-1)).toBe('GOODBYE E_PROTOCOL')
+    expect(far.events).toEqual(['reset'])
+  })
+
+  test('data after the end, and a second end: the session is over', async () => {
+    for (const last of ['data', 'end'] as const) {
+      const { peer, data, number } = await connected()
+      peer.send({ type: MESSAGE.STREAM_END, stream: number })
+      if (last === 'data') data(1)
+      else peer.send({ type: MESSAGE.STREAM_END, stream: number })
+      expect(peer.names.at(-1)).toBe('GOODBYE E_PROTOCOL')
+    }
+  })
+
+  test('a far end that fails resets the stream, and the session goes on', async () => {
+    const { peer, far, data, number } = await connected()
+    far.gate = Promise.reject(new Error('secret inside'))
+    far.gate.catch(() => undefined)
+    data(10)
+    await settle()
+    expect(peer.names.at(-1)).toBe('STREAM_RESET E_INTERNAL')
+    expect(JSON.stringify(peer.received)).not.toContain('secret')
+    expect(far.events).toEqual(['reset'])
+    data(10)
+    peer.send({ type: MESSAGE.STREAM_CREDIT, stream: number, bytes: 5 })
+    peer.send({ type: MESSAGE.STREAM_END, stream: number })
+    peer.send({ type: MESSAGE.STREAM_RESET, stream: number, code: 1, message: 'late' })
+    expect(peer.transport.closed).toBe(false)
+    expect(await peer.call('session.ping', [new Uint8Array(1)])).toEqual([new Uint8Array(1)])
+  })
+
+  test('a far end that fails when it is told of the end resets the stream', async () => {
+    const { peer, far, number } = await connected()
+    far.events.push = () => {
+      throw new Error('gone')
+    }
+    peer.send({ type: MESSAGE.STREAM_END, stream: number })
+    await settle()
+    expect(peer.names.at(-1)).toBe('STREAM_RESET E_INTERNAL')
+  })
+})
+
+describe('both', () => {
+  test('each direction ends on its own; when both have, the number is free and late messages are dropped', async () => {
+    const { peer, far, stream, number, data } = await connected()
+    stream.end()
+    data(5)
+    await settle()
+    expect(far.bytes).toBe(5)
+    peer.send({ type: MESSAGE.STREAM_END, stream: number })
+    await settle()
+    expect(far.events).toEqual(['end'])
+    data(5)
+    peer.send({ type: MESSAGE.STREAM_END, stream: number })
+    expect(peer.transport.closed).toBe(false)
+    expect(far.bytes).toBe(5)
+  })
+
+  test('a reset by the agent closes the far end and fails what is being sent', async () => {
+    const { peer, far, stream, number } = await connected()
+    const sending = codeOf(stream.send(new Uint8Array(2 * INITIAL_STREAM_CREDIT)))
+    peer.send({ type: MESSAGE.STREAM_RESET, stream: number, code: 55, message: '' })
+    expect(await sending).toBe('E_CANCELLED')
+    expect(far.events).toEqual(['reset'])
+  })
+
+  test('the end of the session closes the far end', async () => {
+    const { session, far } = await connected()
+    await session.end()
+    expect(far.events).toEqual(['reset'])
+  })
+
+  test('a number never given out ends the session', async () => {
+    for (const stream of [2, 0xffffffff]) {
+      const { peer } = await connected()
+      peer.send({ type: MESSAGE.STREAM_CREDIT, stream, bytes: 1 })
+      expect(peer.names.at(-1)).toBe('GOODBYE E_PROTOCOL')
+    }
+  })
+})
