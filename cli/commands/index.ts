@@ -54,7 +54,7 @@ const EXIT_PIPE = 141
 /** Runs one command line; answers the exit code. Never throws. */
 export async function runCommandLine(argv: readonly string[], env: Context['env']): Promise<number> {
   const terminal = hostTerminal(env)
-  const { words, debug, help } = globalFlags(argv)
+  const { words, debug, help, json } = globalFlags(argv)
   let verb: VerbName | null = null
   try {
     const found = resolveVerb(words, help)
@@ -69,12 +69,19 @@ export async function runCommandLine(argv: readonly string[], env: Context['env'
   } catch (error) {
     if (error instanceof PipeClosed) return EXIT_PIPE
     const { reportError } = await import('../ui/errors.ts')
-    return reportError(error, { terminal, debug, verb, json: words.includes('--json') })
+    return reportError(error, { terminal, debug, verb, json })
   }
 }
 
-/** `--help`, `-h` and `--debug` stand anywhere before `--`. */
-function globalFlags(argv: readonly string[]): { readonly words: readonly string[]; readonly debug: boolean; readonly help: boolean } {
+interface GlobalFlags {
+  readonly words: readonly string[]
+  readonly debug: boolean
+  readonly help: boolean
+  readonly json: boolean
+}
+
+/** `--help`, `-h` and `--debug` stand anywhere before `--`; whether errors are told as JSON is known before the verb is. */
+function globalFlags(argv: readonly string[]): GlobalFlags {
   const cut = argv.indexOf('--')
   const own = cut < 0 ? argv : argv.slice(0, cut)
   const isGlobal = (word: string): boolean => word === '--help' || word === '-h' || word === '--debug'
@@ -82,5 +89,6 @@ function globalFlags(argv: readonly string[]): { readonly words: readonly string
     words: [...own.filter((word) => !isGlobal(word)), ...(cut < 0 ? [] : argv.slice(cut))],
     debug: own.includes('--debug'),
     help: own.includes('--help') || own.includes('-h'),
+    json: own.includes('--json'),
   }
 }

@@ -213,7 +213,7 @@ export const POLICY_SUGGEST = {
   flags: { output: OUTPUT, json: JSON_FLAG },
   notes: [
     LOG_NOTE,
-    'It holds exactly the refused effects, and nothing the run was already allowed: merge it into your policy by hand, and read it first.',
+    'It is the policy of the run with what was refused added, literally; where that file has changed since or is gone, only what was refused. Read it first: the agent chose what it tried.',
   ],
 } as const satisfies Verb
 

@@ -15,6 +15,8 @@ export async function reconcileHome(home: Home): Promise<string[]> {
     const id = record.id.slice(0, 12)
     try {
       const recovery = await recoverRun({ path: join(folder, 'audit'), installation })
+      // Somebody else is recovering it at this moment, and tells.
+      if (recovery.state === 'live') return
       const lost = recovery.state === 'recovered' ? recovery.unknownEffects : 0
       const unknown = lost === 0 ? '' : `, ${lost} effects with an unknown outcome are charged in full`
       notices.push(`run ${id} (${record.program}) had crashed; its log is ${recovery.state}${unknown}`)
