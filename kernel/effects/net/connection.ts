@@ -2,6 +2,14 @@ import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { AuthorityError } from '@authority/protocol'
 import type { ByteLease, EffectSession, GateStream } from '../contract.ts'
+import { HELLO_FLIGHT_DEADLINE_MS } from './limits.ts'
+import type { TlsCheck } from './tls-check.ts'
+
+/** What a connection must begin with, and who is told when it names another host (and may throw that denial). */
+export interface Opening {
+  readonly check: TlsCheck
+  readonly onOtherName: (serverName: string) => Promise<void>
+}
 
 /** One TCP connection between an agent's stream and the world. Both directions spend the lease before a byte moves. */
 export class Connection {
@@ -14,10 +22,15 @@ export class Connection {
   /** What came last is on its way to the agent; the end must not overtake it. */
   private delivering: Promise<void> = Promise.resolve()
   private readonly finished: Promise<void>
+  /** Until its check has passed nothing goes to the host, and nothing is taken from it. */
+  private opening: Opening | null
+  private tls: string | null
 
-  constructor(socket: Socket, lease: ByteLease) {
+  constructor(socket: Socket, lease: ByteLease, opening: Opening | null = null) {
     this.socket = socket
     this.lease = lease
+    this.opening = opening
+    this.tls = opening === null ? null : 'no ClientHello'
     this.finished = new Promise((resolve) => socket.once('close', () => resolve(this.close())))
   }
 
@@ -44,11 +57,40 @@ export class Connection {
     })
     socket.on('end', () => void this.delivering.then(() => stream.end()))
     socket.on('error', (error: NodeJS.ErrnoException) => stream.reset('E_UPSTREAM', `the connection failed: ${error.code ?? 'error'}`))
-    socket.resume()
+    if (this.opening === null) socket.resume()
+    else this.expectOpening(stream)
     return stream
   }
 
+  private expectOpening(stream: GateStream): void {
+    const timer = setTimeout(() => {
+      this.fail(stream, new AuthorityError('E_TIMEOUT', `no TLS ClientHello within ${HELLO_FLIGHT_DEADLINE_MS} ms`))
+    }, HELLO_FLIGHT_DEADLINE_MS)
+    this.socket.once('resume', () => clearTimeout(timer))
+    this.socket.once('close', () => clearTimeout(timer))
+  }
+
   private async forward(data: Uint8Array): Promise<void> {
+    const passed = this.opening === null ? data : await this.open(this.opening, data)
+    if (passed !== null) await this.write(passed)
+  }
+
+  /** What may go on: all that was held once the check passed, null before. Throws E_POLICY_DENY. */
+  private async open({ check, onOtherName }: Opening, data: Uint8Array): Promise<Uint8Array | null> {
+    const verdict = check.take(data)
+    if (verdict.state === 'partial') return null
+    if (verdict.state === 'refused') {
+      this.tls = verdict.error.message
+      if (verdict.serverName !== null) await onOtherName(verdict.serverName)
+      throw verdict.error
+    }
+    this.tls = 'passthrough'
+    this.opening = null
+    this.socket.resume()
+    return verdict.held
+  }
+
+  private async write(data: Uint8Array): Promise<void> {
     await this.lease.spend(data.length)
     await new Promise<void>((resolve, reject) => {
       this.socket.write(data, (error) =>
@@ -79,6 +121,7 @@ export class Connection {
       bytes_in: this.receivedBytes,
       sha256_out: this.sent.digest('hex'),
       sha256_in: this.received.digest('hex'),
+      ...(this.tls === null ? {} : { tls: this.tls }),
     }
     // A log that cannot be written latches by itself; there is nobody here to tell.
     await this.lease.close(detail).catch(() => undefined)

@@ -24,3 +24,15 @@ export const MAX_REDIRECTS = 10
 export const MAX_URL_BYTES = 8192
 /** Seconds a program may keep a DNS answer: synthetic addresses hold for the run. */
 export const DNS_TTL_S = 60
+/** Bytes of a ClientHello: one with post-quantum keys has about 2 KiB. */
+export const MAX_CLIENT_HELLO_BYTES = 16 * 1024
+/** TLS records one may come in. */
+export const MAX_HELLO_RECORDS = 64
+/** Pieces of a stream one may come in. */
+export const MAX_HELLO_PIECES = 1024
+/** Bytes a client may send before its ClientHello is whole; early data may come with it. One chunk of a stream on top. */
+export const MAX_HELLO_FLIGHT_BYTES = 96 * 1024
+/** ms a client has for its ClientHello. */
+export const HELLO_FLIGHT_DEADLINE_MS = 30_000
+/** ms after which the next address is tried beside one that has not answered (RFC 8305, 5: Connection Attempt Delay). */
+export const NEXT_ADDRESS_MS = 250
