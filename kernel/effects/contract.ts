@@ -38,6 +38,8 @@ export interface EffectResult {
 export interface PreparedEffect {
   /** What the agent asked for, canonical in form only. All must be allowed; some operations accept any one of several alternatives per entry. */
   readonly requested: readonly Question[]
+  /** Why nothing is asked at first, where that is meant: the operator put the object there. Heard of looks only; any other effect that asks nothing is refused. */
+  readonly unasked?: string
   /** The object as the agent named it, for its own denial. */
   readonly requestedText: string
   /** Finds and holds the real object; returns the questions about it and its text for the record. Throws AuthorityError (E_NOT_FOUND…). */

@@ -1,4 +1,4 @@
-import { AuthorityError, type Denial, type ErrorCode } from '@authority/protocol'
+import { AuthorityError, type Denial, type ErrorCode, operationRow } from '@authority/protocol'
 import type { ReserveResult } from '../budget/types.ts'
 import type { CapabilityVerdict } from '../capability/types.ts'
 import type { PreparedEffect } from '../effects/contract.ts'
@@ -93,7 +93,8 @@ export class Judge {
     const question = questions[0] ?? null
     const refused = (code: ErrorCode, reason: string): Refusal => ({ allow: false, code, reason, rule: null, fix: null, question })
     // Every effect is about something. One that asks nothing would be allowed by every rule.
-    if (question === null && turn === 'first') return refused('E_POLICY_DENY', 'the effect asks for no permission')
+    if (question === null && turn === 'first' && !mayAskNothing(request))
+      return refused('E_POLICY_DENY', 'the effect asks for no permission')
     try {
       if (request.operation === 'image.open') return this.judgeImageFile(questions)
       return this.judgeEffect(request, questions, turn)
@@ -207,4 +208,8 @@ function agentSentence(refusal: Refusal, permission: string, requested: string):
     default:
       return `${refusal.reason} (${permission} on ${requested})`
   }
+}
+
+function mayAskNothing({ operation, effect }: LookRequest): boolean {
+  return effect.unasked !== undefined && operationRow(operation).class === 'look'
 }

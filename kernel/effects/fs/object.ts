@@ -114,6 +114,7 @@ export function assertPlainMode(mode: number, place: string): void {
 export interface Steps<H> {
   readonly text: string
   readonly requested: readonly Question[]
+  readonly unasked?: string
   hold(): H
   found(held: H): ResolvedObject
   charges?(held: H, available: (dimension: Dimension) => number): Charges
@@ -126,6 +127,7 @@ export function effect<H>(steps: Steps<H>): PreparedEffect {
   let held: { readonly value: H } | null = null
   return {
     requested: steps.requested,
+    ...(steps.unasked === undefined ? {} : { unasked: steps.unasked }),
     requestedText: steps.text,
     resolve() {
       const value = steps.hold()

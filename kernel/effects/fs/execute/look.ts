@@ -92,6 +92,7 @@ function reaching(context: FsContext, ref: ObjectRef) {
   return {
     text: ref.text,
     requested: [...askLook(context, ref.object), ...askCrossed(ref)],
+    unasked: 'a mount point',
     hold: () => ref.hold('look'),
     found: (held: HeldObject | Missing) => ({ questions: askLook(context, held.guest), object: held.guest }),
     letGo: (held: HeldObject | Missing) => {
