@@ -1,28 +1,21 @@
-import type { Flag, Verb } from './arguments.ts'
+import type { Verb } from './arguments.ts'
+import { BUDGET, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, RUN_NOTE } from './verb-flags.ts'
+import { AUDIT_SHOW, AUDIT_VERIFY, KEY_EXPORT, KEY_SHOW } from './verbs-audit.ts'
+import {
+  POLICY_CHECK,
+  POLICY_CONTAINS,
+  POLICY_DIFF,
+  POLICY_LEARN,
+  POLICY_SHOW,
+  POLICY_SUGGEST,
+  POLICY_TEST,
+  POLICY_WHY,
+} from './verbs-policy.ts'
+
+export * from './verbs-audit.ts'
+export * from './verbs-policy.ts'
 
 /** Every verb there is, as data: names, flags and words of help. Loaded for each command line, so it imports nothing that costs. */
-
-const JSON_FLAG = { kind: 'switch', doc: 'print JSON instead of text' } as const satisfies Flag
-const CONFIG = {
-  kind: 'text',
-  short: 'c',
-  value: 'FILE',
-  doc: 'config.json: Program, Args, Env, Dirs, Files, MapDirs, Policy, Memory, Cpus',
-} as const
-const MOUNT = {
-  kind: 'list',
-  short: 'v',
-  value: 'HOST:GUEST[:ro]',
-  doc: 'give the agent a host folder; what it may do there is the policy’s',
-} as const
-const HOST = { kind: 'list', value: 'NAME=ADDR', doc: 'this name is that address; counts as the rule for the address' } as const
-const BUDGET = {
-  kind: 'list',
-  value: 'KEY=N',
-  doc: 'a limit: calls=100, bytes=10MiB, cost=$5, wall_time=5m, cpu=30s …; the lower of this and the policy’s holds',
-} as const
-const OUTPUT = { kind: 'text', short: 'o', value: 'FILE', doc: 'write it to FILE instead of stdout' } as const
-const RUN_NOTE = 'RUN is the beginning of a run’s id as `authority runs ls` shows it, or `last`.'
 
 export const INIT = {
   summary: 'write a small agent with its policy and config',
@@ -142,115 +135,6 @@ export const PRUNE = {
   notes: [
     'Goes: ended runs older than that with their logs, and derived images and programs in the cache. Stays: images, running runs, the guest kernel and runtimes that need the network to come back.',
   ],
-} as const satisfies Verb
-
-const LOG_NOTE = 'RUN|PATH is a run of this installation, or (with a / in it) the folder of a log from anywhere.'
-
-export const AUDIT_VERIFY = {
-  summary: 'prove that a log is whole and unchanged',
-  positionals: ['RUN|PATH'],
-  flags: {
-    key: { kind: 'text', value: 'KEY|FILE', doc: 'the key it must be signed with, as `authority key show` prints it' },
-    anchor: { kind: 'list', value: 'FILE', doc: 'a checkpoint you kept: shows a history written anew' },
-    require: { kind: 'text', value: 'LEVEL', doc: 'least trust basis: self-attested, pinned-key, remembered-checkpoint or witnessed' },
-    installation: { kind: 'text', value: 'DIR', doc: 'folder of the installation log to compare with' },
-    json: JSON_FLAG,
-  },
-  notes: [
-    LOG_NOTE,
-    'Exit code: 0 intact and sealed; 1 tampered; 2 intact, tail recovered after a crash; 3 intact but not sealed, or --require not met; 4 cannot be read, or an unknown version.',
-  ],
-} as const satisfies Verb
-
-export const AUDIT_SHOW = {
-  summary: 'the records of a log, readable',
-  positionals: ['RUN|PATH'],
-  flags: {
-    denied: { kind: 'switch', doc: 'only what was refused, with rule, fix and count' },
-    op: { kind: 'text', value: 'NAME', doc: 'only this operation, e.g. fs.open' },
-    from: { kind: 'text', value: 'SEQ', doc: 'first record' },
-    to: { kind: 'text', value: 'SEQ', doc: 'last record' },
-    json: { kind: 'switch', doc: 'one JSON object per line' },
-  },
-  notes: [LOG_NOTE, 'Proves nothing: that is `authority audit verify`.'],
-} as const satisfies Verb
-
-export const KEY_SHOW = {
-  summary: 'the public key of this installation',
-  positionals: [],
-  flags: { json: JSON_FLAG },
-} as const satisfies Verb
-export const KEY_EXPORT = {
-  summary: 'the public key as a file for whoever verifies',
-  positionals: [],
-  flags: { output: OUTPUT },
-  notes: ['The line `authority audit verify --key` takes. The private key is never printed.'],
-} as const satisfies Verb
-
-export const POLICY_CHECK = {
-  summary: 'does a policy load? what is wrong, and where?',
-  positionals: ['FILE'],
-  flags: { host: HOST, json: JSON_FLAG },
-} as const satisfies Verb
-export const POLICY_SHOW = {
-  summary: 'a policy in full: expanded, with what is always denied',
-  positionals: ['FILE'],
-  flags: { host: HOST, json: JSON_FLAG },
-} as const satisfies Verb
-export const POLICY_WHY = {
-  summary: 'would this be allowed, and by which rule?',
-  positionals: ['PERMISSION', 'OBJECT'],
-  flags: { policy: { kind: 'text', value: 'FILE', doc: 'the policy to ask' }, host: HOST, json: JSON_FLAG },
-  notes: [
-    'For example: authority policy why fs.write /workspace/out/a.txt --policy policy.json',
-    'PERMISSION is fs.read, fs.write, net.dns, net.connect, net.listen, tools or infer. Without --policy: `policy.json` here.',
-    'Exit code: 0 allowed, 1 denied.',
-  ],
-} as const satisfies Verb
-export const POLICY_SUGGEST = {
-  summary: 'one policy that allows what a run was refused',
-  positionals: ['RUN|PATH'],
-  flags: { output: OUTPUT, json: JSON_FLAG },
-  notes: [
-    LOG_NOTE,
-    'It is the policy of the run with what was refused added, literally; where that file has changed since or is gone, only what was refused. Read it first: the agent chose what it tried.',
-  ],
-} as const satisfies Verb
-
-export const POLICY_TEST = {
-  summary: 'expected verdicts, checked; which rules they cover',
-  positionals: ['FILE'],
-  flags: { policy: { kind: 'text', value: 'FILE', doc: 'the policy to test' }, host: HOST, json: JSON_FLAG },
-  notes: [
-    'FILE (JSON or TOML): {"version": "1.0", "allow": ["fs.read /work/a"], "ask": [], "deny": ["net.connect example.com:443"]}; an entry may be {"effect": "tools http.get", "args": {…}, "rule": "/tools/allow/0"}.',
-    'Without --policy: `policy.json` here. Exit code: 0 all as expected, 1 not.',
-  ],
-} as const satisfies Verb
-export const POLICY_DIFF = {
-  summary: 'what the second policy newly allows and denies',
-  positionals: ['BEFORE', 'AFTER'],
-  flags: {
-    run: { kind: 'text', value: 'RUN|PATH', doc: 'also: what AFTER would have decided differently in this run' },
-    host: HOST,
-    json: JSON_FLAG,
-  },
-} as const satisfies Verb
-export const POLICY_LEARN = {
-  summary: 'add to a policy what a run was refused, after asking',
-  positionals: ['RUN|PATH'],
-  flags: {
-    policy: { kind: 'text', value: 'FILE', doc: 'the JSON policy to add to; made when it is not there (policy.json)' },
-    level: { kind: 'text', value: 'HOW', doc: 'literal (exactly what was refused), folder or glob where several share a place' },
-    yes: { kind: 'switch', short: 'y', doc: 'write without asking' },
-    json: JSON_FLAG,
-  },
-  notes: [LOG_NOTE, 'What would make the host run something later is never proposed. Read what it shows: the agent chose what it tried.'],
-} as const satisfies Verb
-export const POLICY_CONTAINS = {
-  summary: 'does one policy lie inside another?',
-  positionals: ['PARENT', 'CHILD'],
-  flags: { host: HOST, json: JSON_FLAG },
-  notes: ['Exit code: 0 yes (proved), 1 no (with an effect that shows it), 2 it cannot tell.'],
 } as const satisfies Verb
 
 export const CAP_MINT = {
