@@ -66,6 +66,11 @@ export interface Installation {
   sign(checkpoint: Checkpoint): string
   /** Appends to the installation log under its lock, durably and covered by a checkpoint when it resolves. Rejects with E_AUDIT. */
   note(record: InstallationRecord): Promise<void>
+  /**
+   * Under the lock of the installation log: shows what it holds from segment `from` on, then appends what `decide` answers, durably. Resolves with the number
+   * of the last segment, to begin with next time. Rejects with E_AUDIT.
+   */
+  transact(from: number, see: (record: InstallationRecord, seq: number) => void, decide: () => InstallationRecord | null): Promise<number>
   /** The last thing noted of a run, and whether it was sealed. Null: the run is unknown. */
   lastNoted(run: string): Promise<LastNoted | null>
   /** Certificates that lead from the installation's first key to this one, as key.chain holds them; null when it is the first. */
@@ -231,6 +236,19 @@ function withLog(signer: NoteSigner, folders: KeyFolders, context: InstallationC
         if (record.type === 'RUN_OPENED' && now.verifierKey !== signer.verifierKey)
           throw auditError('The installation key was rotated while this run was starting.', 'Start it again.')
         appendNote(record, folder, now, context)
+      } finally {
+        unlock()
+      }
+    },
+    transact: async (from, see, decide) => {
+      const unlock = await lockInstallation(folder, context)
+      try {
+        const decoder = new TextDecoder()
+        scanLog(fs, folder, from, (frame) => see(JSON.parse(decoder.decode(frame.payload)) as InstallationRecord, frame.seq))
+        const last = Math.max(0, segmentsIn(fs, folder).length - 1)
+        const record = decide()
+        if (record !== null) appendNote(record, folder, readKey(fs, keys) ?? signer, context)
+        return last
       } finally {
         unlock()
       }

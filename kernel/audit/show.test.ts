@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { escapeForDisplay, readRecords } from './show.ts'
+import { escapeForDisplay, followRecords, type RecordFilter, readRecords } from './show.ts'
 import { MemoryFs } from './testing/memory-fs.ts'
-import { begin, HOME, intent, RUN_ID, testContext, work } from './testing/scenario.ts'
+import { begin, HOME, intent, RUN_END, RUN_ID, testContext, work } from './testing/scenario.ts'
 
 const path = `${HOME}/${RUN_ID}`
 
@@ -52,5 +52,42 @@ describe('text for a terminal', () => {
     const shown = escapeForDisplay(hostile)
     expect(shown).toBe('a\\u{1b}[31m\\u{202e}\\u{2066}\\u{200b}\\u{feff}\\u{d}\\u{a}\\u{0}\\u{9b}\\u{2028}\\u{d800}\\\\')
     expect(escapeForDisplay('/data/größe 日本.txt')).toBe('/data/größe 日本.txt')
+  })
+})
+
+describe('following and filtering', () => {
+  async function recordsOf(filter: RecordFilter): Promise<number[]> {
+    const fs = new MemoryFs()
+    const { log } = await begin(testContext(fs), { segmentBytes: () => 4096 + 3000 })
+    await work(log, 6)
+    await log.seal(RUN_END)
+    const found: number[] = []
+    for await (const { seq } of readRecords(log.path, filter, fs)) found.push(seq)
+    return found
+  }
+
+  it('finds records by object, rule, subject and time, and from the middle of the segments', async () => {
+    const all = await recordsOf({})
+    expect(await recordsOf({ object: '/data/3' })).toHaveLength(2)
+    expect(await recordsOf({ rule: '/fs/read' })).toHaveLength(12)
+    expect(await recordsOf({ subject: 's:1', denied: true })).toHaveLength(6)
+    expect(await recordsOf({ subject: 'nobody' })).toEqual([])
+    expect(await recordsOf({ since: '2999' })).toEqual([])
+    expect(await recordsOf({ until: '2999' })).toEqual(all)
+    expect(await recordsOf({ from: 31 })).toEqual(all.slice(31))
+  })
+
+  it('goes on while a gate writes, over segments, and ends with the run', async () => {
+    const fs = new MemoryFs()
+    const { log } = await begin(testContext(fs), { segmentBytes: () => 4096 + 3000 })
+    let rounds = 0
+    const wait = async (): Promise<void> => {
+      if (rounds++ < 5) await work(log, 1)
+      else await log.seal(RUN_END)
+    }
+    const seen: number[] = []
+    for await (const { seq } of followRecords(log.path, {}, wait, () => false, fs)) seen.push(seq)
+    expect(seen).toEqual(seen.map((_, i) => i))
+    expect(seen).toHaveLength(log.size)
   })
 })

@@ -24,34 +24,103 @@ export interface RecordFilter {
   readonly op?: string
   /** Only what was refused: DENY and DENY_REPEAT. */
   readonly denied?: boolean
+  /** RFC 3339 times, the first included, the second not; any prefix will do (`2026-11-23T04`). */
+  readonly since?: string
+  readonly until?: string
+  /** Part of the object or of what was asked for. */
+  readonly object?: string
+  /** Part of the rule that decided. */
+  readonly rule?: string
+  /** Session, capability block or claimed program, whole. */
+  readonly subject?: string
 }
 
 /** The whole records of a log in order, as far as they can be read; stops at the first that is not whole. Throws E_AUDIT when there is no log. */
 export async function* readRecords(path: string, filter: RecordFilter = {}, fs: AuditFs = hostFs): AsyncGenerator<ShownRecord, void> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
-  for (const payload of readPayloads(path, fs)) {
+  for (const payload of readPayloads(path, fs, filter.from ?? 0)) {
     const record = JSON.parse(decoder.decode(payload)) as ShownRecord
     if (filter.to !== undefined && record.seq > filter.to) return
     if (passes(record, filter)) yield record
   }
 }
 
-function passes(record: ShownRecord, { from, types, op, denied }: RecordFilter): boolean {
+function passes(record: ShownRecord, filter: RecordFilter): boolean {
+  const { from, types, op, denied } = filter
   if (from !== undefined && record.seq < from) return false
   if (types && !types.includes(record.type)) return false
   if (op !== undefined && (!('op' in record) || record.op !== op)) return false
-  return !denied || record.type === 'DENY' || record.type === 'DENY_REPEAT'
+  if (denied && record.type !== 'DENY' && record.type !== 'DENY_REPEAT') return false
+  return passesText(record, filter)
+}
+
+function passesText(record: ShownRecord, { since, until, object, rule, subject }: RecordFilter): boolean {
+  if (since !== undefined && record.t < since) return false
+  if (until !== undefined && record.t >= until) return false
+  const facts = record.type === 'INTENT' || record.type === 'DENY' ? record : null
+  if (object !== undefined && !(facts?.object.includes(object) || facts?.requested.includes(object))) return false
+  if (rule !== undefined && !facts?.rule?.includes(rule)) return false
+  if (subject === undefined) return true
+  const blocks = record.type === 'INTENT' ? record.blocks : []
+  return facts?.session === subject || facts?.claimed?.exe === subject || blocks.includes(subject)
+}
+
+/**
+ * As readRecords, and goes on: waits for what a gate still writes, until RUN_END or until `stop` says so. `wait` pauses between two looks.
+ * A record is read again from the start of its segment's frames, so that nothing is missed where segments change.
+ */
+export async function* followRecords(
+  path: string,
+  filter: RecordFilter,
+  wait: () => Promise<void>,
+  stop: () => boolean,
+  fs: AuditFs = hostFs,
+): AsyncGenerator<ShownRecord, void> {
+  let next = filter.from ?? 0
+  while (!stop()) {
+    let ended = false
+    for await (const record of readRecords(path, { from: next }, fs)) {
+      next = record.seq + 1
+      ended ||= record.type === 'RUN_END'
+      if (filter.to !== undefined && record.seq > filter.to) return
+      if (passes(record, filter)) yield record
+    }
+    if (ended) return
+    await wait()
+  }
 }
 
 /** The payloads of the whole records in order; views that live until the next one. */
-export function* readPayloads(path: string, fs: AuditFs): Generator<Uint8Array, void> {
-  let seq = 0
+export function* readPayloads(path: string, fs: AuditFs, from = 0): Generator<Uint8Array, void> {
   const numbers = folderSegments(path, fs)
-  for (const number of numbers) {
+  const first = from === 0 ? { at: 0, seq: 0 } : segmentOf(path, fs, numbers, from)
+  let { seq } = first
+  for (const number of numbers.slice(first.at)) {
     for (const payload of segmentPayloads(fs, joinPath(path, segmentName(number)), seq)) {
       yield payload
       seq++
     }
+  }
+}
+
+/** The last segment that begins at or before record `from`, so that following a long log does not read it from its start each time. */
+function segmentOf(path: string, fs: AuditFs, numbers: readonly number[], from: number): { readonly at: number; readonly seq: number } {
+  for (let at = numbers.length - 1; at > 0; at--) {
+    const seq = firstSeqIn(fs, joinPath(path, segmentName(numbers[at] ?? 0)))
+    if (seq !== null && seq <= from) return { at, seq }
+  }
+  return { at: 0, seq: 0 }
+}
+
+function firstSeqIn(fs: AuditFs, path: string): number | null {
+  const fd = fs.open(path, 'read')
+  try {
+    return decodeHeader(readRange(fs, fd, 0, SEGMENT_HEADER_BYTES)).firstSeq
+  } catch (error) {
+    if (error instanceof RangeError) return null
+    throw error
+  } finally {
+    fs.close(fd)
   }
 }
 

@@ -68,8 +68,25 @@ export type RecordBody =
   | { readonly type: 'STDIO'; readonly fd: number; readonly bytes: number; readonly sha256: string }
   | { readonly type: 'TIME'; readonly captured: Charges }
   | { readonly type: 'REVOKE'; readonly block: string; readonly by: string }
+  /** An effect that waits for a person; `by` is the approver, null where nobody decided. `request` is the digest of exactly that request. */
+  | {
+      readonly type: 'APPROVAL'
+      readonly event: string
+      readonly request: string
+      readonly op: string
+      readonly session: string
+      readonly action: string
+      readonly object: string
+      readonly rule: string
+      readonly policy: string
+      readonly by: string | null
+    }
+  /** From here on this policy decides. */
+  | { readonly type: 'POLICY'; readonly policy: string; readonly source: string; readonly previous: string; readonly by: string }
   /** An account got limits after the start (a capability block with a budget of its own, at its first use): they hold from here on. */
   | { readonly type: 'LIMIT'; readonly account: string; readonly limits: Charges }
+  /** What the run has leased of the installation's budget, in all, from here on: the limits of account `installation`. */
+  | { readonly type: 'LEASED'; readonly leased: Charges }
   /** `percent` of a limit is spent. */
   | {
       readonly type: 'MARK'

@@ -78,6 +78,17 @@ export class Effects {
     return null
   }
 
+  /** The run's part of the installation's budget: its limit moves, never below what is spent and held. */
+  leased(fields: Fields): string | null {
+    const { limits, captured, reserved, name } = this.#account('installation')
+    for (const [dimension, limit] of Object.entries(fields.leased as Amounts)) {
+      const sum = (captured.get(dimension) ?? 0) + (reserved.get(dimension) ?? 0)
+      if (sum > limit && sum <= (limits.get(dimension) ?? 0)) return `${dimension} of account ${name} is leased at ${limit} with ${sum} in use`
+      limits.set(dimension, limit)
+    }
+    return null
+  }
+
   /** Each returns a sentence when the record breaks a rule, else null. */
   intent(seq: number, fields: Fields): string | null {
     this.intents++

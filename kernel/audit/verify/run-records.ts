@@ -55,6 +55,8 @@ export class RunRecords {
         return this.effects.close(fields)
       case 'TIME':
         return this.effects.time(fields)
+      case 'LEASED':
+        return this.effects.leased(fields)
       case 'LIMIT':
         return this.effects.limit(fields)
       case 'DENY':

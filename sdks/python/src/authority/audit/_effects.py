@@ -3,7 +3,7 @@
 from typing import Any
 
 from ._notes import Head, Tampered
-from ._records import KNOWN, LEVELS, MAX_OPEN, SLICE_MS, SLICED
+from ._records import KNOWN, LEVELS, MAX_LIMITED, MAX_OPEN, SLICE_MS, SLICED
 
 
 class Account:
@@ -78,6 +78,16 @@ class Rules:
         cpus = r["detail"].get("cpus")
         if isinstance(cpus, int) and not isinstance(cpus, bool) and 1 <= cpus <= 1024:
             self.slack = cpus * SLICE_MS
+
+    def _limit(self, r: dict[str, Any]) -> None:
+        if r["account"] not in self.accounts and len(self.accounts) >= MAX_LIMITED:
+            raise Tampered(f"more than {MAX_LIMITED} accounts have limits")
+        account = self.accounts.setdefault(r["account"], Account(r["account"]))
+        for dimension, limit in r["limits"].items():
+            account.limits[dimension] = min(limit, account.limits.get(dimension, limit))
+            total = account.captured.get(dimension, 0) + account.reserved.get(dimension, 0)
+            if total > limit:
+                raise Tampered(f"{dimension} of account {account.name} gets a limit of {limit} and has {total} already")
 
     def _intent(self, r: dict[str, Any]) -> None:
         self.effects += 1

@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 MAX_SAFE = 2**53 - 1
 MAX_OPEN = 131_072
+MAX_LIMITED = 16_384
 SLICE_MS = 250
 LEVELS = {"concurrency"}
 KNOWN = LEVELS | {"bytes"}
@@ -223,6 +224,20 @@ RUN_SHAPES: dict[str, dict[str, Check]] = {
     "STDIO": {"fd": count, "bytes": count, "sha256": text},
     "TIME": {"captured": charges},
     "REVOKE": {"block": text, "by": text},
+    "APPROVAL": {
+        "event": text,
+        "request": hash_,
+        "op": text,
+        "session": text,
+        "action": text,
+        "object": text,
+        "rule": text,
+        "policy": text,
+        "by": or_null(text),
+    },
+    "POLICY": {"policy": text, "source": text, "previous": text, "by": text},
+    "LIMIT": {"account": text, "limits": charges},
+    "MARK": {"account": text, "dimension": text, "percent": count, "captured": count, "limit": count},
     "GUEST": {"event": text, "detail": obj},
     "CHECKPOINT": {"size": count, "root": hash_},
     "RECOVERED": {"bytes": count, "sha256": text},
