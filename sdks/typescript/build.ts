@@ -54,19 +54,28 @@ function declarations(out: string): void {
 }
 
 function emit(work: string): void {
-  const tsc = Bun.spawnSync(
-    [
-      process.execPath,
-      join(ROOT, 'node_modules/typescript/bin/tsc'),
-      ...['--declaration', '--emitDeclarationOnly', '--stripInternal', '--outDir', work, '--rootDir', ROOT],
-      ...['--target', 'ESNext', '--lib', 'ESNext', '--module', 'Preserve', '--moduleResolution', 'bundler', '--types', 'bun'],
-      ...['--strict', '--exactOptionalPropertyTypes', '--allowImportingTsExtensions', '--skipLibCheck', '--ignoreConfig'],
-      join(HERE, 'src/index.ts'),
-      // Reached through node_modules it would count as somebody else's, whose declarations are there already.
-      join(ROOT, 'protocol/src/index.ts'),
-    ],
-    { cwd: HERE, env: { ...process.env, BUN_BE_BUN: '1' }, stdout: 'pipe', stderr: 'pipe', timeout: COMPILE_DEADLINE_MS },
-  )
+  const config = join(work, 'tsconfig.json')
+  const compilerOptions = {
+    ...{
+      target: 'ESNext',
+      lib: ['ESNext'],
+      module: 'Preserve',
+      moduleResolution: 'bundler',
+      types: ['bun'],
+      typeRoots: [join(ROOT, 'node_modules/@types')],
+    },
+    ...{ strict: true, exactOptionalPropertyTypes: true, allowImportingTsExtensions: true, skipLibCheck: true },
+    ...{ declaration: true, emitDeclarationOnly: true, stripInternal: true, outDir: work, rootDir: ROOT },
+    // Reached through node_modules the protocol would count as somebody else's, whose declarations are there already.
+    paths: { '@authority/protocol': [join(ROOT, 'protocol/src/index.ts')] },
+  }
+  writeFileSync(config, JSON.stringify({ compilerOptions, files: [join(HERE, 'src/index.ts')] }))
+  const tsc = Bun.spawnSync([process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', config], {
+    cwd: HERE,
+    stdout: 'pipe',
+    stderr: 'pipe',
+    timeout: COMPILE_DEADLINE_MS,
+  })
   if (!tsc.success) throw new Error(`the SDK's types do not compile:\n${tsc.stdout}${tsc.stderr}`)
 }
 

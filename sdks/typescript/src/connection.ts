@@ -148,7 +148,9 @@ export class Connection {
 
   #receive(chunk: Uint8Array): void {
     try {
-      this.#reader.push(chunk, (session, item) => {
+      // The runtime's chunks are Buffers, whose methods differ; callers are promised Uint8Array.
+      const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+      this.#reader.push(bytes, (session, item) => {
         if (session !== 0) throw new AuthorityError('E_PROTOCOL', `session ${session} on a socket that carries session 0 only`)
         this.#dispatch(parseGateMessage(item, this.#welcome?.generation))
       })

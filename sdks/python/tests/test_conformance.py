@@ -1,0 +1,228 @@
+"""fixtures/sdk/conformance.json against the real gate: `authority gate serve`, without a machine."""
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import authority
+import pytest
+from support import ROOT, fixture, play, revive
+
+BINARY = ROOT / "dist" / "authority"
+START_SECONDS = 60
+SPEC = fixture("sdk/conformance.json")
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    """The routes conformance.json fetches."""
+
+    protocol_version = "HTTP/1.1"
+    released = threading.Event()
+
+    def do_GET(self):
+        if self.path == "/hello":
+            self.answer(200, b"hello", [("X-Twice", "a"), ("X-Twice", "b")])
+        elif self.path == "/json":
+            self.answer(200, b'{"n":[1,2,3]}')
+        elif self.path == "/big":
+            self.answer(200, b"x" * 1_000_000)
+        elif self.path == "/redirect":
+            self.answer(302, b"", [("Location", "/hello")])
+        elif self.path == "/away":
+            self.answer(302, b"", [("Location", "http://collector.example/")])
+        elif self.path == "/slow":
+            self.released.wait(30)
+        else:
+            self.answer(404, b"none")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.answer(200, f"POST {self.headers['x-mine']} ".encode() + body)
+
+    def answer(self, status, body, headers=()):
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        if self.headers["connection"] == "close":
+            self.send_header("Connection", "close")  # as RFC 9112, 9.6 asks of a server
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(65536):
+            self.request.sendall(data)
+
+
+class Threaded(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+
+def serving(server):
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Ports, and the socket of a gate that serves SPEC's policy over SPEC's tree."""
+    assert BINARY.exists(), "npm run build first: these tests run the compiled binary"
+    Service.released.clear()
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    web.handle_error = lambda *_: None  # a client that gives up is part of the test
+    echo = Threaded(("127.0.0.1", 0), Echo)
+    ports = {"$HTTP": serving(web), "$ECHO": serving(echo)}
+    folder = Path(tempfile.mkdtemp(prefix="authority-sdk-"))
+    write_tree(folder / "tree")
+    (folder / "policy.json").write_text(json.dumps(with_ports(SPEC["policy"], ports)))
+    gate = start_gate(folder)
+    try:
+        yield {"socket": str(folder / "gate.sock"), "ports": ports, "folder": folder}
+    finally:
+        gate.send_signal(signal.SIGTERM)
+        gate.wait(30)
+        gate.stderr.close()
+        Service.released.set()
+        for server in (web, echo):
+            server.shutdown()
+            server.server_close()
+        shutil.rmtree(folder)
+
+
+def start_gate(folder):
+    command = [BINARY, "gate", "serve", "--policy", folder / "policy.json", "--socket", folder / "gate.sock", "-v", f"{folder / 'tree'}:/workspace"]
+    env = {"PATH": os.environ["PATH"], "AUTHORITY_HOME": str(folder / "home")}
+    gate = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    timer = threading.Timer(START_SECONDS, gate.kill)
+    timer.start()
+    said = ""
+    for line in gate.stderr:
+        said += line
+        if "serving at" in line:
+            timer.cancel()
+            return gate
+    timer.cancel()
+    raise AssertionError(f"the gate did not start: {said}")
+
+
+def write_tree(root):
+    for name, content in SPEC["tree"].items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes.fromhex(content["bytes"]) if isinstance(content, dict) else content.encode())
+
+
+def with_ports(value, ports):
+    """`$HTTP` and `$ECHO` in texts; alone they are numbers."""
+    if isinstance(value, str):
+        if value in ports:
+            return ports[value]
+        for name, port in ports.items():
+            value = value.replace(name, str(port))
+        return value
+    if isinstance(value, list):
+        return [with_ports(each, ports) for each in value]
+    return {key: with_ports(each, ports) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.fixture(scope="module")
+def stored(world):
+    with authority.connect(world["socket"], token=None) as client:
+        yield {"client": client}
+
+
+@pytest.mark.parametrize("step", SPEC["steps"], ids=[step["name"] for step in SPEC["steps"]])
+def test_step(step, stored, world):
+    step = with_ports(step, world["ports"])
+    if "error" in step:
+        with pytest.raises(authority.AuthorityError) as caught:
+            play(step, stored)
+        expect_error(caught.value, step)
+        return
+    value = play(step, stored)
+    if "length" in step:
+        assert len(value) == step["length"]
+    if step.get("sorted"):
+        value = sorted(value, key=lambda entry: entry.name)
+    if "result" in step:
+        contains(value, revive(step["result"], stored))
+
+
+def expect_error(error, step):
+    assert error.code == step["error"], str(error)
+    assert error.errno_name == step.get("errno", error.errno_name)
+    for key, expected in step.get("denial", {}).items():
+        assert getattr(error.denial, key) == expected
+    if step["error"] in ("E_POLICY_DENY", "E_CAP_SCOPE"):
+        assert error.denial.seq > 0
+        assert "do not try another route" in str(error)
+
+
+def contains(value, expected):
+    """Objects of the fixtures are named tuples and attributes here; what is not named is not compared."""
+    if isinstance(expected, dict):
+        for key, each in expected.items():
+            contains(value[key] if isinstance(value, dict) else getattr(value, "mtime_us" if key == "mtimeUs" else key), each)
+    elif isinstance(expected, list):
+        assert len(value) == len(expected)
+        for one, each in zip(value, expected):
+            contains(one, each)
+    else:
+        assert value == expected
+
+
+def test_many_threads_share_one_session(world):
+    with authority.connect(world["socket"], token=None) as client:
+        failures = []
+
+        def work(number):
+            path = f"/workspace/out/thread-{number}"
+            for round_number in range(5):
+                client.fs.write_file(path, f"{number}.{round_number}")
+                if client.fs.read_text(path) != f"{number}.{round_number}":
+                    failures.append(path)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert failures == [] and not any(thread.is_alive() for thread in threads)
+
+
+def test_a_token_file_restricts_the_whole_session(world, monkeypatch, tmp_path):
+    with authority.connect(world["socket"], token=None) as client:
+        (tmp_path / "token").write_text(client.attenuate({"fs": {"read": ["/workspace/in/sub/**"]}, "closed": True}))
+    monkeypatch.setenv("AUTHORITY_SOCKET", world["socket"])
+    monkeypatch.setenv("AUTHORITY_TOKEN_FILE", str(tmp_path / "token"))
+    with authority.connect() as client:
+        assert client.fs.read_text("/workspace/in/sub/one.txt") == "1"
+        with pytest.raises(authority.CapabilityError):
+            client.fs.read_text("/workspace/in/hello.txt")
+
+
+def test_a_forged_token_ends_the_session(world):
+    with pytest.raises(authority.CapabilityError):
+        authority.connect(world["socket"], token="cap1_forged")
+
+
+def test_a_program_under_gate_serve_finds_its_gate(world):
+    folder = world["folder"]
+    program = "import authority; c = authority.connect(); print(c.fs.read_text('/workspace/in/hello.txt'), end=''); c.close()"
+    command = [BINARY, "gate", "serve", "--policy", folder / "policy.json", "-v", f"{folder / 'tree'}:/workspace", "--", sys.executable, "-c", program]
+    env = {"PATH": os.environ["PATH"], "AUTHORITY_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT / "sdks/python/src")}
+    ran = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "hello\n"), ran.stderr
