@@ -16,6 +16,7 @@ export const command: Command<typeof AUDIT_VERIFY> = async ({ flags, positionals
     ...(log.run === null ? {} : { run: log.run }),
     ...(flags.key === undefined ? {} : { key: keyText(flags.key, cwd) }),
     anchors: flags.anchor.map((path) => new TextDecoder().decode(readNamed(resolve(cwd, path), 'the checkpoint'))),
+    witnesses: flags.witness.map((given) => keyText(given, cwd)),
     ...(flags.require === undefined ? {} : { require: oneOf('require', flags.require, TRUST_LEVELS) }),
   })
   if (flags.json) terminal.json(verdict)

@@ -1,6 +1,6 @@
 import type { Verb } from './arguments.ts'
 import { BUDGET, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, RUN_NOTE } from './verb-flags.ts'
-import { AUDIT_SHOW, AUDIT_VERIFY, KEY_EXPORT, KEY_SHOW } from './verbs-audit.ts'
+import { AUDIT_CHECKPOINT, AUDIT_EXPORT, AUDIT_PROVE, AUDIT_SHOW, AUDIT_VERIFY, KEY_EXPORT, KEY_ROTATE, KEY_SHOW } from './verbs-audit.ts'
 import {
   POLICY_CHECK,
   POLICY_CONTAINS,
@@ -214,8 +214,12 @@ export const VERBS = {
   prune: PRUNE,
   'audit verify': AUDIT_VERIFY,
   'audit show': AUDIT_SHOW,
+  'audit prove': AUDIT_PROVE,
+  'audit checkpoint': AUDIT_CHECKPOINT,
+  'audit export': AUDIT_EXPORT,
   'key show': KEY_SHOW,
   'key export': KEY_EXPORT,
+  'key rotate': KEY_ROTATE,
   'policy check': POLICY_CHECK,
   'policy show': POLICY_SHOW,
   'policy why': POLICY_WHY,
@@ -239,10 +243,6 @@ export type VerbName = keyof typeof VERBS
 export const LATER: readonly string[] = [
   'cache ls',
   'cache prune',
-  'audit prove',
-  'audit export',
-  'audit checkpoint',
-  'key rotate',
   'policy reload',
   'approvals ls',
   'approvals allow',

@@ -12,7 +12,7 @@ export type { InstallationRecord, NotedHead } from './installation-records.ts'
 export { type OpenRunLogOptions, openRunLog, type RunLogTuning } from './open.ts'
 export { type ConsistencyProof, type InclusionProof, makeTiles, proveRecord, proveSince, type SignedHead, signedHead } from './prove.ts'
 export { type RecoverOptions, type Recovery, recoverRun } from './recovery.ts'
-export { escapeForDisplay, followRecords, type RecordFilter, readRecords, type ShownRecord } from './show.ts'
+export { escapeForDisplay, followRecords, type RecordFilter, readPayloads, readRecords, type ShownRecord } from './show.ts'
 export type { RunLog } from './stage.ts'
 export type { AuditStage, RecordBody, RecordType } from './types.ts'
 export {

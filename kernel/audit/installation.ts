@@ -68,9 +68,13 @@ export interface Installation {
   note(record: InstallationRecord): Promise<void>
   /**
    * Under the lock of the installation log: shows what it holds from segment `from` on, then appends what `decide` answers, durably. Resolves with the number
-   * of the last segment, to begin with next time. Rejects with E_AUDIT.
+   * of the last segment, to begin with next time, and of the record appended. Rejects with E_AUDIT.
    */
-  transact(from: number, see: (record: InstallationRecord, seq: number) => void, decide: () => InstallationRecord | null): Promise<number>
+  transact(
+    from: number,
+    see: (record: InstallationRecord, seq: number) => void,
+    decide: () => InstallationRecord | null,
+  ): Promise<{ readonly segment: number; readonly seq: number | null }>
   /** The last thing noted of a run, and whether it was sealed. Null: the run is unknown. */
   lastNoted(run: string): Promise<LastNoted | null>
   /** Certificates that lead from the installation's first key to this one, as key.chain holds them; null when it is the first. */
@@ -245,10 +249,9 @@ function withLog(signer: NoteSigner, folders: KeyFolders, context: InstallationC
       try {
         const decoder = new TextDecoder()
         scanLog(fs, folder, from, (frame) => see(JSON.parse(decoder.decode(frame.payload)) as InstallationRecord, frame.seq))
-        const last = Math.max(0, segmentsIn(fs, folder).length - 1)
+        const segment = Math.max(0, segmentsIn(fs, folder).length - 1)
         const record = decide()
-        if (record !== null) appendNote(record, folder, readKey(fs, keys) ?? signer, context)
-        return last
+        return { segment, seq: record === null ? null : appendNote(record, folder, readKey(fs, keys) ?? signer, context) }
       } finally {
         unlock()
       }
@@ -275,14 +278,15 @@ function withLog(signer: NoteSigner, folders: KeyFolders, context: InstallationC
   }
 }
 
-/** Other runs may have written since: the end is found again each time, from the last segment only. */
-function appendNote(record: InstallationRecord, folder: string, signer: NoteSigner, context: InstallationContext): void {
+/** Other runs may have written since: the end is found again each time, from the last segment only. Returns the record's number. */
+function appendNote(record: InstallationRecord, folder: string, signer: NoteSigner, context: InstallationContext): number {
   const segments = segmentsIn(context.fs, folder)
   const verifier = parseVerifier(signer.verifierKey)
   const { log, checkpoints, cut } = reopenLog(settingsOf(folder, context), verifier, Math.max(0, segments.length - 1), () => {})
   try {
     if (cut) commitRecord(log, checkpoints, signer, { type: 'RECOVERED', ...cut })
     commitRecord(log, checkpoints, signer, record)
+    return log.size - 1
   } catch (error) {
     throw ioError('write', folder, error)
   } finally {

@@ -91,7 +91,7 @@ export async function* followRecords(
 }
 
 /** The payloads of the whole records in order; views that live until the next one. */
-export function* readPayloads(path: string, fs: AuditFs, from = 0): Generator<Uint8Array, void> {
+export function* readPayloads(path: string, fs: AuditFs = hostFs, from = 0): Generator<Uint8Array, void> {
   const numbers = folderSegments(path, fs)
   const first = from === 0 ? { at: 0, seq: 0 } : segmentOf(path, fs, numbers, from)
   let { seq } = first

@@ -1,20 +1,23 @@
 /** What the verifier itself brings along: checkpoints it saw earlier. They alone can show that a whole history was written anew with the real key. */
+import { cosignedBy, type Witness } from './cosignature.ts'
 import { type Head, type PublicKey, readCheckpoint } from './primitives.ts'
 import { Tampered } from './verdict.ts'
 
 export class Anchors {
-  readonly #heads: Head[]
+  readonly #heads: (Head & { readonly witnessed: boolean })[]
   readonly #key: PublicKey
   used = 0
+  /** Anchors that held and that a witness cosigned. */
+  witnessed = 0
 
   /** Notes in the form of a signed checkpoint each. Throws Tampered for one that this key did not sign. */
-  constructor(notes: readonly string[], key: PublicKey) {
+  constructor(notes: readonly string[], key: PublicKey, witnesses: readonly Witness[]) {
     this.#key = key
     this.#heads = notes
       .map((note) => {
         const head = readCheckpoint(note, [key])
         if (!head) throw new Tampered(`a remembered checkpoint is not signed by ${key.name}: the key is another, or the note was changed`)
-        return head
+        return { ...head, witnessed: witnesses.some((witness) => cosignedBy(note, witness)) }
       })
       .sort((a, b) => a.size - b.size)
   }
@@ -32,6 +35,7 @@ export class Anchors {
           head.size - 1,
         )
       this.used++
+      if (head.witnessed) this.witnessed++
     }
   }
 

@@ -83,7 +83,8 @@ export class Effects {
     const { limits, captured, reserved, name } = this.#account('installation')
     for (const [dimension, limit] of Object.entries(fields.leased as Amounts)) {
       const sum = (captured.get(dimension) ?? 0) + (reserved.get(dimension) ?? 0)
-      if (sum > limit && sum <= (limits.get(dimension) ?? 0)) return `${dimension} of account ${name} is leased at ${limit} with ${sum} in use`
+      if (sum > limit && sum <= (limits.get(dimension) ?? 0))
+        return `${dimension} of account ${name} is leased at ${limit} with ${sum} in use`
       limits.set(dimension, limit)
     }
     return null

@@ -1,6 +1,7 @@
 /** `authority audit verify`: streams a log once, in bounded memory, and says what it proved. Shares no code with what wrote the log. */
 import { join } from 'node:path'
 import { Anchors } from './anchors.ts'
+import { readWitness, type Witness } from './cosignature.ts'
 import { isFolder, readSmall } from './input.ts'
 import { loadChain } from './key-chain.ts'
 import { MAX_KEY } from './limits.ts'
@@ -20,6 +21,8 @@ export interface VerifyOptions {
   readonly key?: string
   /** Checkpoints of this log that the verifier remembered, each a whole signed note. */
   readonly anchors?: readonly string[]
+  /** Keys of witnesses (`name+hash+base64(0x04 ‖ key)`): an anchor that one of them cosigned makes the trust `witnessed`. */
+  readonly witnesses?: readonly string[]
   /** The run this log must be of, 32 hex digits. */
   readonly run?: string
   /** The weakest trust that will do; less answers exit code 3 at best. */
@@ -56,7 +59,7 @@ function investigate(inquiry: Inquiry): void {
   if (!isFolder(path)) throw missing(options, path)
   const key = keyOf(path, options)
   inquiry.key = key
-  inquiry.anchors = new Anchors(options.anchors ?? [], key)
+  inquiry.anchors = new Anchors(options.anchors ?? [], key, (options.witnesses ?? []).map(witnessOf))
   // The notes are opened before the log: whatever they say is in the log by then, also while a gate still writes it.
   const run = options.run ?? runOf(path, key)
   if (options.installation && run !== null) inquiry.noted = new NotedRun(options.installation, key, run)
@@ -84,6 +87,12 @@ function missing({ installation, run }: VerifyOptions, path: string): Error {
     if (noted.opened && !noted.removed) return new Tampered('the installation log remembers this run, and its log is gone', path)
   }
   return new Unreadable('there is no audit log here', path)
+}
+
+function witnessOf(text: string): Witness {
+  const witness = readWitness(text.trim())
+  if (!witness) throw new Unreadable('the key of a witness is none: it has the form name+hash+base64 with type 4 (cosignature/v1)')
+  return witness
 }
 
 function keyOf(path: string, { key: pinned, installation }: VerifyOptions): PublicKey {
@@ -142,6 +151,7 @@ function statusOf({ walk, records, noted, path }: Inquiry): [Status, Finding[]] 
 }
 
 function trustOf({ options, anchors }: Inquiry): Trust {
+  if ((anchors?.witnessed ?? 0) > 0) return 'witnessed'
   if ((anchors?.used ?? 0) > 0) return 'remembered-checkpoint'
   return options.key === undefined ? 'self-attested' : 'pinned-key'
 }
