@@ -26,6 +26,13 @@ export class Account {
     this.#freezeIfOver(index)
   }
 
+  /** A limit that may rise again. */
+  lease(index: number, amount: number): void {
+    this.#limited[index] = true
+    this.#limits[index] = amount
+    this.#freezeIfOver(index)
+  }
+
   /** The first dimension that has no room for `amounts`, or -1. */
   refuses(amounts: Amounts): number {
     if (this.#frozenBy !== null && !isOnlyTime(amounts)) return this.#frozenBy

@@ -1,7 +1,9 @@
 /** What others may import of the budget stage. */
 export { classAccount, limitsByAccount, OPERATION_CLASSES } from './classes.ts'
-export { SLICE_MS, SOFT_MARKS } from './limits.ts'
+export { POOL_DIMENSIONS, SLICE_MS, SOFT_MARKS } from './limits.ts'
 export type { OnMark } from './marks.ts'
+export { INSTALLATION_ACCOUNT, Pool } from './pool.ts'
+export { type PoolLog, PoolShare, type PoolShareOptions } from './pool-share.ts'
 export { type LoggedRecord, type Replayed, replay, restoreBudget } from './replay.ts'
 export { createTimeSlices, type TimeOptions, type TimeSlices, type TimeTick } from './slices.ts'
 export { type BudgetOptions, createBudgetStage, RUN_ACCOUNT } from './stage.ts'

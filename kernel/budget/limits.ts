@@ -1,3 +1,5 @@
+import type { Dimension } from '../vocabulary/index.ts'
+
 /** Every bound of the budget stage. */
 
 /** Greatest amount of anything: above it a number is not exact any more. */
@@ -14,3 +16,7 @@ export const MAX_ACCOUNT_NAME = 128
 export const SLICE_MS = 250
 /** Percent of a limit at which a soft mark is told. */
 export const SOFT_MARKS = [50, 80, 95] as const
+/** What runs of one installation can share. Time passes in every run at once, concurrency and log belong to one run: those are limited per run. */
+export const POOL_DIMENSIONS = ['calls', 'tool_calls', 'tokens', 'cost_nano_usd', 'bytes'] as const satisfies readonly Dimension[]
+/** A lease takes at most this part (1/n) of what is free, unless one effect needs more. */
+export const POOL_SHARE = 16

@@ -3,6 +3,7 @@ import type { RecordBody } from '../audit/types.ts'
 import type { Charges } from '../vocabulary/index.ts'
 import { type Amounts, at, CONCURRENCY, chargesOf, noAmounts, readCharges } from './amounts.ts'
 import { MAX_AMOUNT } from './limits.ts'
+import { INSTALLATION_ACCOUNT } from './pool.ts'
 import { type BudgetOptions, createBudgetStage, RUN_ACCOUNT } from './stage.ts'
 import type { AccountName, BudgetStage } from './types.ts'
 
@@ -12,7 +13,7 @@ export type LoggedRecord = RecordBody & { readonly seq: number }
 /** What a log says was spent. */
 export interface Replayed {
   readonly spent: ReadonlyMap<AccountName, Charges>
-  /** Limits as RUN_START states them. */
+  /** Limits as RUN_START, LIMIT and LEASED state them. */
   readonly limits: ReadonlyMap<AccountName, Charges>
   /** Intents without an end: what they held is counted in full, since they may have happened. */
   readonly unknown: readonly number[]
@@ -68,6 +69,18 @@ function apply(record: LoggedRecord, { totals, limits, open }: Books): void {
         readCharges(stated)
         limits.set(account, stated)
       }
+      return
+    case 'LIMIT': {
+      const known = limits.get(record.account)
+      const lower = Object.entries(record.limits).map(([name, limit]) => [name, Math.min(limit, known?.[name as keyof Charges] ?? limit)])
+      const stated = { ...known, ...Object.fromEntries(lower) }
+      readCharges(stated)
+      limits.set(record.account, stated)
+      return
+    }
+    case 'LEASED':
+      readCharges(record.leased)
+      limits.set(INSTALLATION_ACCOUNT, record.leased)
       return
     case 'INTENT':
       open.set(record.seq, { accounts: record.accounts, held: readCharges(record.reserve), settled: false, closed: false })

@@ -5,7 +5,7 @@ import { Accounts } from './accounts.ts'
 import { type Amounts, at, CONCURRENCY, chargesOf, indexOf, noAmounts, readCharges } from './amounts.ts'
 import { MAX_OPEN_RESERVATIONS } from './limits.ts'
 import { type OnMark, SoftMarks } from './marks.ts'
-import type { AccountName, BudgetRow, BudgetStage, Reservation, ReserveResult } from './types.ts'
+import type { AccountName, BudgetRow, BudgetStage, Reservation, ReserveResult, SharedBudget } from './types.ts'
 
 /** Name of the account every effect of a run is charged to. */
 export const RUN_ACCOUNT = 'run'
@@ -33,6 +33,7 @@ class BudgetLedger implements BudgetStage {
   readonly #open = new Map<number, OpenReservation>()
   readonly #marks: SoftMarks | null
   #next = 1
+  #shared: SharedBudget | null = null
 
   constructor({ limits, onMark }: BudgetOptions) {
     this.#marks = onMark === undefined ? null : new SoftMarks(onMark)
@@ -65,6 +66,22 @@ class BudgetLedger implements BudgetStage {
     for (const account of open.path) account.hold(amounts)
     for (let i = 0; i < amounts.length; i++) open.held[i] = at(open.held, i) + at(amounts, i)
     return { ok: true, reservation: { id: reservation.id, accounts: open.accounts, charges: chargesOf(open.held) } }
+  }
+
+  async reserveShared(accounts: readonly AccountName[], charges: Charges): Promise<ReserveResult> {
+    const shared = this.#shared
+    if (shared === null) return this.reserve(accounts, charges)
+    return shared.reserve(() => this.reserve([...accounts, shared.account], charges), charges)
+  }
+
+  async extendShared(reservation: Reservation, more: Charges): Promise<ReserveResult> {
+    const shared = this.#shared
+    if (shared === null) return this.extend(reservation, more)
+    return shared.reserve(() => this.extend(reservation, more), more)
+  }
+
+  join(share: SharedBudget): void {
+    this.#shared = share
   }
 
   available(accounts: readonly AccountName[], dimension: Dimension): number {
@@ -100,6 +117,12 @@ class BudgetLedger implements BudgetStage {
       const amount = limits[dimension]
       if (amount !== undefined) found.limit(index, amount)
     }
+  }
+
+  lease(account: AccountName, limits: Charges): void {
+    const amounts = readCharges(limits)
+    const found = this.#accounts.declare(account)
+    for (const [index, dimension] of DIMENSIONS.entries()) if (limits[dimension] !== undefined) found.lease(index, at(amounts, index))
   }
 
   rows(accounts?: readonly AccountName[]): readonly BudgetRow[] {

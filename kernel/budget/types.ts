@@ -31,12 +31,25 @@ export interface BudgetRow {
   readonly reserved: number
 }
 
+/** A part of a budget that several runs share, leased as it is needed. */
+export interface SharedBudget {
+  readonly account: AccountName
+  /** Tries, leases what is lacking, tries again. */
+  reserve(attempt: () => ReserveResult, charges: Charges): Promise<ReserveResult>
+}
+
 /** Invariant at every moment and for every account and dimension: captured + reserved ≤ limit, except an account frozen by OVERRUN. */
 export interface BudgetStage {
   /** One synchronous step over all accounts: all fit or nothing changes. Unsafe, negative or fractional numbers are refused (ok: false is for limits; a RangeError is a fault of the caller). */
   reserve(accounts: readonly AccountName[], charges: Charges): ReserveResult
   /** Adds to a reservation (a lease that is renewed). */
   extend(reservation: Reservation, more: Charges): ReserveResult
+  /** As `reserve`, of the installation's budget too where it has one (`join`): what this run lacks of it is leased first. */
+  reserveShared(accounts: readonly AccountName[], charges: Charges): Promise<ReserveResult>
+  /** As `extend`, likewise. */
+  extendShared(reservation: Reservation, more: Charges): Promise<ReserveResult>
+  /** From here on effects are charged to this share as well. */
+  join(share: SharedBudget): void
   /** How much of a dimension is still free on the tightest of these accounts; Infinity when unlimited. */
   available(accounts: readonly AccountName[], dimension: Dimension): number
   /** Captures what was used and frees the rest. A dimension left out of `actual` was not used; `concurrency` is only ever freed. More than reserved: captured in full, `overrun` true, the accounts that no longer fit are frozen. Twice: no-op. */
@@ -45,5 +58,7 @@ export interface BudgetStage {
   void(reservation: Reservation): void
   /** Declares an account's limits (policy, `--budget`, a token's block). Lower wins when declared again. */
   limit(account: AccountName, limits: Charges): void
+  /** Sets the limits of an account that leases its share of something larger: up and down, never below what is spent and held. */
+  lease(account: AccountName, limits: Charges): void
   rows(accounts?: readonly AccountName[]): readonly BudgetRow[]
 }

@@ -199,7 +199,7 @@ function traced(stages: Stages, trace: string[], appended: RecordBody[]): Stages
       check: ([, , questions]) => void ((questions as readonly unknown[]).length > 0 && trace.push('capability')),
     }),
     policy: noting(policy, { decide: note('policy') }),
-    budget: noting(budget, { reserve: note('budget'), settle: note('settle'), void: note('void') }),
+    budget: noting(budget, { reserveShared: note('budget'), settle: note('settle'), void: note('void') }),
     audit: noting(audit as AuditStage, {
       append: ([body]) => {
         appended.push(body as RecordBody)

@@ -1,0 +1,72 @@
+/** Re-proves from the installation log alone that its runs together never leased more than they may use. */
+import { MAX_LIMITED_ACCOUNTS } from './limits.ts'
+import type { Fields } from './shapes.ts'
+
+type Amounts = { readonly [dimension: string]: number }
+
+export class SharedBudget {
+  #limits: Amounts = {}
+  readonly #counted = new Map<string, number>()
+  /** Runs whose lease has not ended. */
+  readonly #leases = new Map<string, Map<string, number>>()
+
+  /** A sentence when the record breaks a rule, else null. */
+  add(type: string, fields: Fields): string | null {
+    switch (type) {
+      case 'BUDGET_LIMITS':
+        this.#limits = fields.limits as Amounts
+        return null
+      case 'BUDGET_LEASE':
+        return this.#lease(fields.run as string, fields.lease as Amounts)
+      case 'BUDGET_RETURN':
+        return this.#giveBack(fields.run as string, fields.unused as Amounts)
+      case 'BUDGET_SPENT':
+        return this.#spent(fields.run as string, fields.spent as Amounts)
+      default:
+        return null
+    }
+  }
+
+  #lease(run: string, lease: Amounts): string | null {
+    if (this.#leases.size >= MAX_LIMITED_ACCOUNTS) return `more than ${MAX_LIMITED_ACCOUNTS} runs hold a lease`
+    const held = this.#leases.get(run) ?? new Map<string, number>()
+    this.#leases.set(run, held)
+    for (const [dimension, amount] of Object.entries(lease)) {
+      held.set(dimension, (held.get(dimension) ?? 0) + amount)
+      const sum = this.#count(dimension, amount)
+      const limit = Object.hasOwn(this.#limits, dimension) ? (this.#limits[dimension] as number) : Number.POSITIVE_INFINITY
+      if (amount > 0 && sum > limit) return `${dimension} of the installation reaches ${sum} of ${limit}`
+    }
+    return null
+  }
+
+  #giveBack(run: string, unused: Amounts): string | null {
+    const held = this.#leases.get(run)
+    for (const [dimension, amount] of Object.entries(unused)) {
+      const left = (held?.get(dimension) ?? 0) - amount
+      if (left < 0) return `run ${run} returns more ${dimension} than it leased`
+      held?.set(dimension, left)
+      this.#count(dimension, -amount)
+    }
+    return null
+  }
+
+  #spent(run: string, spent: Amounts): string | null {
+    const held = this.#leases.get(run)
+    if (held === undefined) return this.#isNothing(spent) ? null : `run ${run} spends of a lease it does not hold`
+    this.#leases.delete(run)
+    for (const [dimension, amount] of held) this.#count(dimension, -amount)
+    for (const [dimension, amount] of Object.entries(spent)) this.#count(dimension, amount)
+    return null
+  }
+
+  #isNothing(amounts: Amounts): boolean {
+    return Object.values(amounts).every((amount) => amount === 0)
+  }
+
+  #count(dimension: string, amount: number): number {
+    const sum = (this.#counted.get(dimension) ?? 0) + amount
+    this.#counted.set(dimension, sum)
+    return sum
+  }
+}
