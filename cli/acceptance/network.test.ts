@@ -1,0 +1,163 @@
+/** Plain sockets of programs that know nothing of Authority, in a real VM, against servers on loopback. */
+import { createHash } from 'node:crypto'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { findProgram, runProgram } from '../process/run-program.ts'
+import { BIG, openWorld, TLS_ADDRESS, type World } from './network-guest/world.ts'
+import { freshFolder, freshHome, removeFolder } from './vm-support.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const GUEST = join(import.meta.dirname, 'network-guest')
+const ECONNREFUSED = 111
+const ECONNRESET = 104
+const ENETUNREACH = 101
+const EPERM = 1
+const EAI_NONAME = -2
+
+interface Found {
+  readonly name: string
+  readonly found?: unknown
+  readonly error?: string
+  readonly errno?: number | null
+}
+
+let folder: string
+let home: string
+let world: World
+
+beforeAll(async () => {
+  const built = await runProgram([process.execPath, 'run', join(ROOT, 'cli/build/build.ts')], { deadlineMs: 170_000 })
+  if (built.code !== 0) throw new Error(built.stderr)
+  folder = freshFolder('network-')
+  home = freshHome(folder).path
+  world = await openWorld(folder)
+})
+
+afterAll(() => {
+  world?.close()
+  if (folder !== undefined) removeFolder(folder)
+})
+
+async function run(
+  program: string,
+  connect: readonly string[],
+  args: readonly string[],
+): Promise<{ out: string; err: string; code: number | null }> {
+  const policy = join(folder, 'policy.json')
+  writeFileSync(policy, JSON.stringify({ version: '1.0', profiles: ['python'], fs: { read: ['/**'] }, net: { connect } }))
+  const hosts = ['--host', 'web.test=127.0.0.1', '--host', `tls.test=${TLS_ADDRESS}`]
+  const line = [join(ROOT, 'dist/authority'), 'run', program, '--policy', policy, ...hosts, '--accel', 'tcg', '--', ...args]
+  const env = { PATH: process.env.PATH ?? '', HOME: folder, AUTHORITY_HOME: home }
+  const { code, stdout, stderr } = await runProgram(line, { env, deadlineMs: 110_000 })
+  return { out: Buffer.from(stdout).toString(), err: stderr, code }
+}
+
+describe('a Python program', () => {
+  let found: ReadonlyMap<string, Found>
+  let err = ''
+  const of = (name: string): Found => found.get(name) ?? { name }
+
+  beforeAll(async () => {
+    const agent = join(folder, 'agent')
+    mkdirSync(agent)
+    copyFileSync(join(GUEST, 'main.py'), join(agent, 'main.py'))
+    writeFileSync(join(agent, 'ca.pem'), world.authority)
+    const connect = [world.web, world.echo, world.closed].map((port) => `dns:web.test:${port}`)
+    const ended = await run(agent, [...connect, 'dns:tls.test:443'], [world.web, world.echo, world.closed].map(String))
+    err = ended.err
+    const lines = ended.out.split('\n').filter(Boolean)
+    found = new Map(lines.map((line) => JSON.parse(line) as Found).map((each) => [each.name, each]))
+    if (ended.code !== 0) throw new Error(`${ended.out}\n${ended.err}`)
+  })
+
+  test('reaches what is granted, by its name', () => {
+    expect(of('http').found).toBe('hello web.test')
+    expect(of('https').found).toBe('secure')
+    expect(of('still there').found).toBe('hello web.test')
+  })
+
+  test.each(['denied port', 'denied address', 'refused', 'udp', 'own server elsewhere'])('%s: connection refused, at once', (name) => {
+    expect(of(name)).toMatchObject({ errno: ECONNREFUSED })
+  })
+
+  test('a name no rule could allow does not exist', () => {
+    expect(of('denied name')).toMatchObject({ error: 'gaierror', errno: EAI_NONAME })
+    expect(of('dns unknown').found).toMatchObject({ rcode: 3, answers: 0 })
+  })
+
+  test('IPv6 and raw sockets fail at once', () => {
+    expect(of('ipv6')).toMatchObject({ errno: ENETUNREACH })
+    expect(of('raw')).toMatchObject({ errno: EPERM })
+  })
+
+  test('half-close, reset and non-blocking connect mean what they mean', () => {
+    expect(of('half-close').found).toBe('said, heard')
+    expect(of('reset')).toMatchObject({ errno: ECONNRESET })
+    expect(of('non-blocking').found).toEqual([true, 0])
+  })
+
+  test('bytes arrive whole, both ways', () => {
+    expect(of('download').found).toEqual([BIG.length, createHash('sha256').update(BIG).digest('hex')])
+    expect(of('upload').found).toBe(true)
+  })
+
+  test('200 connections at once; 20 that nobody reads slow no other', () => {
+    expect(of('parallel').found).toBe(200)
+    expect(of('stalled').found).toBe('hello web.test')
+  })
+
+  test('its own servers on 127.0.0.1 are its own', () => {
+    expect(of('own server').found).toBe('mine')
+    expect(of('dns localhost').found).toBe('127.0.0.1')
+  })
+
+  test('DNS at any server: one A record, other types empty, EDNS kept, TCP too, backwards too', () => {
+    const one = { id: 0x1234, rcode: 0, answers: 1, additional: 0 }
+    expect(of('dns A').found).toEqual(one)
+    expect(of('dns A at another server').found).toEqual(one)
+    expect(of('dns AAAA').found).toEqual({ ...one, answers: 0, additional: 1 })
+    expect(of('dns HTTPS').found).toEqual({ ...one, answers: 0 })
+    expect(of('dns tcp').found).toEqual([one, { ...one, rcode: 3, answers: 0 }, one])
+    expect(of('reverse').found).toBe('web.test')
+  })
+
+  test('a port of TLS carries TLS for the granted name and nothing else', () => {
+    expect(of('another name in the hello')).toMatchObject({ errno: ECONNRESET })
+    expect(of('no TLS')).toMatchObject({ errno: ECONNRESET })
+    expect(world.witness.tlsRequests).toBe(1)
+  })
+
+  test('finds the usual certificate authorities', () => {
+    expect(of('authorities').found).toBe(true)
+  })
+
+  test('is told by name what was denied, with what would allow it', () => {
+    expect(err).toContain('denied net.connect web.test:81 · allow it with {"version":"1.0","net":{"connect":["dns:web.test:81"]}}')
+    expect(err).toContain('denied net.connect 192.0.2.1:80')
+    expect(err).toContain('denied net.dns other.test')
+  })
+})
+
+describe('programs of this host', () => {
+  test.each(['curl', 'wget'])('%s', async (name) => {
+    const program = findProgram(name)
+    if (program === null) throw new Error(`${name} is not installed`)
+    const url = `http://web.test:${world.web}/`
+    const flags = name === 'curl' ? ['-sS', '--max-time', '60', url] : ['-q', '-O', '-', '-T', '60', '-t', '1', url]
+    const { out, code } = await run(program, [`dns:web.test:${world.web}`], flags)
+    expect(out).toBe('hello web.test')
+    expect(code).toBe(0)
+  })
+})
+
+test('fetch in Bun', async () => {
+  const agent = join(folder, 'fetch.ts')
+  writeFileSync(agent, readFileSync(join(GUEST, 'fetch.ts')))
+  const urls = [`http://web.test:${world.web}/`, 'http://web.test:81/', 'http://other.test/']
+  const { out } = await run(agent, [`dns:web.test:${world.web}`], urls)
+  const lines = out.trim().split('\n')
+  expect(lines[0]).toBe(`${urls[0]} hello web.test`)
+  expect(lines[1]).toMatch(/failed (?:ECONNREFUSED|ConnectionRefused)$/)
+  expect(lines[2]).toMatch(/failed /)
+})
