@@ -40,6 +40,8 @@ function what(record: ShownRecord): string {
       return `REVOKE ${record.block} by ${shown(record.by)}`
     case 'LIMIT':
       return `LIMIT of ${shown(record.account)}${charges(':', record.limits)}`
+    case 'LEASED':
+      return `LEASED of the installation's budget${charges(':', record.leased)}`
     case 'MARK':
       return `MARK ${shown(record.account)} has used ${record.percent} % of its ${dimensionName(record.dimension)}: ${formatCharge(record.dimension, record.captured)} of ${formatCharge(record.dimension, record.limit)}`
     case 'GUEST':

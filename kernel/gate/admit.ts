@@ -104,10 +104,10 @@ export class AdmitPipeline implements Gate {
     const { budget } = this.stages
     const accounts = ['run', classAccount(request.operation), ...allowed.blocks.map((block) => `block:${block}`)]
     const { bytes = 0, ...worst } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
-    const work = budget.reserve(accounts, { calls: 1, concurrency: 1, ...worst })
+    const work = await budget.reserveShared(accounts, { calls: 1, concurrency: 1, ...worst })
     if (!work.ok) throw await this.judge.refuseBudget(request, object.object, work)
     try {
-      const lease = budget.reserve(accounts, { bytes })
+      const lease = await budget.reserveShared(accounts, { bytes })
       if (lease.ok) return { work: work.reservation, lease: lease.reservation }
       budget.void(work.reservation)
       throw await this.judge.refuseBudget(request, object.object, lease)

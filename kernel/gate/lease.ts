@@ -68,7 +68,7 @@ export class PipelineLease implements ByteLease {
     const { audit, budget, reservation, intent } = this.options
     const free = budget.available(reservation.accounts, 'bytes')
     const more = Math.max(needed, Math.min(this.step, free))
-    const extended = budget.extend(reservation, { bytes: more })
+    const extended = await budget.extendShared(reservation, { bytes: more })
     if (!extended.ok) throw await this.options.refuse(extended)
     this.step = Math.min(this.step * 2, MAX_LEASE_STEP_BYTES)
     audit.append({ type: 'LEASE', intent, reserve: { bytes: more } })

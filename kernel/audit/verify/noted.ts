@@ -4,6 +4,7 @@ import { loadChain } from './key-chain.ts'
 import { type LogRecord, Walk } from './log-reader.ts'
 import type { PublicKey } from './primitives.ts'
 import { INSTALLATION_SHAPES, parseRecord } from './shapes.ts'
+import { SharedBudget } from './shared-budget.ts'
 import { Tampered } from './verdict.ts'
 
 export interface Noted {
@@ -83,12 +84,15 @@ function* entriesOf(
 ): Generator<Noted, void> {
   let before = 0
   let rotations = 0
+  const shared = new SharedBudget()
   for (const record of walk.records()) {
     const fail = (why: string): Tampered => new Tampered(why, record.file, record.offset, record.seq)
     const noted = readNote(record, walk, fail)
     if (noted.type === 'KEY_ROTATED' && noted.certificate !== certificates[rotations++])
       throw fail('a key was replaced that key.chain does not know')
-    if (noted.run !== run) continue
+    const overspent = shared.add(noted.type as string, noted)
+    if (overspent !== null) throw fail(overspent)
+    if (noted.run !== run || String(noted.type).startsWith('BUDGET_')) continue
     if (noted.type === 'RUN_OPENED' && key && walk.keys[rotations]?.text !== key.text)
       throw fail('the run is not signed with the key that was in force when it began')
     if (noted.type === 'RUN_REMOVED') {

@@ -187,6 +187,23 @@ describe('rules of the records', () => {
       ],
       '11 bytes captured of 10',
     ],
+    [
+      'a token block beyond its budget',
+      [
+        { type: 'LIMIT', account: 'block:a', limits: { calls: 1 } },
+        { ...intent, accounts: ['block:a'], reserve: { calls: 2 } },
+      ],
+      'calls of account block:a reaches 2 of 1',
+    ],
+    [
+      'more than was leased of the installation',
+      [
+        { type: 'LEASED', leased: { calls: 3 } },
+        { ...intent, accounts: ['installation'], reserve: { calls: 3 } },
+        { ...intent, accounts: ['installation'], reserve: { calls: 1 } },
+      ],
+      'calls of account installation reaches 4 of 3',
+    ],
     ['a second beginning', [runStart({ id: '0'.repeat(32) } as never)], 'a second RUN_START'],
     ['a checkpoint nobody signed', [{ type: 'CHECKPOINT', size: 1, root: '0'.repeat(64) }], 'is missing'],
     ['an end with open effects', [intent, RUN_END], '1 effects open'],
