@@ -28,6 +28,7 @@ void test_queue(void);
 void test_messages(void);
 void test_clients(void);
 void test_paths(void);
+void test_net(void);
 void fuzz_messages(unsigned rounds);
 
 #endif

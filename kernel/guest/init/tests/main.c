@@ -41,6 +41,7 @@ int main(int count, char **arguments)
 	test_messages();
 	test_clients();
 	test_paths();
+	test_net();
 	TEST(fuzzed_messages);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed == 0 ? 0 : 1;
