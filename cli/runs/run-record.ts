@@ -60,7 +60,10 @@ export function processStartTicks(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The name in parentheses may hold spaces and parentheses: fields count from the last one.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    // Dead, and only not yet waited for by its parent: under a PID 1 that never does, for ever.
+    if (fields[0] === 'Z' || fields[0] === 'X') return null
+    return fields[19] ?? null
   } catch {
     return null
   }
