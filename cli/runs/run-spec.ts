@@ -1,3 +1,4 @@
+import type { ApprovalDecision, PendingApproval } from '@authority/kernel/approvals'
 import type { IncludedFile } from './policy-files.ts'
 
 /** What the supervisor hands the gate through an inherited pipe: one line of JSON. Both ends are the same program. */
@@ -60,6 +61,8 @@ export type GateEvent =
   | { readonly event: 'serving'; readonly tokenFile: string }
   | { readonly event: 'started'; readonly start: StartFacts }
   | { readonly event: 'running' }
+  /** An effect waits for a person. */
+  | { readonly event: 'approval'; readonly pending: PendingApproval }
   | { readonly event: 'ended'; readonly end: EndFacts }
   | { readonly event: 'failed'; readonly code: string; readonly message: string; readonly hint: string; readonly exitCode: number }
 
@@ -99,6 +102,7 @@ export interface EndFacts {
 
 /** Supervisor → gate, one JSON object per line, after the spec. */
 export type SupervisorCommand =
+  | { readonly command: 'decide'; readonly id: string; readonly decision: ApprovalDecision; readonly by: string }
   | { readonly command: 'signal'; readonly signal: number }
   | { readonly command: 'stop'; readonly reason: string }
   /** `gate serve`: the command is over. */

@@ -38,6 +38,10 @@ function what(record: ShownRecord): string {
       return `TIME${charges('', record.captured)}`
     case 'REVOKE':
       return `REVOKE ${record.block} by ${shown(record.by)}`
+    case 'APPROVAL':
+      return `APPROVAL ${record.event} ${record.request.slice(0, 12)} ${record.op} ${shown(record.object)}${record.by === null ? '' : ` by ${shown(record.by)}`}`
+    case 'POLICY':
+      return `POLICY ${record.policy.slice(0, 8)} (${shown(record.source)}) instead of ${record.previous.slice(0, 8)}, by ${shown(record.by)}`
     case 'LIMIT':
       return `LIMIT of ${shown(record.account)}${charges(':', record.limits)}`
     case 'LEASED':

@@ -166,9 +166,10 @@ export class AdmitPipeline implements Gate {
   }
 
   private hooksFor(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Parameters<typeof executeAndRecord>[5] {
+    const admittedUnder = this.stages.policy.id
     return {
       decideAgain: (questions, requested) => this.decideAgain(request, questions, requested),
-      withdrawn: () => this.judge.ended(request, allowed),
+      withdrawn: () => this.judge.ended(request, allowed) ?? this.judge.outdated(request, object.questions, admittedUnder),
       refuse: (refusal) => this.judge.refuseBudget(request, object.object, refusal),
       onLease: () => {
         this.openLeases += 1

@@ -3,6 +3,7 @@ import type { ReserveResult } from '../budget/types.ts'
 import type { CapabilityVerdict } from '../capability/types.ts'
 import type { PreparedEffect } from '../effects/contract.ts'
 import type { Question } from '../vocabulary/index.ts'
+import { Approvals } from './approvals.ts'
 import { DenialLedger } from './coalesce.ts'
 import { clipText } from './text.ts'
 import type { LookRequest, Stages } from './types.ts'
@@ -18,13 +19,15 @@ export type Turn = 'first' | 'again'
 
 export type BudgetRefusal = Extract<ReserveResult, { ok: false }>
 
-interface Refusal {
+export interface Refusal {
   readonly allow: false
   readonly code: ErrorCode
   readonly reason: string
   readonly rule: string | null
   readonly fix: string | null
   readonly question: Question | null
+  /** A person may still allow it. */
+  readonly ask?: true
 }
 type Judgement = ({ readonly allow: true } & Allowed) | Refusal
 
@@ -32,16 +35,25 @@ type Judgement = ({ readonly allow: true } & Allowed) | Refusal
 export class Judge {
   readonly denials: DenialLedger
   private readonly stages: Stages
+  private readonly approvals: Approvals
 
   constructor(stages: Stages) {
     this.stages = stages
     this.denials = new DenialLedger(stages.audit)
+    this.approvals = new Approvals(stages)
   }
 
   /** Every question must be allowed by capability and by policy. Throws the denial, its record durable, and E_AUDIT when nothing is allowed any more. */
   async decide(request: LookRequest, questions: readonly Question[], object: string, turn: Turn): Promise<Allowed> {
     this.assertNotLatched()
-    const verdict = this.judge(request, questions, turn)
+    let verdict = this.judge(request, questions, turn)
+    // Once for each question that is asked about; the whole is judged again after each answer, as it then stands.
+    for (let round = 0; !verdict.allow && verdict.ask === true && round <= questions.length; round++) {
+      const refusal = await this.approvals.obtain(request, verdict)
+      if (refusal !== null) throw await this.refuse(request, refusal, object)
+      this.assertNotLatched()
+      verdict = this.judge(request, questions, 'again')
+    }
     if (verdict.allow) return verdict
     throw await this.refuse(request, verdict, object)
   }
@@ -51,7 +63,8 @@ export class Judge {
     this.assertNotLatched()
     const verdict = this.judge(request, questions, turn)
     if (verdict.allow) return verdict
-    throw denialError(verdict, request.effect, this.record(request, verdict, object))
+    const refusal = verdict.ask === true ? this.approvals.post(request, verdict) : verdict
+    throw denialError(refusal, request.effect, this.record(request, refusal, object))
   }
 
   /** What was allowed a moment ago and is not any more: the denial to answer with, or null. Its record is the effect's own OUTCOME. */
@@ -73,6 +86,17 @@ export class Judge {
     if (request.handle === 0) return null
     const verdict = capability.check(request.subject.session, request.handle, [], true)
     return !verdict.allow && verdict.code === 'E_CAP_EXPIRED' ? new AuthorityError(verdict.code, verdict.reason) : null
+  }
+
+  /**
+   * What was opened under an earlier policy may be used as long as the present one allows it too. Answers at once while nothing was reloaded;
+   * what a person approved under the earlier one is not approved under this.
+   */
+  outdated(request: LookRequest, questions: readonly Question[], admittedUnder: string): AuthorityError | null {
+    if (this.stages.policy.id === admittedUnder) return null
+    const verdict = this.judge(request, questions, 'again')
+    if (verdict.allow) return null
+    return new AuthorityError(verdict.code, 'the policy was changed and does not allow this any more', { errno: 'EACCES' })
   }
 
   /** The denial for a budget that does not hold the worst case, its record durable. */
@@ -113,8 +137,16 @@ export class Judge {
     let rule: string | null = null
     for (const question of questions) {
       const decision = policy.decide(question)
-      if (!decision.allow)
-        return { allow: false, code: 'E_POLICY_DENY', reason: decision.reason, rule: decision.rule, fix: decision.fix, question }
+      if (!decision.allow && !(decision.ask === true && this.approvals.holds(request, question)))
+        return {
+          allow: false,
+          code: decision.ask === true ? 'E_APPROVAL_REQUIRED' : 'E_POLICY_DENY',
+          reason: decision.reason,
+          rule: decision.rule,
+          fix: decision.fix,
+          question,
+          ...(decision.ask === true && verdict.allow ? { ask: true } : {}),
+        }
       rule ??= decision.rule
     }
     return verdict.allow ? { allow: true, rule, blocks: verdict.blocks } : capabilityRefusal(verdict, questions)
@@ -203,6 +235,10 @@ function agentSentence(refusal: Refusal, permission: string, requested: string):
     case 'E_CAP_SCOPE':
     case 'E_CAP_MISSING':
       return `the capability this acts under does not cover ${permission} on ${requested}`
+    case 'E_APPROVAL_REQUIRED':
+      return `a person must approve ${permission} on ${requested} first: it is being asked for; send the request again later`
+    case 'E_APPROVAL_DENIED':
+      return `${permission} on ${requested} was not approved. This is a decision, not a fault: do not try another route.`
     case 'E_INTERNAL':
       return `${permission} on ${requested} could not be decided, so it is not allowed`
     default:

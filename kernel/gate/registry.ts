@@ -3,7 +3,7 @@ import { OPERATION_CLASSES } from '../budget/index.ts'
 import type { BudgetStage } from '../budget/types.ts'
 import type { CapabilityStage } from '../capability/types.ts'
 import type { BytesOperation, EffectClass, EffectSession } from '../effects/contract.ts'
-import type { Gate } from './types.ts'
+import type { ApprovalMode, Gate } from './types.ts'
 
 export interface PerformRequest {
   readonly operation: OperationName
@@ -14,6 +14,7 @@ export interface PerformRequest {
   readonly signal: AbortSignal
   /** The arguments' bytes, for the commitment in the INTENT. */
   readonly argsBytes: () => Uint8Array
+  readonly approval?: ApprovalMode
 }
 
 /** What an operator may do through control.sock; the composition root supplies it. */
@@ -74,7 +75,7 @@ export class OperationRegistry {
     const { result } =
       operationRow(operation).class === 'look'
         ? await this.options.gate.look(common)
-        : await this.options.gate.admit({ ...common, signal, argsBytes: request.argsBytes() })
+        : await this.options.gate.admit({ ...common, signal, argsBytes: request.argsBytes(), approval: request.approval ?? 'wait' })
     return result
   }
 

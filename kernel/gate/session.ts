@@ -26,6 +26,7 @@ import type { Subject } from '../vocabulary/index.ts'
 import { SESSION_END_MS } from './limits.ts'
 import type { OperationRegistry } from './registry.ts'
 import { SessionStream } from './stream.ts'
+import type { ApprovalMode } from './types.ts'
 
 export interface SessionOptions {
   readonly subject: Subject
@@ -61,6 +62,7 @@ export class Session implements EffectSession {
   private over = false
   private ended: Promise<void> | null = null
   private handle = 0
+  private approval: ApprovalMode = 'wait'
   private readonly helloTimer: ReturnType<typeof setTimeout>
 
   constructor(options: SessionOptions) {
@@ -178,6 +180,13 @@ export class Session implements EffectSession {
     done.finally(() => this.working.delete(done))
   }
 
+  /** For requests that come after it. */
+  private chooseApproval([mode]: readonly WireValue[]): readonly WireValue[] {
+    if (mode !== 'wait' && mode !== 'refuse') throw new AuthorityError('E_PROTOCOL', 'session.approvals takes `wait` or `refuse`')
+    this.approval = mode
+    return []
+  }
+
   private async perform(request: Request, signal: AbortSignal): Promise<readonly WireValue[]> {
     const operation = operationOf(request.operation)
     if (operation === undefined) throw new AuthorityError('E_UNSUPPORTED', `operation ${request.operation} is unknown to this gate`)
@@ -187,6 +196,7 @@ export class Session implements EffectSession {
     checkArguments(row.args, request.args, operation)
     if (request.handle !== 0 && (row.class === 'control' || row.class === 'bytes'))
       this.options.registry.assertHandle(this.subject.session, request.handle)
+    if (operation === 'session.approvals') return this.chooseApproval(request.args)
     const handle = this.effectiveHandle(request.handle)
     return this.options.registry.perform({
       operation,
@@ -195,6 +205,7 @@ export class Session implements EffectSession {
       handle,
       signal,
       argsBytes: () => encode(request.args),
+      approval: this.approval,
     })
   }
 

@@ -1,4 +1,5 @@
 /** The single entrance: every effect of every transport goes through `admit`. */
+import type { ApprovalStage } from '../approvals/types.ts'
 import type { AuditStage } from '../audit/types.ts'
 import type { BudgetStage } from '../budget/types.ts'
 import type { CapabilityStage } from '../capability/types.ts'
@@ -15,7 +16,12 @@ export interface AdmitRequest {
   readonly signal: AbortSignal
   /** Bytes whose keyed commitment stands in the INTENT. */
   readonly argsBytes?: Uint8Array
+  /** What to do where a person must approve first; left out: wait. */
+  readonly approval?: ApprovalMode
 }
+
+/** As the session chose: wait for a person, or be answered E_APPROVAL_REQUIRED at once. */
+export type ApprovalMode = 'wait' | 'refuse'
 
 /** A look has no deadline of its own and no commitment. */
 export type LookRequest = Omit<AdmitRequest, 'signal' | 'argsBytes'>
@@ -26,6 +32,8 @@ export interface Stages {
   readonly policy: Policy
   readonly budget: BudgetStage
   readonly audit: AuditStage
+  /** Where people approve; left out: whatever would be asked is denied. */
+  readonly approvals?: ApprovalStage
 }
 
 export interface Gate {

@@ -28,8 +28,6 @@ export interface LoadedPolicy extends Policy {
   readonly expanded: Expanded
   /** Most tokens one answer of a model may have; null is unlimited. */
   readonly maxTokens: number | null
-  /** ms a request for approval waits before it is denied. */
-  readonly askTimeoutMs: number
   readonly options: LoadOptions
 }
 

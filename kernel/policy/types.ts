@@ -24,6 +24,8 @@ export interface Policy {
   readonly grants: import('../capability/types.ts').Grants
   /** `net.hosts`: names the operator mapped to an address; counts as the rule for that address. */
   readonly hosts: ReadonlyMap<string, string>
+  /** ms a request for approval waits before it is denied. */
+  readonly askTimeoutMs: number
   /** Pure and total: any failure inside is a denial whose reason says so. */
   decide(question: Question): PolicyVerdict
   /** As `decide`, for files of the image itself (operation image.open, action fs.read). Differs only for the built-in policy, which lets a program read its own image. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { type ApprovalDesk, createApprovals, type PendingApproval } from '@authority/kernel/approvals'
 import { ensureInstallation, openRunLog, type RunLog } from '@authority/kernel/audit'
 import { type BudgetStage, createBudgetStage, limitsByAccount, RUN_ACCOUNT } from '@authority/kernel/budget'
 import { bunMac, createCapabilityStage, type OperatorCapabilities, patternRules } from '@authority/kernel/capability'
@@ -8,9 +9,11 @@ import { netEffects, systemResolver } from '@authority/kernel/effects/net'
 import { AdmitPipeline, COALESCE_MS, OperationRegistry, type OperatorOperation } from '@authority/kernel/gate'
 import { asImageRequest, denyAllPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
 import type { Charges, Clock, Json } from '@authority/kernel/vocabulary'
-import type { OperationName } from '@authority/protocol'
+import { AuthorityError, type OperationName } from '@authority/protocol'
 import { type IncludedFile, includeFrom } from '../policy-files.ts'
+import { LivePolicy } from './live-policy.ts'
 import { NewRepositories } from './new-repositories.ts'
+import { joinSharedBudget } from './shared-budget.ts'
 
 export interface PolicySource {
   readonly bytes: Uint8Array
@@ -38,6 +41,15 @@ export interface CoreOptions {
   /** Facts for the first record. */
   readonly detail: { readonly [key: string]: Json }
   readonly operator: ReadonlyMap<OperationName, OperatorOperation>
+  /** Told of every request that waits for a person. */
+  readonly onApproval?: (pending: PendingApproval) => void
+}
+
+/** A policy with what it includes, as the operator's command read it. */
+export interface PolicyFileSet {
+  readonly source: string
+  readonly bytes: Uint8Array
+  readonly includes: readonly IncludedFile[]
 }
 
 export interface GateCore {
@@ -50,6 +62,9 @@ export interface GateCore {
   readonly fsContext: FsDependencies
   readonly pipeline: AdmitPipeline
   readonly registry: OperationRegistry
+  readonly approvals: ApprovalDesk
+  /** Lets another policy decide; answers its id, durable. Budgets stay those the run began with. Throws PolicyLoadError and E_CONFLICT: nothing has changed then. */
+  reload(files: PolicyFileSet, by: string): Promise<string>
   /** Limits in force: the lower of the policy's and the command line's. */
   readonly limits: Readonly<Record<string, number>>
   /** Seals the log and lets go of everything; no effect is admitted after it. */
@@ -60,7 +75,8 @@ export interface GateCore {
 export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   const clock = hostClock()
   const repositories = new NewRepositories()
-  const policy = policyOf(options, repositories)
+  const policy = new LivePolicy(policyOf(options, repositories))
+  const runGrants = policy.grants
   const limits = lowerOf(policy.budgets, options.budgets)
   const accounts = limitsByAccount(limits)
   const sys = linuxSyscalls()
@@ -86,11 +102,13 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   })
   const budget = createBudgetStage({ onMark: (mark) => appendUnlessLatched(audit, { type: 'MARK', ...mark }) })
   for (const [account, charges] of accounts) budget.limit(account, charges)
+  const shared = await joinSharedBudget({ installation, runs: dirname(options.folder), run: options.run, budget, audit })
   const capability = createCapabilityStage({
     run: options.run,
     installation: installation.id,
-    grants: policy.grants,
-    compile: patternRules,
+    grants: runGrants,
+    // The run's own capability is what the present policy could allow, also after a reload; every other block keeps what it says.
+    compile: (grants) => (grants === runGrants ? policy.rules : patternRules(grants)),
     clock,
     random: randomBytes,
     mac: bunMac,
@@ -99,7 +117,8 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
       budget.limit(account, charges)
     },
   })
-  const pipeline = new AdmitPipeline({ capability, policy, budget, audit })
+  const approvals = createApprovals({ audit, clock, after: later, onAsked: options.onApproval ?? (() => undefined) })
+  const pipeline = new AdmitPipeline({ capability, policy, budget, audit, approvals })
   const fsContext: FsDependencies = {
     sys,
     mounts,
@@ -129,14 +148,20 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     pipeline,
     registry,
     limits,
+    approvals,
+    reload: (files, by) => reload({ policy, files, by, audit, options, repositories }),
     close: async (end) => {
       clearInterval(coalescer)
+      approvals.end()
       capability.end()
       flushQuietly(pipeline, true)
       const { effects, denials } = pipeline.statistics
       const spent = Object.fromEntries(Object.entries(runSpending(budget)).filter(([key]) => !key.includes('.')))
       try {
-        return await audit.seal({ type: 'RUN_END', ended_by: end.endedBy, exit_code: end.exitCode, effects, denials, spent })
+        const sealed = await audit.seal({ type: 'RUN_END', ended_by: end.endedBy, exit_code: end.exitCode, effects, denials, spent })
+        // Where this fails the lease counts in full until the next run settles it from the sealed log.
+        await shared?.end().catch(() => undefined)
+        return sealed
       } finally {
         mounts.close()
       }
@@ -150,6 +175,39 @@ function policyOf({ policy, hosts }: CoreOptions, repositories: NewRepositories)
   const mapped = { hosts: Object.fromEntries(hosts), repositoryIsNew: (folder: string) => repositories.has(folder) }
   if (policy.kind === 'image') return asImageRequest(loadPolicy(policy.bytes, 'image', { ...mapped, format: 'json' })).policy
   return loadPolicy(policy.bytes, policy.source, { ...mapped, include: includeFrom(policy.includes ?? []) })
+}
+
+/** From the record on the new policy decides: whatever it admits is written after it. */
+async function reload(change: {
+  readonly policy: LivePolicy
+  readonly files: PolicyFileSet
+  readonly by: string
+  readonly audit: RunLog
+  readonly options: CoreOptions
+  readonly repositories: NewRepositories
+}): Promise<string> {
+  const { policy, files, by, audit, options, repositories } = change
+  assertNotMounted(files.source, options.mounts)
+  const next = policyOf({ ...options, policy: { ...files, kind: 'operator' } }, repositories)
+  const previous = policy.id
+  audit.append({ type: 'POLICY', policy: next.id, source: next.source, previous, by })
+  policy.replace(next)
+  await audit.durable()
+  return next.id
+}
+
+/** An agent must not write the policy it is under; only the files that were there when the run began are protected in its mounts. */
+function assertNotMounted(source: string, mounts: CoreOptions['mounts']): void {
+  const mount = mounts.find(({ host, readonly }) => !readonly && (source === host || source.startsWith(`${host}/`)))
+  if (mount !== undefined)
+    throw new AuthorityError('E_CONFLICT', `${source} lies in ${mount.host}, which the run can write`, {
+      hint: 'reload a policy from another folder',
+    })
+}
+
+function later(ms: number, call: () => void): () => void {
+  const timer = setTimeout(call, ms)
+  return () => clearTimeout(timer)
 }
 
 /** A latched log is told by every later answer; the timer must not throw. */

@@ -28,6 +28,7 @@ export class GateRun {
   private readonly began = performance.now()
   private machine: MachineRun | null = null
   private record: RunRecord
+  private approvals: GateCore['approvals'] | null = null
   private stopWith: (end: End) => void = () => undefined
   /** Resolves when something other than the agent ends the run. */
   private readonly stopped = new Promise<End>((resolve) => {
@@ -55,8 +56,14 @@ export class GateRun {
   }
 
   command(command: SupervisorCommand): void {
+    if (command.command === 'decide') return this.decide(command)
     if (command.command === 'signal') this.machine?.signal(command.signal)
     else if (command.command === 'stop') this.stopWith(stoppedBySignal(command.reason))
+  }
+
+  /** Somebody else may have decided meanwhile, or the time was up: then there is nothing left to do. */
+  private decide({ id, decision, by }: Extract<SupervisorCommand, { command: 'decide' }>): void {
+    this.approvals?.decide(id, decision, by).catch(() => undefined)
   }
 
   async run(): Promise<EndFacts> {
@@ -78,6 +85,7 @@ export class GateRun {
       mounts: spec.mounts,
       guarded: spec.guarded,
       detail: firstRecordFacts(spec),
+      onApproval: (pending) => void this.emit({ event: 'approval', pending }),
       operator: operatorOperations({
         core: () => core,
         record: () => this.record,
@@ -86,6 +94,7 @@ export class GateRun {
     })
     this.mark('log')
     this.save({ policy: core.policy.id })
+    this.approvals = core.approvals
     // Relative to the run's folder: a long home folder must not exceed what a socket's path may hold.
     process.chdir(this.folder)
     const control = listenUnix('control.sock', (transport, number) => {

@@ -1,7 +1,8 @@
+import type { ApprovalDecision } from '@authority/kernel/approvals'
 import type { OperatorOperation } from '@authority/kernel/gate'
-import { AuthorityError, type OperationName } from '@authority/protocol'
+import { AuthorityError, type OperationName, type WireValue } from '@authority/protocol'
 import type { RunRecord } from '../run-record.ts'
-import { type GateCore, runSpending } from './core.ts'
+import { type GateCore, type PolicyFileSet, runSpending } from './core.ts'
 
 export interface OperatorSubject {
   /** Known only after the gate's parts are made: asked for at each call. */
@@ -33,6 +34,12 @@ export function operatorOperations({ core, record, stop }: OperatorSubject): Rea
         return []
       },
     ],
+    ['approvals.list', async () => [JSON.stringify(core().approvals.list())]],
+    [
+      'approvals.decide',
+      async ([id, decision, by]) => [JSON.stringify(await core().approvals.decide(String(id), decisionOf(decision), byOperator(by)))],
+    ],
+    ['policy.reload', async ([source, files, by]) => [await core().reload(fileSetOf(String(source), files), byOperator(by))]],
     [
       'cap.mint',
       async ([grant, notBefore, expires]) => [
@@ -52,6 +59,28 @@ export function operatorOperations({ core, record, stop }: OperatorSubject): Rea
       },
     ],
   ])
+}
+
+/** The socket is the operator's alone (0600): its uid is this process's own. */
+function byOperator(words: WireValue | undefined): string {
+  return `uid ${process.getuid?.() ?? 0}: ${String(words)}`
+}
+
+function decisionOf(value: WireValue | undefined): ApprovalDecision {
+  if (value === 'once' || value === 'run' || value === 'deny') return value
+  throw new AuthorityError('E_PROTOCOL', 'a decision is `once`, `run` or `deny`')
+}
+
+/** Shapes were checked against the operations table: a list of (name, bytes). */
+function fileSetOf(source: string, value: WireValue | undefined): PolicyFileSet {
+  const files = (value as readonly (readonly [string, Uint8Array])[]).map(([name, content]) => ({ name, content }))
+  const [own, ...included] = files
+  if (own === undefined || own.name !== '') throw new AuthorityError('E_PROTOCOL', 'the first file of a policy has an empty name')
+  return {
+    source,
+    bytes: own.content,
+    includes: included.map(({ name, content }) => ({ name, base64: Buffer.from(content).toString('base64') })),
+  }
 }
 
 /** Keys and ranges are the capability stage's to check. */

@@ -24,6 +24,7 @@ export class ServeRun {
   private readonly emit: (event: GateEvent) => Promise<void>
   private readonly sessions = new Set<Session>()
   private record: RunRecord
+  private approvals: GateCore['approvals'] | null = null
   private endWith: (end: End) => void = () => undefined
   private readonly ended = new Promise<End>((resolve) => {
     this.endWith = resolve
@@ -50,13 +51,20 @@ export class ServeRun {
   }
 
   command(command: SupervisorCommand): void {
+    if (command.command === 'decide') return this.decide(command)
     if (command.command === 'stop') this.endWith({ endedBy: 'stop', exitCode: 0, reason: command.reason })
     else if (command.command === 'ended') this.endWith({ endedBy: command.endedBy, exitCode: command.exitCode, reason: null })
+  }
+
+  /** Somebody else may have decided meanwhile, or the time was up: then there is nothing left to do. */
+  private decide({ id, decision, by }: Extract<SupervisorCommand, { command: 'decide' }>): void {
+    this.approvals?.decide(id, decision, by).catch(() => undefined)
   }
 
   async run(): Promise<EndFacts> {
     const core = await this.openCore()
     this.save({ policy: core.policy.id })
+    this.approvals = core.approvals
     try {
       return await this.seal(core, await this.listenAndServe(core))
     } catch (error) {
@@ -93,6 +101,7 @@ export class ServeRun {
         mounts: spec.mounts.map(({ host, guest, readonly }) => ({ host, guest, readonly })),
         hosts: spec.hosts.map(([name, address]) => ({ name, address })),
       },
+      onApproval: (pending) => void this.emit({ event: 'approval', pending }),
       operator: operatorOperations({
         core,
         record: () => this.record,

@@ -1,5 +1,5 @@
 import { MAX_TOKEN_BYTES } from '../limits.ts'
-import { bytes, field as f, text, uint } from '../schema.ts'
+import { bytes, field as f, list, text, tuple, uint } from '../schema.ts'
 import type { OperationRows, Via } from './row.ts'
 
 const OPERATOR: readonly Via[] = ['operator']
@@ -45,5 +45,44 @@ export const OPERATOR_OPERATIONS = {
     ],
     result: [f('token', text(MAX_TOKEN_BYTES), '`cap1_…`, open: whoever holds it may narrow it')],
     doc: 'A token of the run with grants of its own: only the gate has the key. Policy still decides every effect.',
+  },
+  'approvals.list': {
+    code: 0x0804,
+    class: 'control',
+    via: OPERATOR,
+    action: null,
+    args: [],
+    result: [f('json', text(524288), 'the requests that wait for a person, as JSON')],
+    doc: 'What waits for approval.',
+  },
+  'approvals.decide': {
+    code: 0x0805,
+    class: 'control',
+    via: OPERATOR,
+    action: null,
+    args: [
+      f('id', text(64), 'the beginning of the request’s digest'),
+      f('decision', text(8), '`once`, `run` (every identical request of this run) or `deny`'),
+      f('by', text(128), 'who decided; recorded'),
+    ],
+    result: [f('json', text(65536), 'the request that was decided, as JSON')],
+    doc: 'Approves or refuses one request; durable before the reply and before the effect goes on.',
+  },
+  'policy.reload': {
+    code: 0x0806,
+    class: 'control',
+    via: OPERATOR,
+    action: null,
+    args: [
+      f('source', text(4096), 'where the policy came from'),
+      f(
+        'files',
+        list(tuple(f('name', text(255), 'empty for the policy itself'), f('content', bytes(1048576), 'as it stands in the file')), 64),
+        'the policy, then what it includes',
+      ),
+      f('by', text(128), 'who reloaded; recorded'),
+    ],
+    result: [f('policy', text(64), 'id of the policy that now decides')],
+    doc: 'Lets another policy decide from the next decision on; durable before the reply. One that does not load changes nothing.',
   },
 } as const satisfies OperationRows

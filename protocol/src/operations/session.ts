@@ -15,6 +15,15 @@ export const SESSION_OPERATIONS = {
     result: [f('payload', bytes(1024), 'as sent')],
     doc: 'Proves the session answers; performs nothing.',
   },
+  'session.approvals': {
+    code: 0x0030,
+    class: 'control',
+    via: S,
+    action: null,
+    args: [f('mode', text(8), '`wait` (how a session begins) or `refuse`')],
+    result: [],
+    doc: 'Whether later requests that a person must approve wait for it, or are answered `E_APPROVAL_REQUIRED` at once and may be sent again.',
+  },
   'cap.bind': {
     code: 0x0010,
     class: 'control',

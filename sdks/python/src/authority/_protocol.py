@@ -257,6 +257,13 @@ OPERATIONS: Dict[str, Operation] = {
         (("bytes", 1024, 0),),
         (("bytes", 1024, 0),),
     ),
+    "session.approvals": Operation(
+        0x0030,
+        ("mode",),
+        (),
+        (("text", 8, 0),),
+        (),
+    ),
     "cap.bind": Operation(
         0x0010,
         ("token",),
@@ -536,5 +543,26 @@ OPERATIONS: Dict[str, Operation] = {
         ("token",),
         (("text", 65536, 0), ("uint", 9007199254740991, 0), ("uint", 9007199254740991, 0)),
         (("text", 6144, 0),),
+    ),
+    "approvals.list": Operation(
+        0x0804,
+        (),
+        ("json",),
+        (),
+        (("text", 524288, 0),),
+    ),
+    "approvals.decide": Operation(
+        0x0805,
+        ("id", "decision", "by"),
+        ("json",),
+        (("text", 64, 0), ("text", 8, 0), ("text", 128, 0)),
+        (("text", 65536, 0),),
+    ),
+    "policy.reload": Operation(
+        0x0806,
+        ("source", "files", "by"),
+        ("policy",),
+        (("text", 4096, 0), ("list", ("tuple", ("name", "content"), (("text", 255, 0), ("bytes", 1048576, 0))), 64), ("text", 128, 0)),
+        (("text", 64, 0),),
     ),
 }
