@@ -6,6 +6,7 @@ import { fileEntry } from './entries.ts'
 import { ImageError } from './errors.ts'
 import { type Extra, extraEntries } from './extras.ts'
 import type { OpenImage } from './image-file.ts'
+import { authorityEntries } from './layers/authorities.ts'
 import { skeletonEntries } from './layers/skeleton.ts'
 import { MAX_POLICY_BYTES } from './limits.ts'
 import { MANIFEST_PATH, MANIFEST_VERSION, type Manifest, manifestText, POLICY_PATH } from './manifest.ts'
@@ -58,7 +59,8 @@ function assemble(recipe: Recipe, name: string, plan: Plan, tools: BuildTools): 
   if (policy !== undefined && policy.length > MAX_POLICY_BYTES)
     throw new ImageError('too-big', `the policy is larger than ${MAX_POLICY_BYTES} bytes`)
   const extras = recipe.extras === undefined || recipe.extras.length === 0 ? [] : [layer('files', extraEntries(recipe.extras))]
-  const layers = [layer('skeleton', [...skeletonEntries(plan.arch)]), ...plan.layers, ...extras]
+  const skeleton = layer('skeleton', [...skeletonEntries(plan.arch), ...authorityEntries()])
+  const layers = [skeleton, ...plan.layers, ...extras]
   const manifest: Manifest = {
     version: MANIFEST_VERSION,
     name,
