@@ -47,6 +47,8 @@ export class Connection {
         return this.finished
       },
     })
+    // Listening for data begins to read: not before the opening has passed.
+    if (this.opening !== null) socket.pause()
     socket.on('data', (data: Buffer) => {
       // One chunk at a time: the next is read when the agent's credit took this one.
       socket.pause()
