@@ -85,6 +85,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   const audit = await openRunLog({
     path: join(options.folder, 'audit'),
     installation,
+    ...(limits['log_bytes'] === undefined ? {} : { maxBytes: limits['log_bytes'] }),
     start: {
       type: 'RUN_START',
       run: options.run,

@@ -1,0 +1,75 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Installation, type RecordType, type RunLog, readRecords } from '@authority/kernel/audit'
+import { type BudgetStage, INSTALLATION_ACCOUNT, type LoggedRecord, Pool, type PoolLog, PoolShare, replay } from '@authority/kernel/budget'
+import type { Charges } from '@authority/kernel/vocabulary'
+
+/** The installation log as a share sees it: only segments that may hold something new are read again. */
+export function poolLogOf(installation: Installation): PoolLog {
+  let from = 0
+  return {
+    transact: async (see, decide) => {
+      const { segment, seq } = await installation.transact(from, see, decide)
+      from = segment
+      return seq
+    },
+  }
+}
+
+/** Charges every effect of the run to the installation's budget as well, where it has one. What ended runs still hold of it is settled first. */
+export async function joinSharedBudget(options: {
+  readonly installation: Installation
+  /** Folder of all runs. */
+  readonly runs: string
+  readonly run: string
+  readonly budget: BudgetStage
+  readonly audit: RunLog
+}): Promise<PoolShare | null> {
+  const { installation, runs, run, budget, audit } = options
+  await settleEndedRuns(installation, runs)
+  const share = await PoolShare.open({
+    log: poolLogOf(installation),
+    run,
+    budget,
+    onLease: (leased) => void audit.append({ type: 'LEASED', leased }),
+  })
+  if (share !== null) budget.join(share)
+  return share
+}
+
+/** The shared budget as the installation log has it now. */
+export async function readPool(installation: Installation): Promise<Pool> {
+  const pool = new Pool()
+  await installation.transact(
+    0,
+    (record) => pool.add(record),
+    () => null,
+  )
+  return pool
+}
+
+/** A run that died keeps its lease until its log is recovered and sealed; then what the log says is what it spent. A log that is gone or cannot be read counts in full. */
+export async function settleEndedRuns(installation: Installation, runs: string): Promise<void> {
+  const pool = await readPool(installation)
+  for (const run of pool.runs) {
+    const noted = await installation.lastNoted(run)
+    const log = join(runs, run, 'audit')
+    if (noted?.sealed !== true || !existsSync(log)) continue
+    const spent = await spentOf(log, pool.leasedBy(run) ?? {})
+    if (spent !== null) await installation.note({ type: 'BUDGET_SPENT', run, spent })
+  }
+}
+
+/** What moves the account. */
+const MOVES: readonly RecordType[] = ['RUN_START', 'LEASED', 'INTENT', 'LEASE', 'OUTCOME', 'CLOSE']
+
+async function spentOf(log: string, leased: Charges): Promise<Charges | null> {
+  try {
+    const records: LoggedRecord[] = []
+    for await (const record of readRecords(log, { types: MOVES })) records.push(record)
+    const spent = replay(records).spent.get(INSTALLATION_ACCOUNT) ?? {}
+    return Object.fromEntries(Object.entries(spent).filter(([dimension]) => dimension in leased))
+  } catch {
+    return null
+  }
+}
