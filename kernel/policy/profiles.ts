@@ -16,9 +16,11 @@ const BASE = [
   '/proc/sys/vm/{overcommit_memory,max_map_count}',
   '/etc/{passwd,group,hosts,hostname,resolv.conf,nsswitch.conf,host.conf,gai.conf,services,protocols,localtime,timezone,os-release}',
   '/usr/share/zoneinfo/**',
+  // Certificate authorities: a static Go or Rust program reads them too.
+  '/etc/{ssl,pki}/**',
 ]
 
-/** The loader, shared libraries, locales and certificates. */
+/** The loader, shared libraries, locales, and where distributions keep certificates. */
 const DYNAMIC = [
   '/etc/ld.so.{cache,conf,preload}',
   '/etc/ld.so.conf.d/**',
@@ -35,7 +37,6 @@ const DYNAMIC = [
   '/usr/share/locale/**',
   '/usr/share/i18n/**',
   '/etc/locale.alias',
-  '/etc/ssl/**',
   '/usr/share/ca-certificates/**',
   '/etc/ca-certificates/**',
   '/usr/local/share/ca-certificates/**',

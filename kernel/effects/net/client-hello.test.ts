@@ -1,28 +1,8 @@
-import { createServer } from 'node:net'
-import { connect as tlsConnect } from 'node:tls'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { readClientHello } from './client-hello.ts'
+import { tls as helloOf } from './testing/hello.ts'
 import { TlsCheck, tlsCheckFor } from './tls-check.ts'
-
-/** What this runtime's own TLS client sends first. */
-async function helloOf(servername: string): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => {
-      socket.on('error', () => undefined)
-      socket.once('data', (data) => {
-        socket.destroy()
-        server.close()
-        resolve(Buffer.from(data))
-      })
-    }).listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      const client = tlsConnect({ host: '127.0.0.1', port, ...(servername === '' ? {} : { servername }) })
-      client.on('error', () => undefined)
-    })
-    server.on('error', reject)
-  })
-}
 
 /** The handshake message of one record, in records of `size` bytes. */
 function fragmented(hello: Uint8Array, size: number): Uint8Array {

@@ -1,181 +1,120 @@
-import type { Socket } from 'node:net'
-import { MAX_CHUNK_BYTES, MESSAGE } from '@authority/protocol'
-import { afterEach, describe, expect, test, vi } from 'vitest'
-import { captured, closeWorlds, reserved, settle } from '../../gate/testing/world.ts'
-import { type NetWorld, type NetWorldOptions, netWorld, type Witness, witness } from './testing/world.ts'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { encodeDnsName } from './dns-packet.ts'
+import { executeConnect } from './execute-connect.ts'
+import { netEffects } from './index.ts'
+import { MAX_RESOLVED_NAMES } from './limits.ts'
+import { withNameBudget } from './name-budget.ts'
+import { FakeSession, permitAll } from './testing/fake-session.ts'
+import { tls } from './testing/hello.ts'
 
-const servers: Witness[] = []
-afterEach(async () => {
-  closeWorlds()
-  for (const server of servers.splice(0)) await server.close()
+let server: Server
+let port: number
+const heard: Buffer[] = []
+const sockets = new Set<Socket>()
+
+beforeEach(async () => {
+  heard.length = 0
+  server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => undefined)
+    socket.on('data', (data) => {
+      heard.push(data as Buffer)
+      socket.write('served')
+    })
+  })
+  port = await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)))
 })
 
-async function connected(onConnection: (socket: Socket) => void = () => undefined, options: NetWorldOptions = {}) {
-  const server = await witness(onConnection)
-  servers.push(server)
-  const net = await netWorld({ connect: [`ip:127.0.0.1:${server.port}`], ...options })
-  const answer = await net.peer.call('net.connect', ['127.0.0.1', server.port])
-  if (typeof answer === 'string') throw new Error(answer)
-  const stream = Number(answer[0])
-  return { server, net, stream, say: (text: string | Uint8Array) => send(net, stream, text) }
+afterEach(() => {
+  for (const socket of sockets) socket.destroy()
+  server.close()
+})
+
+/** Connects to `name`:443, which stands for the test's server. */
+async function connectTls(name: string, permit = permitAll()) {
+  const session = new FakeSession()
+  const { dialTcp } = await import('./dial.ts')
+  const deps = {
+    resolve: () => Promise.reject(new Error('not asked')),
+    hosts: new Map([[name, '127.0.0.1']]),
+    dial: (address: string, _port: number, signal: AbortSignal) => dialTcp(address, port, signal),
+  }
+  const { result } = await executeConnect({ kind: 'name', name, port: 443 }, session, permit, deps)
+  const stream = Number(result[0])
+  const ends = session.ends.get(stream)
+  if (ends === undefined) throw new Error('no stream')
+  return { ends, answer: session.read(stream), permit }
 }
 
-function send(net: NetWorld, stream: number, data: string | Uint8Array): void {
-  const bytes = typeof data === 'string' ? Buffer.from(data) : data
-  for (let at = 0; at < bytes.length; at += MAX_CHUNK_BYTES)
-    net.peer.send({ type: MESSAGE.STREAM_DATA, stream, data: bytes.subarray(at, at + MAX_CHUNK_BYTES) })
-}
-
-const closeRecord = (net: NetWorld) => net.world.appended.find((record) => record.type === 'CLOSE')
-
-describe('bytes', () => {
-  test('go both ways, counted and digested, and the CLOSE says so', async () => {
-    const { net, stream, say } = await connected((socket) => socket.on('data', (data) => socket.write(`<${data}>`)))
-    say('hello')
-    await net.peer.until(() => net.peer.streamed(stream).toString() === '<hello>')
-    await net.session.end()
-    expect(closeRecord(net)).toMatchObject({
-      captured: { bytes: 12 },
-      detail: { bytes_out: 5, bytes_in: 7, sha256_out: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824' },
-    })
-    expect([captured(net.world.budget, 'bytes'), reserved(net.world.budget)]).toEqual([12, 0])
-    const { verdict } = await net.world.sealed()
-    expect([verdict.status, verdict.findings]).toEqual(['intact', []])
+describe('a connection to a named host on a port of TLS', () => {
+  test('begins with a ClientHello for it, in however many pieces, and then carries anything', async () => {
+    const { ends } = await connectTls('api.example.com')
+    const hello = await tls('api.example.com')
+    await ends.write(hello.subarray(0, 10))
+    expect(heard).toEqual([])
+    await ends.write(hello.subarray(10))
+    await ends.write(Buffer.from('further'))
+    await expect.poll(() => Buffer.concat(heard).toString('hex')).toBe(Buffer.concat([hello, Buffer.from('further')]).toString('hex'))
+    await ends.reset()
   })
 
-  test('what the far end said last arrives before its end, however slowly it is recorded', async () => {
-    const last = Buffer.alloc(200_000, 'z')
-    const { net, stream } = await connected((socket) => socket.end(last))
-    await net.peer.until(() => net.peer.names.includes('STREAM_END'))
-    expect(net.peer.streamed(stream).equals(last)).toBe(true)
-    expect(net.peer.names.indexOf('STREAM_END')).toBe(net.peer.names.length - 1)
-  })
-})
-
-describe('ends', () => {
-  test('the agent finishes first: the far end hears it and may go on', async () => {
-    const { net, stream, say } = await connected((socket) => socket.on('end', () => socket.end('after your end')))
-    say('x')
-    net.peer.send({ type: MESSAGE.STREAM_END, stream })
-    await net.peer.until(() => net.peer.names.includes('STREAM_END'))
-    expect(net.peer.streamed(stream).toString()).toBe('after your end')
-    await vi.waitFor(() => expect(closeRecord(net)).toBeDefined())
-    expect(net.world.pipeline.statistics.openLeases).toBe(0)
+  test('for another host not a byte leaves, and the other name is on record', async () => {
+    const { ends, permit } = await connectTls('api.example.com', permitAll({ deny: (object) => object.startsWith('dns:evil') }))
+    await expect(ends.write(await tls('evil.example.com'))).rejects.toMatchObject({ code: 'E_POLICY_DENY' })
+    expect(permit.decided).toEqual(['dns:evil.example.com:443'])
+    await ends.reset()
+    expect(heard).toEqual([])
+    await expect.poll(() => permit.closes.length).toBe(1)
+    expect(permit.closes[0]).toMatchObject({ bytes_out: 0, tls: expect.stringContaining('another server') })
   })
 
-  test('the far end finishes first: the agent may go on', async () => {
-    const { server, net, stream, say } = await connected((socket) => socket.end('bye'))
-    await net.peer.until(() => net.peer.names.includes('STREAM_END'))
-    say('still here')
-    await vi.waitFor(() => expect(server.received.toString()).toBe('still here'))
-    net.peer.send({ type: MESSAGE.STREAM_END, stream })
-    await vi.waitFor(() => expect(closeRecord(net)).toBeDefined())
+  test('for another host that policy allows as well it is refused all the same', async () => {
+    const { ends } = await connectTls('api.example.com')
+    await expect(ends.write(await tls('other.example.com'))).rejects.toMatchObject({ code: 'E_POLICY_DENY' })
+    await ends.reset()
   })
 
-  test('the far end resets: so is the stream, and the session goes on', async () => {
-    const { net, say } = await connected((socket) => socket.on('data', () => socket.resetAndDestroy()))
-    say('x')
-    await net.peer.until(() => net.peer.names.some((name) => name.startsWith('STREAM_RESET')))
-    expect(await net.peer.call('session.ping', [new Uint8Array(1)])).toEqual([new Uint8Array(1)])
-    await vi.waitFor(() => expect(closeRecord(net)).toBeDefined())
-    expect(reserved(net.world.budget)).toBe(0)
-  })
-
-  test('nobody listens: the errno the host has for it', async () => {
-    const server = await witness()
-    await server.close()
-    const net = await netWorld({ connect: [`ip:127.0.0.1:${server.port}`] })
-    const id = net.peer.request('net.connect', ['127.0.0.1', server.port])
-    expect(await net.peer.answer(id)).toMatchObject({ type: MESSAGE.ERROR, code: 56, errno: 'ECONNREFUSED' })
-    expect(reserved(net.world.budget)).toBe(0)
-  })
-
-  test('the session ends: its sockets are closed and its leases settled when it has', async () => {
-    const { server, net } = await connected()
-    const gone = new Promise((resolve) => server.connections[0]?.once('end', resolve).once('close', resolve))
-    await net.session.end()
-    expect([reserved(net.world.budget), net.world.pipeline.statistics.openLeases]).toEqual([0, 0])
-    expect(closeRecord(net)).toBeDefined()
-    await gone
-  })
-
-  test('a connection for which the session has no room leaves neither socket nor lease', async () => {
-    const { server, net } = await connected()
-    for (let i = 1; i < 256; i += 15)
-      await Promise.all(Array.from({ length: 15 }, () => net.peer.call('net.connect', ['127.0.0.1', server.port])))
-    expect(net.world.pipeline.statistics.openLeases).toBe(256)
-    expect(await net.peer.call('net.connect', ['127.0.0.1', server.port])).toBe('E_RATE_LIMIT')
-    expect(net.world.pipeline.statistics.openLeases).toBe(256)
-    await net.session.end()
-    expect([net.world.pipeline.statistics.openLeases, reserved(net.world.budget)]).toEqual([0, 0])
-  })
-
-  test('a deadline that passes while it is dialled', async () => {
-    const net = await netWorld({ connect: ['dns:slow.example:80'], answers: { 'slow.example': () => [] } })
-    expect(await net.peer.call('net.connect', ['slow.example', 80], { deadlineMs: 5 })).toMatch(/^E_(TIMEOUT|UPSTREAM)$/)
+  test('anything but TLS does not leave', async () => {
+    const { ends } = await connectTls('api.example.com')
+    await expect(ends.write(Buffer.from('GET / HTTP/1.1\r\n\r\n'))).rejects.toMatchObject({ code: 'E_POLICY_DENY' })
+    await ends.reset()
+    expect(heard).toEqual([])
   })
 })
 
-describe('back-pressure', () => {
-  test('an agent that gives no credit: the gate reads a window and a chunk, no more', async () => {
-    let pushed = 0
-    const { net, stream } = await connected((socket) => {
-      const chunk = Buffer.alloc(64 * 1024, 1)
-      const more = (): void => {
-        while (pushed < 64 << 20) {
-          pushed += chunk.length
-          if (!socket.write(chunk)) return void socket.once('drain', more)
-        }
-      }
-      more()
-    })
-    await net.peer.until(() => net.peer.streamed(stream).length >= 262_144)
-    await settle(50)
-    expect(net.peer.streamed(stream).length).toBe(262_144)
-    // Beside the window only what kernels buffer: far below what the server would send.
-    expect(pushed).toBeLessThan(32 << 20)
-    const moved = captured(net.world.budget, 'bytes') + reserved(net.world.budget, 'bytes')
-    expect(moved).toBeLessThan(4 << 20)
-  })
-
-  test('a far end that does not read: the agent’s credit does not come back', async () => {
-    const { net, stream, say } = await connected((socket) => socket.pause())
-    let credit = 262_144
-    let sent = 0
-    for (let round = 0; round < 400 && credit > 0; round++) {
-      const size = Math.min(credit, MAX_CHUNK_BYTES)
-      say(new Uint8Array(size))
-      credit -= size
-      sent += size
-      await settle(5)
-      const returned = net.peer.received.reduce(
-        (sum, message) => sum + (message.type === MESSAGE.STREAM_CREDIT && message.stream === stream ? message.bytes : 0),
-        0,
-      )
-      credit = 262_144 + returned - sent
+describe('names', () => {
+  test('no DNS question of a program is ever asked upstream', async () => {
+    let asked = 0
+    const effects = netEffects({ resolve: () => Promise.reject(new Error(String(asked++))), hosts: new Map() })
+    const head = Buffer.from([0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+    for (const type of [1, 28, 65, 16, 12]) {
+      const packet = Buffer.concat([head, encodeDnsName('data-in-a-label.example.com'), Buffer.from([0, type, 0, 1])])
+      await effects
+        .find((effect) => effect.operation === 'net.query')
+        ?.prepare([packet, false], new FakeSession())
+        .execute(permitAll())
     }
-    expect(credit).toBe(0)
-    // Kernels buffer some MiB; then it stops.
-    expect(sent).toBeLessThan(24 << 20)
+    await effects
+      .find((effect) => effect.operation === 'net.dns')
+      ?.prepare(['more-data.example.com'], new FakeSession())
+      .execute(permitAll())
+    expect(asked).toBe(0)
   })
-})
 
-describe('a budget of bytes', () => {
-  test.each(['in', 'out'] as const)('used up in the middle (%s): cut there, recorded, and not one byte more', async (direction) => {
-    const { server, net, say } = await connected((socket) => void (direction === 'in' && socket.write(Buffer.alloc(500_000, 1))), {
-      budgets: { bytes: 100_000 },
-    })
-    if (direction === 'out') say(new Uint8Array(200_000))
-    await net.peer.until(() => net.peer.names.includes('STREAM_RESET E_BUDGET_EXCEEDED'))
-    await vi.waitFor(() => expect(closeRecord(net)).toBeDefined())
-    expect(captured(net.world.budget, 'bytes')).toBeLessThanOrEqual(100_000)
-    expect(server.received.length).toBeLessThanOrEqual(100_000)
-    expect(
-      net.peer.received.reduce((sum, message) => sum + (message.type === MESSAGE.STREAM_DATA ? message.data.length : 0), 0),
-    ).toBeLessThanOrEqual(100_000)
-    expect(net.world.appended.some((record) => record.type === 'DENY' && record.code === 'E_BUDGET_EXCEEDED')).toBe(true)
-    expect(reserved(net.world.budget)).toBe(0)
-    const { verdict } = await net.world.sealed()
-    expect([verdict.status, verdict.findings]).toEqual(['intact', []])
+  test('only so many different ones are resolved for a run; known ones for ever', async () => {
+    const resolve = withNameBudget(async () => ['192.0.2.1'])
+    const { signal } = new AbortController()
+    for (let i = 0; i < MAX_RESOLVED_NAMES; i++) await resolve(`n${i}.example`, signal)
+    await expect(resolve('one-more.example', signal)).rejects.toMatchObject({ code: 'E_RATE_LIMIT' })
+    expect(await resolve('n7.example', signal)).toEqual(['192.0.2.1'])
+    const long = withNameBudget(async () => [])
+    let refused = false
+    for (let i = 0; i < 200 && !refused; i++)
+      refused = await long(`${'x'.repeat(240)}${i}`, signal).then(
+        () => false,
+        () => true,
+      )
+    expect(refused).toBe(true)
   })
 })

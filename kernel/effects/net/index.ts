@@ -7,6 +7,7 @@ import { executeConnect } from './execute-connect.ts'
 import { executeFetch, type FetchDependencies } from './execute-fetch.ts'
 import { describe, parseFetch, targetOfUrl, withRealHost } from './fetch-request.ts'
 import { assertRealHttpClient, builtInRoots } from './http-client.ts'
+import { withNameBudget } from './name-budget.ts'
 import { connectQuestion, objectOf, targetOf } from './object.ts'
 import { SyntheticAddresses } from './synthetic.ts'
 import type { Resolver } from './vet.ts'
@@ -32,7 +33,7 @@ export function netEffects(deps: NetDependencies): readonly EffectClass[] {
   assertRealHttpClient()
   const synthetic = new SyntheticAddresses()
   const all: FetchDependencies = {
-    resolve: deps.resolve,
+    resolve: withNameBudget(deps.resolve),
     hosts: deps.hosts,
     synthetic,
     dial: deps.dial ?? dialTcp,

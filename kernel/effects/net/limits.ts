@@ -36,3 +36,6 @@ export const MAX_HELLO_FLIGHT_BYTES = 96 * 1024
 export const HELLO_FLIGHT_DEADLINE_MS = 30_000
 /** ms after which the next address is tried beside one that has not answered (RFC 8305, 5: Connection Attempt Delay). */
 export const NEXT_ADDRESS_MS = 250
+/** Different names one run may have resolved upstream, and bytes of all of them: what a wildcard rule lets out by names alone. */
+export const MAX_RESOLVED_NAMES = 1024
+export const MAX_RESOLVED_NAME_BYTES = 32 * 1024
