@@ -9,7 +9,10 @@ interface Campaign {
 }
 
 const folder = join(ROOT, 'cli/campaigns')
-const names = [...new Bun.Glob('*.ts').scanSync({ cwd: folder })].filter((file) => !file.endsWith('.test.ts')).map((file) => basename(file, '.ts')).sort()
+const names = [...new Bun.Glob('*.ts').scanSync({ cwd: folder })]
+  .filter((file) => !file.endsWith('.test.ts'))
+  .map((file) => basename(file, '.ts'))
+  .sort()
 const [name, ...args] = process.argv.slice(2)
 
 if (name === undefined || !names.includes(name)) {
@@ -18,7 +21,9 @@ if (name === undefined || !names.includes(name)) {
 }
 const started = performance.now()
 const broken = await (await load(name)).campaign(args)
-console.log(`${name}: ${broken === 0 ? 'no promise broken' : `${broken} broken promises`} in ${((performance.now() - started) / 1000).toFixed(0)} s`)
+console.log(
+  `${name}: ${broken === 0 ? 'no promise broken' : `${broken} broken promises`} in ${((performance.now() - started) / 1000).toFixed(0)} s`,
+)
 process.exit(broken === 0 ? 0 : 1)
 
 function load(each: string): Promise<Campaign> {

@@ -35,7 +35,10 @@ await compileInit(hostArch(), join(GENERATED, 'init.bin'))
 await compileCell(join(GENERATED, 'cell.bin'))
 writeFileSync(join(GENERATED, 'sdk-python.txt'), JSON.stringify(packPythonSdk(ROOT)))
 writeFileSync(join(GENERATED, 'sdk-typescript.txt'), await packTypescriptSdk(ROOT))
-writeFileSync(join(GENERATED, 'build-info.txt'), JSON.stringify({ version: readVersion(), commit: commit(), bun: Bun.version, arch: hostArch() }))
+writeFileSync(
+  join(GENERATED, 'build-info.txt'),
+  JSON.stringify({ version: readVersion(), commit: commit(), bun: Bun.version, arch: hostArch() }),
+)
 compile()
 prove()
 writeFileSync(STAMP, inputs)
@@ -43,8 +46,14 @@ writeFileSync(STAMP, inputs)
 async function fingerprint(): Promise<string> {
   const hash = createHash('sha256').update(Bun.version).update(commit())
   const files: string[] = []
-  for await (const file of INPUTS.scan({ cwd: ROOT, dot: true })) if (!/node_modules|generated\/|\/dist\/|\.test\.ts$/.test(file)) files.push(file)
-  for (const file of files.sort()) hash.update(file).update('\0').update(readFileSync(join(ROOT, file))).update('\0')
+  for await (const file of INPUTS.scan({ cwd: ROOT, dot: true }))
+    if (!/node_modules|generated\/|\/dist\/|\.test\.ts$/.test(file)) files.push(file)
+  for (const file of files.sort())
+    hash
+      .update(file)
+      .update('\0')
+      .update(readFileSync(join(ROOT, file)))
+      .update('\0')
   return hash.digest('hex')
 }
 

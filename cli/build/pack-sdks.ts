@@ -5,7 +5,8 @@ import { join } from 'node:path'
 export function packPythonSdk(root: string): Record<string, string> {
   const folder = join(root, 'sdks/python/src/authority')
   const files: Record<string, string> = {}
-  for (const file of [...new Bun.Glob('**/*.{py,typed}').scanSync({ cwd: folder })].sort()) files[`authority/${file}`] = readFileSync(join(folder, file), 'utf8')
+  for (const file of [...new Bun.Glob('**/*.{py,typed}').scanSync({ cwd: folder })].sort())
+    files[`authority/${file}`] = readFileSync(join(folder, file), 'utf8')
   if (files['authority/__init__.py'] === undefined) throw new Error(`${folder} holds no package`)
   return files
 }

@@ -21,10 +21,10 @@ export interface Home {
 
 /** `$AUTHORITY_HOME`, else the platform's state folder. */
 export function homePath(env: Readonly<Record<string, string | undefined>>): string {
-  const chosen = env['AUTHORITY_HOME']
+  const chosen = env.AUTHORITY_HOME
   if (chosen !== undefined && chosen !== '') return resolve(chosen)
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'authority')
-  const state = env['XDG_STATE_HOME']
+  const state = env.XDG_STATE_HOME
   return join(state !== undefined && isAbsolute(state) ? state : join(homedir(), '.local', 'state'), 'authority')
 }
 

@@ -52,7 +52,7 @@ export function readRun(folder: string): RunRecord {
 function isRunRecord(value: unknown): value is RunRecord {
   if (typeof value !== 'object' || value === null) return false
   const record = value as Record<string, unknown>
-  return record['format'] === 1 && typeof record['id'] === 'string' && ['starting', 'running', 'ended'].includes(String(record['state']))
+  return record.format === 1 && typeof record.id === 'string' && ['starting', 'running', 'ended'].includes(String(record.state))
 }
 
 /** Start time of a process in clock ticks since boot, or null when it is gone. */

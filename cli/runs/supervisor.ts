@@ -1,8 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
+import type { PendingApproval } from '@authority/kernel/approvals'
 import { CliError } from './errors.ts'
-import { type EndFacts, GATE_COMMAND, type GateEvent, type RunSpec, type StartFacts, type SupervisorCommand } from './run-spec.ts'
+import { rawTerminal } from './raw-terminal.ts'
+import {
+  type ApprovalAnswer,
+  type EndFacts,
+  GATE_COMMAND,
+  type GateEvent,
+  type RunSpec,
+  type StartFacts,
+  type SupervisorCommand,
+} from './run-spec.ts'
 
 /** ms a stopped gate has to stop the VM and seal the log before it is killed. */
 const STOP_DEADLINE_MS = 20_000
@@ -21,6 +31,8 @@ export interface SupervisorOptions {
   readonly self: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly onStart: (start: StartFacts) => void
+  /** Somebody's answer to a request that waits, or null: then it waits for `authority approvals`. */
+  readonly onApproval?: (pending: PendingApproval) => Promise<ApprovalAnswer | null>
 }
 
 /** Runs one gate to its end. Resolves with what the gate says of the end; throws CliError when it could not start or died. */
@@ -40,13 +52,34 @@ export async function supervise(spec: RunSpec, options: SupervisorOptions): Prom
   signals.onStop = () => {
     killer.timer ??= setTimeout(() => gate.kill('SIGKILL'), STOP_DEADLINE_MS)
   }
+  const terminal = spec.agent.tty ? rawTerminal() : null
+  const restore = (): void => terminal?.restore()
+  process.on('exit', restore)
   try {
     send(spec)
-    return await outcome(gate, events, options, spec)
+    // Not before the agent runs: until then Ctrl-C is ours and ends the run.
+    return await outcome(gate, events, { ...options, onRunning: () => terminal?.begin(), onPending: decideWith(options, send) }, spec)
   } finally {
+    restore()
+    process.off('exit', restore)
     clearTimeout(killer.timer)
     signals.release()
     commands.destroy()
+  }
+}
+
+/** Passes on what somebody decided; who is not asked decides nothing. */
+export function decideWith(
+  { onApproval }: Pick<SupervisorOptions, 'onApproval'>,
+  send: (command: SupervisorCommand) => void,
+): (pending: PendingApproval) => void {
+  return (pending) => {
+    onApproval?.(pending).then(
+      (answer) => {
+        if (answer !== null) send({ command: 'decide', id: pending.digest, ...answer })
+      },
+      () => undefined,
+    )
   }
 }
 
@@ -54,7 +87,7 @@ export function gateEnvironment(env: Readonly<Record<string, string | undefined>
   const kept: NodeJS.ProcessEnv = {}
   for (const name of KEPT_ENVIRONMENT) if (env[name] !== undefined) kept[name] = env[name]
   // The gate dies with its supervisor, and only the gate: baked into the binary it would stop `nohup authority run`.
-  kept['BUN_OPTIONS'] = '--no-orphans'
+  kept.BUN_OPTIONS = '--no-orphans'
   return kept
 }
 
@@ -90,13 +123,20 @@ function passSignals(send: (command: SupervisorCommand) => void): SignalRelay {
   return relay
 }
 
-function outcome(gate: ChildProcess, events: Readable, options: SupervisorOptions, spec: RunSpec): Promise<EndFacts> {
+interface OutcomeOptions extends SupervisorOptions {
+  readonly onRunning: () => void
+  readonly onPending: (pending: PendingApproval) => void
+}
+
+function outcome(gate: ChildProcess, events: Readable, options: OutcomeOptions, spec: RunSpec): Promise<EndFacts> {
   return new Promise((resolve, reject) => {
     let ended: EndFacts | null = null
     let failure: CliError | null = null
     readLines(events, (line) => {
       const event = JSON.parse(line) as GateEvent
       if (event.event === 'started') options.onStart(event.start)
+      else if (event.event === 'running') options.onRunning()
+      else if (event.event === 'approval') options.onPending(event.pending)
       else if (event.event === 'ended') ended = event.end
       else if (event.event === 'failed') failure = new CliError('gate', event.message, event.hint, { exitCode: event.exitCode })
     })
