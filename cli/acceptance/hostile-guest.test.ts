@@ -4,14 +4,25 @@
  * nothing is left.
  */
 import { readdirSync } from 'node:fs'
-import { encodeFuseFrame, encodeGuestMessage, GATE_TO_GUEST, GUEST_TO_GATE, type GuestMessage, MAX_STDIO_BYTES } from '@authority/protocol'
+import {
+  encodeFuseFrame,
+  encodeGuestMessage,
+  GATE_TO_GUEST,
+  GUEST_TO_GATE,
+  type GuestMessage,
+  MAX_STDIO_BYTES,
+  MESSAGE,
+  OPEN_FLAGS,
+} from '@authority/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BREACHES, words } from './hostile-guest/breaches.ts'
 import { attackFiles, NODE, prepareNodes, read } from './hostile-guest/fuse-attacks.ts'
 import { type Hostile, type HostileRun, type Outcome, prepareHostile, runHostile } from './hostile-guest/gate.ts'
 import { ARMED, fields, HELLO, message, OPCODE, READY, request, Script } from './hostile-guest/script.ts'
 import { attackSessions, judge } from './hostile-guest/session-attacks.ts'
+import { SWAPPED, startSwapping, WITHIN } from './hostile-guest/swapper.ts'
 import { FORBIDDEN, GRANTED, makeWorld, type World } from './hostile-guest/world.ts'
+import { inTurn } from './vm-support.ts'
 
 /** MiB of memory the gate process may ever take, whatever the guest does: the runtime itself takes about 120. */
 const MAX_GATE_MIB = 384
@@ -26,20 +37,6 @@ afterAll(async () => {
   await world.close()
   hostile.clean()
 })
-
-/** Two machines at a time: more starve each other on two cores. */
-const turns = { free: 2, waiting: [] as (() => void)[] }
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (turns.free > 0) turns.free -= 1
-  else await new Promise<void>((resolve) => turns.waiting.push(resolve))
-  try {
-    return await work()
-  } finally {
-    const next = turns.waiting.shift()
-    if (next === undefined) turns.free += 1
-    else next()
-  }
-}
 
 /** One hostile run in the world, and what holds after each of them. */
 async function attack(script: Script, run: Partial<HostileRun> = {}): Promise<Outcome> {
@@ -135,6 +132,32 @@ describe.concurrent('the effects port', () => {
     // One WELCOME and one SESSION_CLOSE each, unless the session was over first.
     const out = await attack(script.await('effects', 1).exit(0))
     expect(out.end.exitCode).toBe(0)
+  })
+
+  test('a name the host swaps for a link out while the gate opens it a thousand times: only what is within is read', async () => {
+    const racing = await makeWorld()
+    const stop = startSwapping(racing.data, racing.outside)
+    const script = new Script().handshake().openSession(1).session(1, HELLO).await('effects', 1)
+    const opens = 1_000
+    for (let id = 1; id <= opens; id++) {
+      script.session(1, request(id, 'fs.open', [`/data/swap-${id % SWAPPED}/secret.txt`, OPEN_FLAGS.READ, 0]))
+      if (id % 50 === 0) script.await('effects', 50)
+    }
+    // Files are numbered in order: a number beyond those that opened is nobody's.
+    for (let file = 1; file <= opens; file++) {
+      script.session(1, request(opens + file, 'fs.read', [file, 0, 4096]))
+      if (file % 50 === 0) script.await('effects', 50)
+    }
+    const out = await attack(script.exit(0), { mounts: racing.mounts }).finally(stop)
+    await racing.close()
+    const answers = out.effects.flatMap(({ message: said }) => (said === null ? [] : [said]))
+    const read = answers.flatMap((said) =>
+      said.type === MESSAGE.RESULT && said.id > opens ? [Buffer.from(said.result[0] as Uint8Array).toString()] : [],
+    )
+    expect(new Set(read)).toEqual(new Set([WITHIN]))
+    const refused = answers.filter((said) => said.type === MESSAGE.ERROR && said.id <= opens).length
+    expect(read.length + refused).toBe(opens)
+    expect(refused).toBeGreaterThan(0)
   })
 
   test('half a frame, then silence: the rest of the guest goes on', async () => {

@@ -37,20 +37,6 @@ export function leftovers(runFolder: string): string[] {
   return readdirSync(runFolder).filter((name) => !KEPT.includes(name))
 }
 
-/** Processes whose command line or environment names this folder: no QEMU, cell or gate of ours may be among them. */
-export function processesOf(needle: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(needle)
-      } catch {
-        return false
-      }
-    })
-    .map(Number)
-}
-
 /** All descendants of a process, deepest last. */
 export function descendantsOf(pid: number): number[] {
   const found: number[] = []
@@ -71,3 +57,17 @@ export function descendantsOf(pid: number): number[] {
 }
 
 export const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true })
+
+/** Two machines at a time: more starve each other on two cores. */
+const turns = { free: 2, waiting: [] as (() => void)[] }
+export async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (turns.free > 0) turns.free -= 1
+  else await new Promise<void>((resolve) => turns.waiting.push(resolve))
+  try {
+    return await work()
+  } finally {
+    const next = turns.waiting.shift()
+    if (next === undefined) turns.free += 1
+    else next()
+  }
+}

@@ -1,0 +1,96 @@
+/** What an ordinary program meets in the guest, asked in one VM by one static program (vm-guest/probe.c), and host mounts compared with a plain folder. */
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runProgram } from '../process/run-program.ts'
+import { SWAPPED, startSwapping } from './hostile-guest/swapper.ts'
+import { authority, type Ended, prepareVm, probed, runFolders, startRun, type Vm } from './vm-guest/binary.ts'
+import { leftovers } from './vm-support.ts'
+
+let vm: Vm
+let fences: Ended
+let seen: Readonly<Record<string, string>>
+beforeAll(async () => {
+  vm = await prepareVm()
+  fences = await startRun(vm, ['fences']).done
+  seen = probed(fences.stdout)
+})
+afterAll(() => vm.clean())
+
+const golden = JSON.parse(readFileSync(join(import.meta.dirname, 'vm-guest/fences.json'), 'utf8')) as Record<string, string>
+
+describe('an agent that tries what it must not', () => {
+  test('rights, devices, system calls, image files, scratch and ways out of a mount are exactly the golden ones', () => {
+    expect(fences.code).toBe(0)
+    const { 'read /proc/partitions': _blocks, 'read /proc/net/dev': _net, 'read /proc/kallsyms': _symbols, ...stable } = seen
+    expect(stable).toEqual(golden)
+  })
+
+  test('one disk, one network interface that leads nowhere, no kernel addresses', () => {
+    const disks = seen['read /proc/partitions']?.split('\n').slice(2).filter(Boolean)
+    expect(disks?.map((line) => line.trim().split(/\s+/).at(-1))).toEqual(['vda'])
+    const interfaces = seen['read /proc/net/dev']?.split('\n').slice(2).filter(Boolean)
+    expect(interfaces?.map((line) => line.trim().split(':')[0])).toEqual(['lo'])
+    const addresses = seen['read /proc/kallsyms']
+      ?.split('\n')
+      .slice(0, -1)
+      .map((line) => line.split(' ')[0])
+    expect(new Set(addresses)).toEqual(new Set(['0000000000000000']))
+  })
+
+  test('nothing outside was read or changed, and each denial names its fix', () => {
+    expect(fences.stdout.includes('CANARY')).toBe(false)
+    expect(readFileSync(vm.at('outside/secret.txt'), 'utf8')).toBe('CANARY outside')
+    expect(readFileSync(vm.at('data/private/secret.txt'), 'utf8')).toBe('CANARY private')
+    expect(readFileSync(vm.at('data/read.txt'), 'utf8')).toBe('inside')
+    expect(readdirSync(vm.at('outside'))).toEqual(['secret.txt'])
+    expect(readdirSync(vm.at('data')).sort()).toEqual([
+      'link-absolute',
+      'link-denied',
+      'link-file',
+      'link-folder',
+      'link-proc',
+      'private',
+      'read.txt',
+      'sub',
+    ])
+    expect(readdirSync(vm.at('out')).sort()).toEqual(['inside', 'mine'])
+    expect(fences.stderr).toMatch(/denied fs\.write \/data\/read\.txt · allow it with \{/)
+    expect(fences.facts).toMatchObject({ ended_by: 'agent', exit_code: 0 })
+  })
+
+  test('its log verifies, and nothing is left of the run', async () => {
+    const [folder = ''] = runFolders(vm)
+    const verified = await authority(vm, 'audit', 'verify', folder.split('/').at(-1) ?? '')
+    expect(verified).toMatchObject({ code: 0 })
+    expect(leftovers(folder)).toEqual([])
+  })
+})
+
+describe('files on a mount', () => {
+  /** A name with a control character could not be shown to an operator: refused by the gate. */
+  const DIFFERENT = ['name with a newline', 'ls .']
+
+  test.concurrent('every operation gives what it gives in a plain folder, and leaves the same files', async () => {
+    mkdirSync(vm.at('out/here'))
+    const guest = await startRun(vm, ['files', '/out/here']).done
+    const host = await runProgram([vm.probe, 'files', vm.at('plain')])
+    const [inGuest, onHost] = [probed(guest.stdout), probed(Buffer.from(host.stdout))]
+    for (const name of DIFFERENT) expect(inGuest[name]).not.toBe(onHost[name])
+    expect(inGuest['name with a newline']).toBe('EINVAL')
+    const rest = (all: Readonly<Record<string, string>>) =>
+      Object.fromEntries(Object.entries(all).filter(([name]) => !DIFFERENT.includes(name)))
+    expect(rest(inGuest)).toEqual(rest(onHost))
+    expect(Object.keys(inGuest).length).toBeGreaterThan(50)
+    const names = (folder: string) => readdirSync(vm.at(folder)).filter((name) => !name.includes('\n'))
+    expect(names('out/here').sort()).toEqual(names('plain').sort())
+    expect(readFileSync(vm.at('out/here/big')).equals(readFileSync(vm.at('plain/big')))).toBe(true)
+  })
+
+  test.concurrent('a name that the host swaps for a link out, again and again, while the guest opens it: the file outside is never read', async () => {
+    const stop = startSwapping(vm.at('data'), vm.at('outside'))
+    const raced = probed((await startRun(vm, ['race', '/data/swap-%d/secret.txt', '800', String(SWAPPED)]).done.finally(stop)).stdout)
+    expect(raced).toEqual({ race: 'outside 0', 'race rounds': '800', 'race seen inside': 'yes' })
+    expect(readFileSync(vm.at('outside/secret.txt'), 'utf8')).toBe('CANARY outside')
+  })
+})
