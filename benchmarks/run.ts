@@ -1,6 +1,7 @@
 /** `npm run bench`: what is promised as a number, each as a ratio against a peer or a floor measured in the same run. Arguments: names of suites. */
 import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
+import { auditSuite } from './audit.ts'
 import { capabilitySuite } from './capability.ts'
 import { durableSuite } from './durable.ts'
 import { latencySuite } from './latency.ts'
@@ -12,6 +13,7 @@ const SUITES: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   durable: durableSuite,
   startup: startupSuite,
   capability: capabilitySuite,
+  audit: auditSuite,
 }
 
 const wanted = process.argv.slice(2)
