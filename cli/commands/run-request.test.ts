@@ -104,3 +104,9 @@ test('the lower of two limits for one key holds, whatever their order', () => {
 test.each(['constructor=1', '__proto__=1', '=1', ''])('%j is not a budget', (text) =>
   expect(() => parseBudgets([text])).toThrow('is not a budget'),
 )
+
+test('-it: with --no-tty, half of it, and without a terminal, refused', () => {
+  expect(() => request('./tool', '-it', '--no-tty')).toThrow(/contradict/)
+  expect(() => request('./tool', '-t')).toThrow(/given together/)
+  expect(() => request('./tool', '-i')).toThrow(/given together/)
+})

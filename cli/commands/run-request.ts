@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { isatty } from 'node:tty'
 import { type Config, parseConfig, parseCount, parseDuration, parseEnvArgument, parseSize } from '../config/index.ts'
 import { CliError } from '../runs/errors.ts'
 import { isProgramPath, type RunRequest } from '../runs/prepare.ts'
@@ -13,11 +14,14 @@ const MIB = 1 << 20
 const MIN_MEMORY_MIB = 64
 const MAX_MEMORY_MIB = 1024 * 1024
 const MAX_CPUS = 255
+/** What the agent's terminal is called where ours has no name. */
+const DEFAULT_TERM = 'xterm'
 const POLICY_ID = /^[0-9a-f]{64}$/
 
 /** Command line and config file as one request; the command line wins. Throws CliError and ConfigError. */
 export function runRequest({ flags, positionals, rest }: Arguments<typeof RUN>, context: Context): RunRequest {
   refuseWhatIsLater(flags)
+  const tty = wantsTerminal(flags)
   const config = flags.config === undefined ? null : readConfig(flags.config, context.cwd)
   const target = positionals[0] ?? config?.program
   if (target === undefined)
@@ -36,9 +40,11 @@ export function runRequest({ flags, positionals, rest }: Arguments<typeof RUN>, 
     target,
     args: rest ?? [],
     configArgs: config?.args ?? [],
-    env: [...Object.entries(config?.env ?? {}), ...flags.env.map((text) => parseEnvArgument(text, context.env))].map((pair) =>
-      pair.join('='),
-    ),
+    env: [
+      ...(tty ? [['TERM', context.env['TERM'] ?? DEFAULT_TERM]] : []),
+      ...Object.entries(config?.env ?? {}),
+      ...flags.env.map((text) => parseEnvArgument(text, context.env)),
+    ].map((pair) => pair.join('=')),
     extras: config?.extras ?? [],
     mounts: mountsOf(flags.volume, context.cwd),
     policyPath: flags.policy === undefined ? (config?.policy ?? null) : resolve(context.cwd, flags.policy),
@@ -54,23 +60,33 @@ export function runRequest({ flags, positionals, rest }: Arguments<typeof RUN>, 
     kernelFile: flags.kernel === undefined ? null : resolve(context.cwd, flags.kernel),
     timing: flags.timing,
     console: flags.console,
-    tty: false,
+    tty,
   }
 }
 
 function refuseWhatIsLater(flags: Arguments<typeof RUN>['flags']): void {
-  if (flags.interactive || flags.tty)
-    throw new CliError(
-      'usage',
-      '-it is not there yet: a machine has plain streams and no terminal of its own',
-      'leave it out; stdin, stdout and stderr are passed as they are',
-    )
   if (flags.publish.length > 0)
     throw new CliError(
       'usage',
       '-p is not there yet: an agent cannot listen for connections from outside',
       'let the agent connect out instead (`net.connect` in the policy)',
     )
+}
+
+/** `-it`: a terminal of the agent's own, with ours behind it. Throws CliError where we have none. */
+function wantsTerminal(flags: Arguments<typeof RUN>['flags']): boolean {
+  if (!flags.interactive && !flags.tty) return false
+  if (flags['no-tty']) throw new CliError('usage', '-it and --no-tty contradict each other', 'give one of them')
+  if (!flags.interactive || !flags.tty)
+    throw new CliError('usage', '-i and -t are given together: -it', 'without them stdin, stdout and stderr are passed as they are')
+  const missing = ['stdin', 'stdout'].find((_, fd) => !isatty(fd))
+  if (missing !== undefined)
+    throw new CliError(
+      'usage',
+      `-it needs a terminal, and ${missing} is none`,
+      'leave -it out; stdin, stdout and stderr are passed as they are, also through pipes',
+    )
+  return true
 }
 
 export function readConfig(path: string, cwd: string): Config {

@@ -67,9 +67,9 @@ export const RUN = {
     host: HOST,
     timing: { kind: 'switch', doc: 'print when each step happened' },
     console: { kind: 'switch', doc: 'show the guest kernel’s log on stderr' },
-    interactive: { kind: 'switch', short: 'i', doc: 'with -t: not there yet' },
-    tty: { kind: 'switch', short: 't', doc: 'with -i: not there yet' },
-    'no-tty': { kind: 'switch', doc: 'plain streams (this is how it is)' },
+    interactive: { kind: 'switch', short: 'i', doc: 'with -t: see there' },
+    tty: { kind: 'switch', short: 't', doc: '-it: give the agent a terminal of its own; keys and control sequences pass unfiltered' },
+    'no-tty': { kind: 'switch', doc: 'plain streams, control sequences shown as text (this is how it is without -it)' },
     json: { kind: 'switch-or-text', value: 'FILE', doc: 'the facts of start and end as one JSON object: last line of stderr, or in FILE' },
   },
   notes: [

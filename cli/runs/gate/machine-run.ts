@@ -10,6 +10,7 @@ import { AgentIo } from './agent-io.ts'
 import type { GateCore } from './core.ts'
 import { imageOpens } from './image-opens.ts'
 import { machineCpuMs } from './machine-cpu.ts'
+import { onWindowChange, windowSize } from './window.ts'
 
 export interface MachineRunOptions {
   readonly spec: RunSpec
@@ -31,6 +32,7 @@ export class MachineRun {
   private network: EffectsLink | null = null
   private fuse: FuseLink | null = null
   private stopInput: () => void = () => undefined
+  private stopWindow: () => void = () => undefined
   private cpuTimer: ReturnType<typeof setInterval> | undefined
   private stopping = false
   /** What the guest did to break a port: the reason of everything that fails after it. */
@@ -60,8 +62,9 @@ export class MachineRun {
     await guest.arm(this.setup())
     mark('armed')
     const { argv, env, cwd } = spec.agent
-    await guest.start({ argv, env, cwd, uid: AGENT_UID, gid: AGENT_UID, tty: null })
+    await guest.start({ argv, env, cwd, uid: AGENT_UID, gid: AGENT_UID, tty: spec.agent.tty ? windowSize() : null })
     mark('agent')
+    if (spec.agent.tty) this.followWindow(guest)
     this.options.onRunning()
     this.stopInput = this.io.pumpInput(guest)
     const died = machine.exited.then((report) => {
@@ -85,11 +88,19 @@ export class MachineRun {
     this.stopping = true
     clearInterval(this.cpuTimer)
     this.stopInput()
+    this.stopWindow()
     await Promise.allSettled([this.effects?.close(), this.network?.close(), this.fuse?.close()])
     await this.guest?.powerOff()
     this.machine?.kill()
     await this.machine?.exited
     this.options.mark('off')
+  }
+
+  /** The size may have changed between START and here: told once more. */
+  private followWindow(guest: GuestLink): void {
+    const tell = ({ rows, cols }: { readonly rows: number; readonly cols: number }): void => guest.resize(rows, cols)
+    this.stopWindow = onWindowChange(tell)
+    tell(windowSize())
   }
 
   private async boot(): Promise<Machine> {

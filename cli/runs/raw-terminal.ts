@@ -1,0 +1,53 @@
+/** The user's terminal while an agent has one (`-it`): each key goes to the agent as it is pressed, Ctrl-C and Ctrl-Z too. */
+import { dlopen } from 'bun:ffi'
+
+const STDIN = 0
+/** tcsetattr(3): at once. */
+const TCSANOW = 0
+/** More than struct termios has anywhere: 60 bytes on Linux, 72 on macOS. Its inside is the C library's business. */
+const TERMIOS_BYTES = 256
+const LIBRARIES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1', 'libSystem.B.dylib']
+
+export interface RawTerminal {
+  /** From now on nothing of the terminal is line by line, echoed or a signal. */
+  begin(): void
+  /** As it was found. Safe at any time, more than once. */
+  restore(): void
+}
+
+/** Remembers how the terminal on stdin is; nothing changes yet. Null where it is none, or no C library tells. */
+export function rawTerminal(): RawTerminal | null {
+  const libc = load()
+  const found = new Uint8Array(TERMIOS_BYTES)
+  if (libc === null || libc.tcgetattr(STDIN, found) !== 0) return null
+  let raw = false
+  const restore = (): void => {
+    if (raw) libc.tcsetattr(STDIN, TCSANOW, found)
+    raw = false
+  }
+  return {
+    begin() {
+      const changed = found.slice()
+      libc.cfmakeraw(changed)
+      // Before the change: a signal between the two must not leave a raw terminal behind.
+      raw = true
+      libc.tcsetattr(STDIN, TCSANOW, changed)
+    },
+    restore,
+  }
+}
+
+function load() {
+  for (const library of LIBRARIES) {
+    try {
+      return dlopen(library, {
+        tcgetattr: { args: ['i32', 'ptr'], returns: 'i32' },
+        tcsetattr: { args: ['i32', 'i32', 'ptr'], returns: 'i32' },
+        cfmakeraw: { args: ['ptr'], returns: 'void' },
+      }).symbols
+    } catch {
+      // the next name
+    }
+  }
+  return null
+}
