@@ -9,6 +9,7 @@ import type { ServeSpec, StartFacts } from '../runs/run-spec.ts'
 import { assertFree, defaultSocket, serve } from '../runs/serve.ts'
 import { startLine } from '../ui/run-lines.ts'
 import { safe } from '../ui/text.ts'
+import { approvalDesk } from './approver.ts'
 import { parseBudgets } from './budgets.ts'
 import type { Command } from './index.ts'
 import { policyOfFile } from './load-policy.ts'
@@ -49,6 +50,12 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
     guarded: [resolve(cwd, flags.policy), ...policy.paths],
   }
   const began: { start: StartFacts | null } = { start: null }
+  const desk = approvalDesk({
+    run,
+    hook: flags['approve-with'],
+    quiet: false,
+    note: (text) => terminal.note(`authority: note: ${safe(text)}`),
+  })
   try {
     const end = await serve(spec, {
       self: [process.execPath],
@@ -61,10 +68,12 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
       onServing: (path) => {
         if (rest === null) terminal.note(`authority: serving at AUTHORITY_SOCKET=${safe(path)} (stop with Ctrl-C)`)
       },
+      onApproval: desk.ask,
     })
     reportRun({ start: began.start, end, json: flags.json, context })
     return end.exitCode
   } finally {
+    desk.close()
     discardUnstarted(home, run)
     socket.remove()
   }

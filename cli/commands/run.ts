@@ -7,6 +7,7 @@ import { supervise } from '../runs/supervisor.ts'
 import { progressOf } from '../ui/progress.ts'
 import { startLine } from '../ui/run-lines.ts'
 import { safe } from '../ui/text.ts'
+import { approvalDesk } from './approver.ts'
 import { buildTools } from './build-tools.ts'
 import type { Command, Context } from './index.ts'
 import { runRequest } from './run-request.ts'
@@ -31,6 +32,7 @@ export const command: Command<typeof RUN> = async (args, context) => {
   })
   createRunFolder(home, spec.run)
   const began: { start: StartFacts | null } = { start: null }
+  const desk = approvalDesk({ run: spec.run, hook: args.flags['approve-with'], quiet: spec.agent.tty, note: (text) => note(context, text) })
   let end: EndFacts
   try {
     end = await supervise(spec, {
@@ -40,10 +42,13 @@ export const command: Command<typeof RUN> = async (args, context) => {
         began.start = start
         if (args.flags.json !== true) terminal.note(startLine(start, terminal.style))
       },
+      onApproval: desk.ask,
     })
   } catch (error) {
     discardUnstarted(home, spec.run)
     throw error
+  } finally {
+    desk.close()
   }
   reportRun({ start: began.start, end, json: args.flags.json, context })
   if (args.flags.learn !== undefined) await learnFrom(end, args.flags.learn, args.flags.yes, context)
@@ -53,7 +58,12 @@ export const command: Command<typeof RUN> = async (args, context) => {
 /** The run is over and its exit code stands, whatever comes of learning. */
 async function learnFrom(end: EndFacts, file: string, yes: boolean, context: Context): Promise<void> {
   const { teach } = await import('./learning.ts')
-  await teach({ log: end.audit.path, file, rung: 'literal', yes, json: false }, context)
+  try {
+    await teach({ log: end.audit.path, file, rung: 'literal', yes, json: false }, context)
+  } catch (error) {
+    const { reportError } = await import('../ui/errors.ts')
+    reportError(error, { terminal: context.terminal, debug: false, verb: 'policy learn', json: false })
+  }
 }
 
 function note({ terminal }: Context, text: string): void {

@@ -1,5 +1,5 @@
 import type { Verb } from './arguments.ts'
-import { HOST, JSON_FLAG, LOG_NOTE, OUTPUT } from './verb-flags.ts'
+import { HOST, JSON_FLAG, LOG_NOTE, OUTPUT, RUN_NOTE } from './verb-flags.ts'
 
 /** Verbs about policies. */
 
@@ -67,4 +67,32 @@ export const POLICY_CONTAINS = {
   positionals: ['PARENT', 'CHILD'],
   flags: { host: HOST, json: JSON_FLAG },
   notes: ['Exit code: 0 yes (proved), 1 no (with an effect that shows it), 2 it cannot tell.'],
+} as const satisfies Verb
+
+export const POLICY_RELOAD = {
+  summary: 'put a running run under another policy',
+  positionals: ['RUN', 'FILE'],
+  flags: { json: JSON_FLAG },
+  notes: [
+    RUN_NOTE,
+    'It decides from the next effect on; what is open and no longer allowed cannot be used any more. Budgets stay as they were. A file that does not load changes nothing.',
+  ],
+} as const satisfies Verb
+export const APPROVALS_LS = {
+  summary: 'what waits for a person',
+  positionals: ['RUN'],
+  flags: { json: JSON_FLAG },
+  notes: [RUN_NOTE],
+} as const satisfies Verb
+export const APPROVALS_ALLOW = {
+  summary: 'approve one request of a run',
+  positionals: ['RUN', 'ID'],
+  flags: { 'for-run': { kind: 'switch', doc: 'also every identical request until the run ends' }, json: JSON_FLAG },
+  notes: [RUN_NOTE, 'ID is the beginning of the one `authority approvals ls` shows: exactly that request, with exactly its arguments.'],
+} as const satisfies Verb
+export const APPROVALS_DENY = {
+  summary: 'refuse one request of a run',
+  positionals: ['RUN', 'ID'],
+  flags: { json: JSON_FLAG },
+  notes: [RUN_NOTE],
 } as const satisfies Verb

@@ -2,10 +2,14 @@ import type { Verb } from './arguments.ts'
 import { BUDGET, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, RUN_NOTE } from './verb-flags.ts'
 import { AUDIT_CHECKPOINT, AUDIT_EXPORT, AUDIT_PROVE, AUDIT_SHOW, AUDIT_VERIFY, KEY_EXPORT, KEY_ROTATE, KEY_SHOW } from './verbs-audit.ts'
 import {
+  APPROVALS_ALLOW,
+  APPROVALS_DENY,
+  APPROVALS_LS,
   POLICY_CHECK,
   POLICY_CONTAINS,
   POLICY_DIFF,
   POLICY_LEARN,
+  POLICY_RELOAD,
   POLICY_SHOW,
   POLICY_SUGGEST,
   POLICY_TEST,
@@ -16,6 +20,12 @@ export * from './verbs-audit.ts'
 export * from './verbs-policy.ts'
 
 /** Every verb there is, as data: names, flags and words of help. Loaded for each command line, so it imports nothing that costs. */
+
+const APPROVE_WITH = {
+  kind: 'text',
+  value: 'CMD',
+  doc: 'let this command decide what the policy asks about: the request as JSON on its stdin, exit code 0 allows once',
+} as const
 
 export const INIT = {
   summary: 'write a small agent with its policy and config',
@@ -56,6 +66,7 @@ export const RUN = {
       doc: 'at the end, add what was refused to this JSON policy (asks first; made when it is not there)',
     },
     yes: { kind: 'switch', short: 'y', doc: 'with --learn: write without asking' },
+    'approve-with': APPROVE_WITH,
     'accept-policy': { kind: 'text', value: 'ID', doc: 'accept the policy an image from elsewhere asks for' },
     budget: BUDGET,
     timeout: { kind: 'text', value: 'TIME', doc: 'end the run after 90s, 5m, 2h (exit code 124)' },
@@ -181,6 +192,7 @@ export const GATE_SERVE = {
     socket: { kind: 'text', value: 'PATH', doc: 'where to listen (otherwise in the run’s folder)' },
     volume: MOUNT,
     host: HOST,
+    'approve-with': APPROVE_WITH,
     budget: BUDGET,
     json: { kind: 'switch-or-text', value: 'FILE', doc: 'as with `authority run`' },
   },
@@ -228,6 +240,10 @@ export const VERBS = {
   'policy diff': POLICY_DIFF,
   'policy learn': POLICY_LEARN,
   'policy contains': POLICY_CONTAINS,
+  'policy reload': POLICY_RELOAD,
+  'approvals ls': APPROVALS_LS,
+  'approvals allow': APPROVALS_ALLOW,
+  'approvals deny': APPROVALS_DENY,
   'cap mint': CAP_MINT,
   'cap attenuate': CAP_ATTENUATE,
   'cap show': CAP_SHOW,
@@ -243,10 +259,6 @@ export type VerbName = keyof typeof VERBS
 export const LATER: readonly string[] = [
   'cache ls',
   'cache prune',
-  'policy reload',
-  'approvals ls',
-  'approvals allow',
-  'approvals deny',
   'cap seal',
   'cap revoke',
   'cap why',

@@ -100,6 +100,12 @@ export interface EndFacts {
   readonly timing: readonly (readonly [step: string, ms: number])[]
 }
 
+/** What somebody decided about a request that waits. */
+export interface ApprovalAnswer {
+  readonly decision: ApprovalDecision
+  readonly by: string
+}
+
 /** Supervisor → gate, one JSON object per line, after the spec. */
 export type SupervisorCommand =
   | { readonly command: 'decide'; readonly id: string; readonly decision: ApprovalDecision; readonly by: string }

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, mkdtempSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { CliError } from './errors.ts'
 import { type EndFacts, GATE_COMMAND, type GateEvent, type ServeSpec, type StartFacts, type SupervisorCommand } from './run-spec.ts'
-import { gateEnvironment, readLines } from './supervisor.ts'
+import { decideWith, gateEnvironment, readLines, type SupervisorOptions } from './supervisor.ts'
 
 /** ms a command has to obey a signal before it is killed, once its gate is gone. */
 const COMMAND_GRACE_MS = 3_000
@@ -23,6 +23,7 @@ export interface ServeOptions {
   readonly command: readonly string[] | null
   readonly onStart: (start: StartFacts) => void
   readonly onServing: (socket: string) => void
+  readonly onApproval?: SupervisorOptions['onApproval']
 }
 
 /** Where to listen when nobody said: in the run's folder, or where its path is too long for a socket, in a temporary folder that `remove` takes away. */
@@ -59,6 +60,7 @@ class Serving {
   private killer: ReturnType<typeof setTimeout> | undefined
   private ended: EndFacts | null = null
   private failure: CliError | null = null
+  private served = false
 
   constructor(spec: ServeSpec, options: ServeOptions) {
     this.spec = spec
@@ -80,6 +82,7 @@ class Serving {
       const events = this.gate.stdio[4] as Readable
       readLines(events, (line) => this.onEvent(JSON.parse(line) as GateEvent))
       await this.gateClosed()
+      if (this.served) removeSocket(this.spec.socket)
       await this.endClient()
       if (this.failure !== null) throw this.failure
       if (this.ended !== null) return this.ended
@@ -103,6 +106,7 @@ class Serving {
   private onEvent(event: GateEvent): void {
     if (event.event === 'started') this.options.onStart(event.start)
     else if (event.event === 'serving') this.onServing(event.tokenFile)
+    else if (event.event === 'approval') decideWith(this.options, (command) => this.send(command))(event.pending)
     else if (event.event === 'ended') this.ended = event.end
     else if (event.event === 'failed') this.failure = new CliError('gate', event.message, event.hint, { exitCode: event.exitCode })
   }
@@ -110,6 +114,7 @@ class Serving {
   private onServing(tokenFile: string): void {
     const { command, env, onServing } = this.options
     const { socket } = this.spec
+    this.served = true
     onServing(socket)
     if (command === null) return
     const [program = '', ...args] = command
@@ -170,6 +175,13 @@ class Serving {
       for (const off of handlers) off()
     }
   }
+}
+
+/** A gate that was killed leaves its socket. Only a socket is removed: the path was free when the gate took it. */
+function removeSocket(path: string): void {
+  try {
+    if (lstatSync(path).isSocket()) rmSync(path)
+  } catch {}
 }
 
 function notStarted(program: string, cause: Error): CliError {

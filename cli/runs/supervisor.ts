@@ -70,7 +70,7 @@ export async function supervise(spec: RunSpec, options: SupervisorOptions): Prom
 
 /** Passes on what somebody decided; who is not asked decides nothing. */
 export function decideWith(
-  { onApproval }: Pick<SupervisorOptions, 'onApproval'>,
+  { onApproval }: { readonly onApproval?: SupervisorOptions['onApproval'] | undefined },
   send: (command: SupervisorCommand) => void,
 ): (pending: PendingApproval) => void {
   return (pending) => {
