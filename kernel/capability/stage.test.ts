@@ -24,7 +24,7 @@ describe('the run’s own capability', () => {
     const { stage } = testStage()
     const handle = stage.bind('s', stage.runToken)
     expect(stage.check('s', handle, [read('/work/a')]).allow).toBe(true)
-    expect(codeIn(stage.check('s', handle, [read('/etc/passwd')]))).toBe('E_CAP_SCOPE')
+    expect(codeIn(stage.check('s', handle, [read('/etc/passwd')]))).toBe('E_CAP_MISSING')
     expect(atob(stage.runToken.slice(5).replaceAll('-', '+').replaceAll('_', '/'))).not.toContain('/work')
   })
 

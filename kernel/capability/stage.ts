@@ -110,7 +110,7 @@ class HmacCapabilities implements OperatorCapabilities {
     if (late !== null) return refusal('E_CAP_EXPIRED', `the token: ${late}`, null)
     for (const question of questions) {
       for (const [index, block] of token.blocks.entries())
-        if (!allows(block.rules, question)) return notCovered(handle, question, index, block)
+        if (!allows(block.rules, question)) return notCovered(token, handle, question, index, block)
     }
     return again === true || questions.length === 0 ? allowed(token) : this.#use(token)
   }
@@ -233,8 +233,16 @@ function allowed(token: BoundToken): CapabilityVerdict {
   return { allow: true, blocks: token.ids }
 }
 
-function notCovered(handle: number, { action, object }: Question, index: number, { id }: LiveBlock): CapabilityVerdict {
-  if (handle === 0) return refusal('E_CAP_MISSING', `the run's own capability does not cover ${action} on ${object}`, id)
+function notCovered(
+  { blocks }: BoundToken,
+  handle: number,
+  { action, object }: Question,
+  index: number,
+  { id, body }: LiveBlock,
+): CapabilityVerdict {
+  // The run's own capability, also presented as a token: it grants what the policy could allow, so the policy says why not, and what would.
+  if (handle === 0 || (body.kind === 'run-grant' && blocks.length === 1))
+    return refusal('E_CAP_MISSING', `the run's own capability does not cover ${action} on ${object}`, id)
   return refusal('E_CAP_SCOPE', `block ${index} of the token does not allow ${action} on ${object}`, id)
 }
 

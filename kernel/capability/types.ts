@@ -36,7 +36,7 @@ export interface CapabilityStage {
    * Every block must allow every question, at this moment: expiry and revocation are looked at again. An allowed call counts one use against `uses` and
    * rates of every block of the token. `again` is for further questions of an effect that was counted already (its resolved object, a redirect hop): nothing
    * is counted; nor is it when nothing is asked.
-   * Codes: E_CAP_MISSING when handle 0 (the run's own capability, whose grants are the policy's) does not cover the question: the policy's denial then carries
+   * Codes: E_CAP_MISSING when handle 0 or the run's own token as it was minted (whose grants are the policy's) does not cover the question: the policy's denial then carries
    * the fix; E_CAP_SCOPE when a block of a bound token refuses; E_CAP_INVALID for a handle this session does not hold; E_CAP_EXPIRED, E_CAP_REVOKED, E_CAP_RATE.
    */
   check(session: string, handle: number, questions: readonly Question[], again?: true): CapabilityVerdict
