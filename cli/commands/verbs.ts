@@ -1,6 +1,7 @@
 import type { Verb } from './arguments.ts'
 import { BUDGET, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, RUN_NOTE } from './verb-flags.ts'
 import { AUDIT_CHECKPOINT, AUDIT_EXPORT, AUDIT_PROVE, AUDIT_SHOW, AUDIT_VERIFY, KEY_EXPORT, KEY_ROTATE, KEY_SHOW } from './verbs-audit.ts'
+import { BUDGET_LIMIT, BUDGET_TOP, CAP_REVOKE, CAP_SEAL, CAP_WHY } from './verbs-cap.ts'
 import {
   APPROVALS_ALLOW,
   APPROVALS_DENY,
@@ -247,7 +248,12 @@ export const VERBS = {
   'cap mint': CAP_MINT,
   'cap attenuate': CAP_ATTENUATE,
   'cap show': CAP_SHOW,
+  'cap seal': CAP_SEAL,
+  'cap revoke': CAP_REVOKE,
+  'cap why': CAP_WHY,
   'budget show': BUDGET_SHOW,
+  'budget top': BUDGET_TOP,
+  'budget limit': BUDGET_LIMIT,
   'gate serve': GATE_SERVE,
   doctor: DOCTOR,
   version: VERSION,
@@ -259,10 +265,6 @@ export type VerbName = keyof typeof VERBS
 export const LATER: readonly string[] = [
   'cache ls',
   'cache prune',
-  'cap seal',
-  'cap revoke',
-  'cap why',
-  'budget top',
   'guest-kernel build',
   'guest-kernel ls',
   'guest-kernel use',

@@ -2,6 +2,7 @@
 export { attenuate, lastBlockId, seal } from './attenuate.ts'
 export type { Limits, Rate } from './blocks.ts'
 export { describe } from './describe.ts'
+export { type BlockAnswer, explainToken, type TokenExplanation } from './explain.ts'
 export type { Mac } from './mac.ts'
 export { portableMac } from './mac.ts'
 export { bunMac } from './mac-bun.ts'

@@ -1,0 +1,44 @@
+import { ensureInstallation } from '@authority/kernel/audit'
+import { POOL_DIMENSIONS, type Pool } from '@authority/kernel/budget'
+import { CliError } from '../runs/errors.ts'
+import { readPool } from '../runs/gate/shared-budget.ts'
+import { columns } from '../ui/text.ts'
+import { dimensionName, formatCharge } from '../ui/units.ts'
+import { parseBudgets } from './budgets.ts'
+import type { Command } from './index.ts'
+import { homeOf } from './shared.ts'
+import type { BUDGET_LIMIT } from './verbs-cap.ts'
+
+export const command: Command<typeof BUDGET_LIMIT> = async ({ flags }, context) => {
+  const { terminal } = context
+  if (flags.none && flags.budget.length > 0) throw new CliError('usage', '--none and --budget say two things', 'use one of them')
+  const limits = parseBudgets(flags.budget)
+  for (const key of Object.keys(limits))
+    if (!(POOL_DIMENSIONS as readonly string[]).includes(key))
+      throw new CliError(
+        'usage',
+        `${dimensionName(key)} is a budget of each run, not of all together`,
+        `runs share ${POOL_DIMENSIONS.map(dimensionName).join(', ')}`,
+      )
+  const installation = await ensureInstallation(homeOf(context).path)
+  if (flags.none || flags.budget.length > 0) await installation.note({ type: 'BUDGET_LIMITS', limits, by_uid: process.getuid?.() ?? 0 })
+  const pool = await readPool(installation)
+  if (flags.json) terminal.json({ limits: pool.limits, counted: pool.counted, runs: pool.runs })
+  else for (const line of table(pool)) terminal.out(line)
+  return 0
+}
+
+function table(pool: Pool): readonly string[] {
+  const rows = POOL_DIMENSIONS.flatMap((dimension) => {
+    const limit = pool.limits[dimension]
+    if (limit === undefined) return []
+    const used = pool.counted[dimension] ?? 0
+    return [[dimensionName(dimension), formatCharge(dimension, used), formatCharge(dimension, limit)]]
+  })
+  if (rows.length === 0) return ['no limits: each run has its own budget only']
+  const held = pool.runs.length
+  return [
+    ...columns([['BUDGET', 'SPENT AND HELD', 'LIMIT'], ...rows]),
+    `${held} ${held === 1 ? 'run holds' : 'runs hold'} a part of it; a run that died is settled when it is recovered`,
+  ]
+}

@@ -1,0 +1,39 @@
+import { join } from 'node:path'
+import { type RecordType, readRecords } from '@authority/kernel/audit'
+import { type BudgetRow, type LoggedRecord, replay, restoreBudget } from '@authority/kernel/budget'
+import { connectControl } from '../runs/control-client.ts'
+import { isAlive, type RunRecord } from '../runs/run-record.ts'
+import { safe } from '../ui/text.ts'
+import { dimensionName, formatCharge } from '../ui/units.ts'
+
+/** What a run has spent: asked of its gate while it lives, added up from its log afterwards. */
+export function budgetRows(record: RunRecord, folder: string): Promise<readonly BudgetRow[]> {
+  return record.state !== 'ended' && isAlive(record) ? askGate(folder) : replayLog(join(folder, 'audit'))
+}
+
+export const BUDGET_HEADINGS = ['ACCOUNT', 'BUDGET', 'SPENT', 'HELD', 'LIMIT'] as const
+
+export function budgetCells({ account, dimension, limit, captured, reserved }: BudgetRow): string[] {
+  const amount = (value: number): string => formatCharge(dimension, value)
+  return [safe(account), dimensionName(dimension), amount(captured), amount(reserved), limit === null ? 'none' : amount(limit)]
+}
+
+async function askGate(folder: string): Promise<readonly BudgetRow[]> {
+  const client = await connectControl(folder)
+  try {
+    const [status] = await client.request('run.status', [])
+    return (JSON.parse(String(status)) as { rows: readonly BudgetRow[] }).rows
+  } finally {
+    client.close()
+  }
+}
+
+/** What moves an account. */
+const MOVES: readonly RecordType[] = ['RUN_START', 'LIMIT', 'LEASED', 'INTENT', 'LEASE', 'OUTCOME', 'CLOSE', 'TIME']
+
+/** The audit log is the only durable truth of what was spent. */
+async function replayLog(path: string): Promise<readonly BudgetRow[]> {
+  const records: LoggedRecord[] = []
+  for await (const record of readRecords(path, { types: MOVES })) records.push(record)
+  return restoreBudget(replay(records)).rows()
+}
