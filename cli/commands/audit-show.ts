@@ -1,6 +1,7 @@
 import { escapeForDisplay, followRecords, type RecordType, readRecords } from '@authority/kernel/audit'
 import { parseCount } from '../config/index.ts'
 import { recordLine } from '../ui/record-lines.ts'
+import { withoutFix } from '../ui/run-lines.ts'
 import { type Denied, denialsOf } from './denials.ts'
 import type { Command } from './index.ts'
 import { findLog } from './shared.ts'
@@ -45,7 +46,7 @@ function denialText({ record, count }: Denied): string[] {
     `${seq}  ${op} ${safe(object)}${requested === object || requested === '' ? '' : ` (asked for ${safe(requested)})`}${count > 1 ? `, ${count} times` : ''}`,
     `    ${code}: ${safe(reason)}`,
     `    rule: ${rule === null ? 'none, so denied' : safe(rule)}`,
-    `    fix: ${fix === null ? 'no rule can allow it' : safe(fix)}`,
+    `    fix: ${fix === null ? withoutFix(code) : safe(fix)}`,
     ...(claimed === undefined ? [] : [`    the guest claims: ${claimed.exe === '' ? '' : `${safe(claimed.exe)} `}pid ${claimed.pid}`]),
   ]
 }

@@ -33,10 +33,20 @@ function mountText({ host, guest, readonly }: StartFacts['mounts'][number]): str
 /** Each distinct denial in one line with the policy text that would allow it. */
 export function denialLines(end: EndFacts, style: Style): string[] {
   const lines = end.shownDenials.map(({ permission, object, fix }) => {
-    const remedy = fix === null || fix === '' ? 'no rule can allow it' : `allow it with ${clip(safe(fix), MAX_SHOWN)}`
+    const remedy = fix === null || fix === '' ? withoutFix(permission) : `allow it with ${clip(safe(fix), MAX_SHOWN)}`
     return `${style.red('authority: denied')} ${permission} ${clip(safe(object), MAX_SHOWN)}${SEPARATOR}${remedy}`
   })
   return [...new Set(lines)]
+}
+
+/** What to do about a denial that no policy text lifts. */
+export function withoutFix(code: string): string {
+  return code === 'E_BUDGET_EXCEEDED' ? 'raise the limit: --budget KIND=N, or "budgets" in the policy' : 'no rule can allow it'
+}
+
+/** Whether a policy could allow some of what was denied. Denials only the guest enforces are counted, not shown: a profile allows those. */
+function mayBeAllowed({ denials, shownDenials }: EndFacts): boolean {
+  return denials > 0 && (shownDenials.length === 0 || shownDenials.some(({ fix }) => fix !== null && fix !== ''))
 }
 
 /** One line: how it ended, what it did and spent, and the command that shows more. */
@@ -47,7 +57,7 @@ export function endLine(end: EndFacts, style: Style): string {
     count(end.effects, 'effect'),
     count(end.denials, 'denial'),
     spending(end),
-    end.denials > 0 ? `authority policy suggest ${id}` : `authority audit show ${id}`,
+    mayBeAllowed(end) ? `authority policy suggest ${id}` : `authority audit show ${id}`,
   ]
   return `${style.bold('authority:')} ${parts.join(SEPARATOR)}`
 }
