@@ -74,9 +74,9 @@ export async function reconcile(home: Home, recover: (folder: string, record: Ru
   return repaired
 }
 
-/** Sockets and scratch of a run that is over. */
+/** Sockets, token and scratch of a run that is over. */
 export function removeLeftovers(folder: string): void {
-  for (const name of ['control.sock', 'ports', 'scratch']) {
+  for (const name of ['control.sock', 'gate.sock', 'token', 'ports', 'scratch']) {
     const path = join(folder, name)
     if (existsSync(path)) rmSync(path, { recursive: true, force: true })
   }

@@ -17,6 +17,9 @@ export class AgentIo {
   constructor(options: { readonly raw: boolean }) {
     const filter = (isTerminal: boolean): TerminalFilter | null => (isTerminal && !options.raw ? new TerminalFilter() : null)
     this.filters = { 1: filter(process.stdout.isTTY === true), 2: filter(process.stderr.isTTY === true) }
+    // A reader that goes away (`| head`) must not take the gate with it.
+    for (const [fd, stream] of [[1, process.stdout] as const, [2, process.stderr] as const])
+      stream.on('error', () => (this.gone[fd] = true))
   }
 
   /** Resolves when the reader of our stdout or stderr took it: its pace is the agent's. A reader that went away costs the agent nothing. */

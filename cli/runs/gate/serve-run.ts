@@ -135,7 +135,8 @@ export class ServeRun {
         subject: { session: `${role === 'session' ? 'socket' : 'operator'}:${number}`, via: role },
         run: this.spec.run,
         registry: core.registry,
-        onEnd: () => void this.sessions.delete(session),
+        // Until all it had is closed: the log is sealed after that.
+        onEnd: () => void session.end().finally(() => this.sessions.delete(session)),
       })
       this.sessions.add(session)
     })

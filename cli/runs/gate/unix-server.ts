@@ -47,7 +47,11 @@ export function listenUnix(path: string, onClient: (transport: Transport, number
           clients -= 1
           socket.data?.ended()
         },
-        error: (socket) => socket.data?.ended(),
+        // A handler threw: what this client sent or was sent is not known any more.
+        error(socket) {
+          socket.terminate()
+          socket.data?.ended()
+        },
       },
     })
     chmodSync(path, 0o600)
