@@ -7,6 +7,11 @@ export const MAX_CONTROL_FRAME_BYTES = MAX_STDIO_BYTES + 64
 export const MAX_OPEN_QUESTIONS = 256
 /** Bytes of stdin credit a guest may hold out at once. */
 export const MAX_STDIN_CREDIT = 1 << 20
+/**
+ * Bytes the guest may leave unread on its control port: all the stdin it gave credit for, and as much again for answers. Init reads always; a guest that asks
+ * and never reads would otherwise make the gate keep what it says.
+ */
+export const MAX_CONTROL_UNREAD_BYTES = 2 * MAX_STDIN_CREDIT
 /** Bytes taken from one output stream after which its credit is given back in one message. */
 export const CREDIT_STEP_BYTES = 64 * 1024
 /** Ticks beyond the ones time allows, for a guest whose messages were held up. */

@@ -17,6 +17,7 @@ import {
   ARMED_DEADLINE_MS,
   GUEST_SILENCE_MS,
   MAX_CONTROL_FRAME_BYTES,
+  MAX_CONTROL_UNREAD_BYTES,
   PING_MS,
   POWER_OFF_DEADLINE_MS,
   READY_DEADLINE_MS,
@@ -175,7 +176,10 @@ export class GuestLink {
   }
 
   #send(message: GateToGuestMessage): void {
-    if (this.#phase !== 'over') this.#transport.write(encodeGateToGuest(message))
+    if (this.#phase === 'over') return
+    if (this.#transport.queued > MAX_CONTROL_UNREAD_BYTES)
+      return this.#fail(new AuthorityError('E_PROTOCOL', 'the guest does not read its control port'))
+    this.#transport.write(encodeGateToGuest(message))
   }
 
   #receive(chunk: Uint8Array): void {
