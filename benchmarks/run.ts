@@ -5,6 +5,7 @@ import { auditSuite } from './audit.ts'
 import { capabilitySuite } from './capability.ts'
 import { durableSuite } from './durable.ts'
 import { latencySuite } from './latency.ts'
+import { policySuite } from './policy.ts'
 import { startupSuite } from './startup.ts'
 import { printRows, type Row } from './statistics.ts'
 
@@ -12,6 +13,7 @@ const SUITES: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   latency: latencySuite,
   durable: durableSuite,
   startup: startupSuite,
+  policy: policySuite,
   capability: capabilitySuite,
   audit: auditSuite,
 }
