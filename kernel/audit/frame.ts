@@ -42,17 +42,28 @@ function crcOf(bytes: Uint8Array, at: number, payload: number, saltCrc: number):
   return crc32c(bytes, crc, at + AT_CHAIN, at + FRAME_HEADER_BYTES + payload)
 }
 
+/** Big-endian. A DataView for each frame costs more than all of these. */
+function putUint16(into: Uint8Array, at: number, value: number): void {
+  into[at] = value >>> 8
+  into[at + 1] = value
+}
+
+function putUint32(into: Uint8Array, at: number, value: number): void {
+  putUint16(into, at, value >>> 16)
+  putUint16(into, at + 2, value & 0xffff)
+}
+
 /** Writes a frame into `into` at `at` (where there are zeros) and returns its length. `saltCrc` is crc32c(salt). */
 export function writeFrame(into: Uint8Array, at: number, frame: Omit<Frame, 'bytes'>, saltCrc: number): number {
-  const view = new DataView(into.buffer, into.byteOffset + at, FRAME_HEADER_BYTES)
   const total = frameBytes(frame.payload.length)
-  view.setUint16(AT_LENGTH, frame.payload.length)
-  view.setUint16(AT_BACK, frame.back)
-  view.setBigUint64(AT_SEQ, BigInt(frame.seq))
+  putUint16(into, at + AT_LENGTH, frame.payload.length)
+  putUint16(into, at + AT_BACK, frame.back)
+  putUint32(into, at + AT_SEQ, Math.floor(frame.seq / 2 ** 32))
+  putUint32(into, at + AT_SEQ + 4, frame.seq % 2 ** 32)
   into.set(frame.chain, at + AT_CHAIN)
   into.set(frame.payload, at + FRAME_HEADER_BYTES)
   into.fill(0, at + FRAME_HEADER_BYTES + frame.payload.length, at + total)
-  view.setUint32(AT_CRC, crcOf(into, at, frame.payload.length, saltCrc))
+  putUint32(into, at + AT_CRC, crcOf(into, at, frame.payload.length, saltCrc))
   return total
 }
 

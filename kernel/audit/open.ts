@@ -1,4 +1,5 @@
 /** Starts the log of a run. */
+import type { Clock } from '../vocabulary/index.ts'
 import { CheckpointFile } from './checkpoints.ts'
 import { COMMITMENT_KEY_BYTES, COMMITMENT_KEY_FILE, Commitments } from './commitments.ts'
 import { auditError, ioError } from './errors.ts'
@@ -78,13 +79,24 @@ function makeRunLog(options: OpenRunLogOptions, unlock: () => void): RunLog {
   })
 }
 
+/** Many records share a ms: its text is made once. */
+function stampOf(clock: Clock): LogSettings['stamp'] {
+  let [last, t] = [Number.NaN, '']
+  return () => {
+    const now = clock.wallMs()
+    if (now !== last) t = new Date(now).toISOString()
+    last = now
+    return { t, boot_ms: Math.floor(clock.monotonicMs()) }
+  }
+}
+
 export function runLogSettings(options: RunLogTuning & Pick<OpenRunLogOptions, 'path' | 'installation'>): LogSettings {
   const { fs, clock, random } = options.installation.context
   return {
     fs,
     folder: options.path,
     random,
-    stamp: () => ({ t: new Date(clock.wallMs()).toISOString(), boot_ms: Math.floor(clock.monotonicMs()) }),
+    stamp: stampOf(clock),
     segmentBytes: options.segmentBytes ?? runSegmentBytes,
     preallocate: options.preallocate ?? true,
     maxBytes: options.maxBytes ?? DEFAULT_LOG_BYTES,

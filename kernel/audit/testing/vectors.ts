@@ -42,6 +42,8 @@ export async function vectorLogs(): Promise<ReadonlyMap<string, Files>> {
     ['recovered', await recovered()],
     ['unsealed', await unsealed()],
     ['rotated', await rotated()],
+    ['shared', await shared(4)],
+    ['overspent', await shared(5)],
   ])
 }
 
@@ -87,6 +89,19 @@ async function rotated(): Promise<Files> {
   const second = await openRunLog({ path: `${HOME}/${run}`, installation: again, start: runStart(again, run), ...AT_ONCE })
   await work(second, 1)
   await second.seal(RUN_END)
+  return fs.snapshot(HOME)
+}
+
+/** Two runs lease of ten calls: 6 and `second`. */
+async function shared(second: number): Promise<Files> {
+  const fs = new MemoryFs()
+  const { log, installation } = await begin(testContext(fs))
+  await installation.note({ type: 'BUDGET_LIMITS', limits: { calls: 10 }, by_uid: 1000 })
+  await installation.note({ type: 'BUDGET_LEASE', run: RUN_ID, lease: { calls: 8 } })
+  await installation.note({ type: 'BUDGET_RETURN', run: RUN_ID, unused: { calls: 2 } })
+  await installation.note({ type: 'BUDGET_LEASE', run: 'e'.repeat(32), lease: { calls: second } })
+  await log.seal(RUN_END)
+  await installation.note({ type: 'BUDGET_SPENT', run: RUN_ID, spent: { calls: 3 } })
   return fs.snapshot(HOME)
 }
 
@@ -156,6 +171,8 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
     q('rotated, installation without its chain', 'rotated', [{ op: 'remove', file: 'installation/key.chain' }]),
     q('rotated, first key pinned', 'rotated', [], { run: 'd'.repeat(32), key: text('rotated', at('key.pub')).trimEnd() }),
     q('rotated, last key pinned for the run before', 'rotated', [], { key: text('rotated', 'installation/key.pub').trimEnd() }),
+    q('a budget that runs share', 'shared'),
+    q('a shared budget that is exceeded', 'overspent'),
     q('no such folder', 'sealed', [], { run: 'f'.repeat(32) }),
     q(
       'run folder gone',

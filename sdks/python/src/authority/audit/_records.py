@@ -252,6 +252,10 @@ INSTALLATION_SHAPES: dict[str, dict[str, Check]] = {
     "RUN_CHECKPOINT": _noted,
     "RUN_SEALED": {**_noted, "ended_by": text},
     "RUN_REMOVED": {"run": id_, "by_uid": count},
+    "BUDGET_LIMITS": {"limits": charges, "by_uid": count},
+    "BUDGET_LEASE": {"run": id_, "lease": charges},
+    "BUDGET_RETURN": {"run": id_, "unused": charges},
+    "BUDGET_SPENT": {"run": id_, "spent": charges},
     "RECOVERED": {"bytes": count, "sha256": text},
 }
 

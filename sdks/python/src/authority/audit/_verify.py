@@ -9,6 +9,7 @@ from ._effects import Rules
 from ._log import Log, Record, read_file, sha256
 from ._notes import Head, Key, Tampered, Unreadable, installation_of, read_certificate, read_checkpoint, read_key, split_notes
 from ._records import INSTALLATION_SHAPES, RUN_SHAPES, read_record
+from ._shared_budget import SharedBudget
 
 MAX_KEY = 1024
 MAX_CHAIN = 64 * 1024
@@ -191,6 +192,7 @@ class Inquiry:
         if key is not None and key not in keys:
             raise Tampered("the run and the installation log are signed with different keys")
         log, rotations, before = Log(folder, keys), 0, 0
+        shared = SharedBudget()
         chain = split_notes((read_file(os.path.join(folder, "key.chain"), MAX_CHAIN) or b"").decode("utf-8", "replace")) or []
         for record in log.records():
             fields = read_record(record.payload, record.seq, INSTALLATION_SHAPES)
@@ -205,7 +207,8 @@ class Inquiry:
                 if rotations >= len(chain) or fields["certificate"] != chain[rotations]:
                     raise Tampered("a key was replaced that key.chain does not know")
                 rotations += 1
-            if fields.get("run") != run or run is None:
+            shared.add(fields)
+            if fields.get("run") != run or run is None or kind.startswith("BUDGET_"):
                 continue
             if kind == "RUN_REMOVED":
                 yield fields, rotations, keys
