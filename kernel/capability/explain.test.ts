@@ -14,9 +14,15 @@ test('each block is named with what it says', () => {
   expect(answers(token)).toEqual(['yes: it grants this'])
   expect(answers(token, write('/work/a'))).toEqual(['no: it does not grant fs.write on this'])
   token = attenuate(attenuate(token, { tools: [] }), { fs: { read: ['/work/b/**'] } })
-  expect(answers(token)).toEqual(['yes: it grants this', 'yes: it does not restrict fs.read', 'no: none of its patterns for fs.read allows this'])
+  expect(answers(token)).toEqual([
+    'yes: it grants this',
+    'yes: it does not restrict fs.read',
+    'no: none of its patterns for fs.read allows this',
+  ])
   expect(answers(token, read('/work/b/c')).at(-1)).toBe('yes: one of its patterns allows this')
-  expect(answers(attenuate(token, { closed: true, tools: ['x'] }), read('/work/b/c')).at(-1)).toBe('no: it is closed, and none of its patterns allows this')
+  expect(answers(attenuate(token, { closed: true, tools: ['x'] }), read('/work/b/c')).at(-1)).toBe(
+    'no: it is closed, and none of its patterns allows this',
+  )
 })
 
 test('time and depth refuse too', () => {

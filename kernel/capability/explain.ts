@@ -31,7 +31,8 @@ export function explainToken(token: string, question: Question, nowMs: number, c
     if (body.kind === 'run-grant' && runRules === undefined)
       return { index, allows: true, reason: 'it grants what the policy of the run grants, which is not looked at here' }
     const allows = rulesOf(body, compile, runRules ?? NOTHING).allows(question)
-    if (body.kind !== 'restrict') return { index, allows, reason: allows ? 'it grants this' : `it does not grant ${question.action} on this` }
+    if (body.kind !== 'restrict')
+      return { index, allows, reason: allows ? 'it grants this' : `it does not grant ${question.action} on this` }
     const listed = body.closed || body.sections.has(question.action)
     return { index, allows, reason: reasonOf(allows, listed, body.closed, question) }
   })
