@@ -4,7 +4,12 @@ import type { Json } from '../../vocabulary/index.ts'
 import type { ByteLease, HeldThing } from '../contract.ts'
 import { hostError } from './errno.ts'
 import { MAX_OFFSET } from './limits.ts'
-import type { Stat, Syscalls } from './syscalls.ts'
+import { O, type Stat, type Syscalls } from './syscalls.ts'
+
+/** An offset no byte has: the digest of that direction is given up. */
+const OUT_OF_ORDER = -1
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
 
 export interface OpenedFile {
   readonly sys: Syscalls
@@ -48,6 +53,10 @@ export class FileHandle implements HeldThing {
   readonly #file: OpenedFile
   readonly #read = new Totals()
   readonly #written = new Totals()
+  /** For pages of a mapping of a file this handle appends to; opened when the first comes. */
+  #unappending: number | null = null
+  /** Bytes room was made for. */
+  #allocated = 0
   #busy = 0
   #closing: Promise<void> | null = null
   #waiting: (() => void)[] = []
@@ -85,6 +94,62 @@ export class FileHandle implements HeldThing {
     const written = this.#put(data, offset)
     if (this.#file.sync) await this.#sync(true)
     return written
+  }
+
+  /** As `write`, and at `offset` also with APPEND: Linux itself appends where a descriptor says so, whatever the offset. */
+  writeAt(data: Uint8Array, offset: number): number | Promise<number> {
+    if (!this.#file.append) return this.write(data, offset)
+    this.#check(this.#file.writes, offset, data.byteLength)
+    return this.#during(this.#putAt(data, offset))
+  }
+
+  async #putAt(data: Uint8Array, offset: number): Promise<number> {
+    await this.#file.lease.spend(data.byteLength)
+    const { sys, text } = this.#file
+    if (this.#unappending === null) {
+      const opened = sys.reopen(this.#file.fd, O.WRONLY)
+      if (!opened.ok) throw hostError(opened.errno, text)
+      this.#unappending = opened.value
+    }
+    let done = 0
+    while (done < data.byteLength) {
+      const put = sys.write(this.#unappending, data, done, data.byteLength - done, offset + done)
+      if (!put.ok) throw hostError(put.errno, text)
+      done += put.value
+    }
+    this.#written.add(data, OUT_OF_ORDER)
+    return done
+  }
+
+  /** Where data or a hole begins at or after `offset` (`whence` SEEK_DATA 3, SEEK_HOLE 4). Throws ENXIO past the end. A file that may not be read has no holes. */
+  seek(offset: number, whence: number): number {
+    this.#check(whence === SEEK_DATA || whence === SEEK_HOLE, offset, 0)
+    if (!this.#file.reads) {
+      const { size } = this.stat()
+      if (offset >= size) throw hostError('ENXIO', this.#file.text)
+      return whence === SEEK_DATA ? offset : size
+    }
+    const found = this.#file.sys.seek(this.#file.fd, offset, whence)
+    if (!found.ok) throw hostError(found.errno, this.#file.text)
+    return found.value
+  }
+
+  /** Makes room on the host, which counts against the lease as writing it would. `mode`: 0 or FALLOC_KEEP_SIZE. */
+  allocate(offset: number, length: number, mode: number): void | Promise<void> {
+    this.#check(this.#file.writes, offset, length)
+    if (length === 0) throw hostError('EINVAL', this.#file.text)
+    const make = (): void => {
+      const done = this.#file.sys.allocate(this.#file.fd, mode, offset, length)
+      if (!done.ok) throw hostError(done.errno, this.#file.text)
+      this.#allocated += length
+    }
+    const wait = this.#file.lease.spend(length)
+    return wait === undefined ? make() : this.#during(wait.then(make))
+  }
+
+  /** Throws EBADF when not open for writing. */
+  assertWritable(): void {
+    this.#check(this.#file.writes, 0, 0)
   }
 
   #put(data: Uint8Array, offset: number): number {
@@ -139,8 +204,13 @@ export class FileHandle implements HeldThing {
   async #finish(): Promise<void> {
     await this.settled()
     this.#file.sys.close(this.#file.fd)
+    if (this.#unappending !== null) this.#file.sys.close(this.#unappending)
     const { reads, writes, lease } = this.#file
-    await lease.close({ ...(reads ? { read: this.#read.detail() } : {}), ...(writes ? { written: this.#written.detail() } : {}) })
+    await lease.close({
+      ...(reads ? { read: this.#read.detail() } : {}),
+      ...(writes ? { written: this.#written.detail() } : {}),
+      ...(this.#allocated > 0 ? { allocated: this.#allocated } : {}),
+    })
   }
 
   #check(allowed: boolean, offset: number, length: number): void {

@@ -23,6 +23,9 @@ export const DIRENT_BYTES = 64 << 10
 /** Largest file size or offset: u64 on the wire, exact as a number here. */
 export const MAX_OFFSET = Number.MAX_SAFE_INTEGER
 
+/** fallocate(2) mode: room beyond the end does not lengthen the file. The only one besides 0 that is passed on. */
+export const FALLOC_KEEP_SIZE = 1
+
 /** FUSE: nodes one mount may have; beyond it a lookup answers ENFILE. */
 export const MAX_NODES = 262_144
 /** FUSE: nodes that keep their O_PATH descriptor; the longest unused give theirs up and are found again by parent, name and identity. */

@@ -52,6 +52,7 @@ function load(library: string) {
     fchmodat: { args: ['i32', 'ptr', 'u32', 'i32'], returns: 'i32' },
     utimensat: { args: ['i32', 'ptr', 'ptr', 'i32'], returns: 'i32' },
     lseek: { args: ['i32', 'i64', 'i32'], returns: 'i64' },
+    fallocate: { args: ['i32', 'i32', 'i64', 'i64'], returns: 'i32' },
     flock: { args: ['i32', 'i32'], returns: 'i32' },
   }).symbols
   return { opens, stats, renames, lists, libc }
@@ -185,6 +186,11 @@ function build(arch: Architecture): Syscalls {
       }),
     read: (fd, into, at, length, offset) => attempt(() => fs.readSync(fd, into, at, length, offset)),
     write: (fd, from, at, length, offset) => attempt(() => fs.writeSync(fd, from, at, length, offset)),
+    seek(fd, offset, whence) {
+      const found = libc.lseek(fd, offset, whence)
+      return found < 0n ? answer(-1) : { ok: true, value: Number(found) }
+    },
+    allocate: (fd, mode, offset, length) => answer(libc.fallocate(fd, mode, offset, length)),
     fsync: (fd, dataOnly) =>
       new Promise((resolve) => {
         const done = (error: NodeJS.ErrnoException | null): void =>

@@ -94,6 +94,10 @@ export interface Syscalls {
   read(fd: number, into: Uint8Array, at: number, length: number, offset: number): Sys<number>
   /** `offset` null: at the end (O_APPEND). */
   write(fd: number, from: Uint8Array, at: number, length: number, offset: number | null): Sys<number>
+  /** lseek(2) with SEEK_DATA (3) or SEEK_HOLE (4). */
+  seek(fd: number, offset: number, whence: number): Sys<number>
+  /** fallocate(2); the mode is 0 or FALLOC_FL_KEEP_SIZE. */
+  allocate(fd: number, mode: number, offset: number, length: number): Sys<number>
   /** Off the event loop. */
   fsync(fd: number, dataOnly: boolean): Promise<Sys<number>>
   /** linux_dirent64 records of an open directory from position `offset`; bytes put into `into`, 0 at the end. */

@@ -98,6 +98,12 @@ export function written(bytes: number): Reply {
   return reply
 }
 
+export function position(offset: number): Reply {
+  const { reply, view } = body(8)
+  view.setBigUint64(0, BigInt(offset), true)
+  return reply
+}
+
 export function text(value: string): Reply {
   const bytes = new TextEncoder().encode(value)
   const { reply } = body(bytes.byteLength)

@@ -91,6 +91,37 @@ import fcntl; fcntl.flock(g, fcntl.LOCK_EX); fcntl.lockf(g, fcntl.LOCK_EX); prin
     expect(world.gate.closes.length).toBeGreaterThanOrEqual(2)
   })
 
+  it('holes, room, copies inside the kernel, appending beside a mapping, and what is not there is said so', async () => {
+    await start()
+    const { out } = await agent(`python3 -c "
+import os, mmap, errno
+f = os.open('s', os.O_RDWR | os.O_CREAT)
+os.pwrite(f, b'x' * 4096, 1 << 20)
+print(os.lseek(f, 0, os.SEEK_DATA), os.lseek(f, 1 << 20, os.SEEK_HOLE), os.lseek(f, 0, os.SEEK_HOLE))
+try: os.lseek(f, 1 << 21, os.SEEK_DATA)
+except OSError as e: print(errno.errorcode[e.errno])
+os.posix_fallocate(f, 0, 2 << 20); print(os.fstat(f).st_size, os.fstat(f).st_blocks >= 4096)
+g = os.open('copy', os.O_RDWR | os.O_CREAT)
+n = 0
+while True:
+    got = os.copy_file_range(f, g, 3 << 20)
+    if got == 0: break
+    n += got
+print(n, open('copy', 'rb').read() == open('s', 'rb').read())
+def name(work):
+    try: return work()
+    except OSError as e: return errno.errorcode[e.errno]
+print(name(lambda: os.getxattr('s', 'user.a')), name(lambda: os.setxattr('s', 'user.a', b'1')), name(lambda: os.listxattr('s')))
+print(name(lambda: os.open('.', os.O_TMPFILE | os.O_RDWR)))
+a = os.open('app', os.O_RDWR | os.O_CREAT | os.O_APPEND)
+os.write(a, b'a' * 8192)
+m = mmap.mmap(a, 8192); m[0:3] = b'map'; m.flush(); m.close()
+os.write(a, b'end'); print(os.fstat(a).st_size, open('app', 'rb').read()[:4], open('app', 'rb').read()[-3:])
+os.utime('s'); print(abs(os.stat('s').st_mtime - __import__('time').time()) < 60)
+"`)
+    expect(out).toBe("1048576 1052672 0\nENXIO\n2097152 True\n2097152 True\nENOTSUP ENOTSUP ENOTSUP\nENOTSUP\n8195 b'mapa' b'end'\nTrue\n")
+  })
+
   it('git works: init, commit, log, gc, clone, fsck', async () => {
     await start()
     const { out, code } =

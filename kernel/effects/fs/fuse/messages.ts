@@ -37,8 +37,11 @@ export const OPCODE = {
   INTERRUPT: 36,
   DESTROY: 38,
   BATCH_FORGET: 42,
+  FALLOCATE: 43,
   READDIRPLUS: 44,
   RENAME2: 45,
+  LSEEK: 46,
+  COPY_FILE_RANGE: 47,
 } as const
 
 export interface Header {
@@ -76,7 +79,18 @@ export type Body =
   | { readonly op: 'create'; readonly name: string; readonly flags: number; readonly mode: number }
   | { readonly op: 'read'; readonly handle: number; readonly offset: number; readonly size: number }
   | { readonly op: 'readdir' | 'readdirplus'; readonly handle: number; readonly position: bigint; readonly size: number }
-  | { readonly op: 'write'; readonly handle: number; readonly offset: number; readonly data: Uint8Array }
+  | { readonly op: 'write'; readonly handle: number; readonly offset: number; readonly cached: boolean; readonly data: Uint8Array }
+  | { readonly op: 'lseek'; readonly handle: number; readonly offset: number; readonly whence: number }
+  | { readonly op: 'fallocate'; readonly handle: number; readonly offset: number; readonly length: number; readonly mode: number }
+  | {
+      readonly op: 'copy'
+      readonly handle: number
+      readonly offset: number
+      readonly toHandle: number
+      readonly toOffset: number
+      readonly length: number
+      readonly flags: number
+    }
   | { readonly op: 'release' | 'releasedir' | 'flush'; readonly handle: number }
   | { readonly op: 'fsync' | 'fsyncdir'; readonly handle: number; readonly dataOnly: boolean }
   | { readonly op: 'access'; readonly mask: number }

@@ -148,6 +148,8 @@ export class Nodes {
 
   /** After a hard link through the gate: the guest knows the same object under one more name. */
   linked(node: Node, parent: Node, name: string): void {
+    // Given up meanwhile: counted up again it would never be let go.
+    if (this.#closed || this.#byId.get(node.id) !== node) throw hostError('ESTALE', name)
     node.lookups += 1
     node.parent = parent.id
     node.name = name
@@ -228,6 +230,8 @@ export class Nodes {
 
   /** One step from the parent's descriptor, and only to the very object the number was given for. */
   #find(node: Node): number {
+    // Forgotten while an effect was under way: opened again it would belong to nobody, and stay open.
+    if (this.#byId.get(node.id) !== node) throw hostError('ESTALE', node.name)
     const parent = this.#byId.get(node.parent)
     if (parent === undefined) throw hostError('ESTALE', node.name)
     const dir = this.descriptor(parent)

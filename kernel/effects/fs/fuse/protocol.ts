@@ -168,6 +168,9 @@ const BODIES: ReadonlyMap<number, (reader: Reader) => Body> = new Map<number, (r
   [OPCODE.CREATE, readCreate],
   [OPCODE.READ, readRead],
   [OPCODE.WRITE, readWrite],
+  [OPCODE.LSEEK, readSeek],
+  [OPCODE.FALLOCATE, readAllocate],
+  [OPCODE.COPY_FILE_RANGE, readCopy],
   [OPCODE.READDIR, listed('readdir')],
   [OPCODE.READDIRPLUS, listed('readdirplus')],
   [OPCODE.RELEASE, ended('release')],
@@ -274,11 +277,34 @@ function readRead(r: Reader): Body {
   return body
 }
 
+/** WRITE flag: a dirty page, not what a write(2) said. */
+const WRITE_CACHE = 1
+
 function readWrite(r: Reader): Body {
-  const [handle, offset, size] = [r.id(), r.offset(), r.u32()]
-  r.skip(20)
+  const [handle, offset, size, flags] = [r.id(), r.offset(), r.u32(), r.u32()]
+  r.skip(16)
   if (size > MAX_FUSE_DATA_BYTES) r.fail('EINVAL')
-  return { op: 'write', handle, offset, data: r.bytes(size) }
+  return { op: 'write', handle, offset, cached: (flags & WRITE_CACHE) !== 0, data: r.bytes(size) }
+}
+
+function readSeek(r: Reader): Body {
+  const body = { op: 'lseek', handle: r.id(), offset: r.offset(), whence: r.u32() } as const
+  r.skip(4)
+  return body
+}
+
+function readAllocate(r: Reader): Body {
+  const body = { op: 'fallocate', handle: r.id(), offset: r.offset(), length: r.offset(), mode: r.u32() } as const
+  r.skip(4)
+  return body
+}
+
+/** The node of the target is in the message; its handle says the same. A length beyond what a number holds is as good as any large one. */
+function readCopy(r: Reader): Body {
+  const [handle, offset] = [r.id(), r.offset()]
+  r.skip(8)
+  const [toHandle, toOffset, length] = [r.id(), r.offset(), r.u64()]
+  return { op: 'copy', handle, offset, toHandle, toOffset, length: Number(length), flags: r.id() }
 }
 
 function readAccess(r: Reader): Body {

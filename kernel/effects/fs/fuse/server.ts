@@ -2,11 +2,12 @@
  * The host's end of every FUSE mount of a run. One raw message in, at most one out; what the guest sends can be anything: no message throws out of `handle`,
  * nothing is kept without a bound, and every effect is the gate's to admit.
  */
-import { AuthorityError, MAX_FUSE_DATA_BYTES } from '@authority/protocol'
+import { AuthorityError } from '@authority/protocol'
 import { ERRNO, errnoNumber, hostError } from '../errno.ts'
 import { MAX_FUSE_HANDLES, MAX_FUSE_IN_FLIGHT, MAX_FUSE_PENDING_BYTES, MAX_NODE_DESCRIPTORS, MAX_NODES } from '../limits.ts'
+import * as bytes from './bytes.ts'
 import * as changing from './changing.ts'
-import { empty, finish, init, OUT_HEADER_BYTES, type Reply, written } from './encode.ts'
+import { empty, finish, init, type Reply } from './encode.ts'
 import * as looking from './looking.ts'
 import { type Body, FUSE_MAJOR, FUSE_MINOR_MIN, type Request } from './messages.ts'
 import { type Asker, type FuseLimits, FuseMount, type FuseMountOptions } from './mount.ts'
@@ -143,8 +144,11 @@ export class FuseServer {
     const { mount } = live
     if (body.op === 'init') return start(live, body)
     if (body.op === 'destroy') return this.#restart(mountNumber, live)
-    if (body.op === 'read') return readBytes(mount, body.handle, body.offset, body.size)
-    if (body.op === 'write') return writeBytes(mount, body.handle, body.offset, body.data)
+    if (body.op === 'read') return bytes.read(mount, body)
+    if (body.op === 'write') return bytes.write(mount, body)
+    if (body.op === 'lseek') return bytes.seek(mount, body)
+    if (body.op === 'fallocate') return bytes.allocate(mount, body)
+    if (body.op === 'copy') return bytes.copy(mount, body)
     if (body.op === 'flush') return mount.handles.file(body.handle).file.settled().then(empty)
     if (body.op === 'fsync') return mount.handles.file(body.handle).file.fsync(body.dataOnly).then(empty)
     if (body.op === 'release') return changing.release(mount, body.handle)
@@ -213,21 +217,6 @@ function start(live: Live, body: Extract<Body, { op: 'init' }>): Reply {
   if (body.major !== FUSE_MAJOR || body.minor < FUSE_MINOR_MIN) throw hostError('EPROTO', `FUSE ${body.major}.${body.minor}`)
   live.started = true
   return init(body.minor, body.readahead, body.flags)
-}
-
-/** Bytes against the lease of the open handle. The answer's buffer is made no larger than a request may be, and copied smaller when little was read. */
-function readBytes(mount: FuseMount, handle: number, offset: number, size: number): Reply | Promise<Reply> {
-  const { file } = mount.handles.file(handle)
-  if (size > MAX_FUSE_DATA_BYTES) throw hostError('EINVAL', `handle ${handle}`)
-  const reply = new Uint8Array(OUT_HEADER_BYTES + size)
-  const cut = (got: number): Reply => (got < size / 2 ? reply.slice(0, OUT_HEADER_BYTES + got) : reply.subarray(0, OUT_HEADER_BYTES + got))
-  const got = file.read(reply, OUT_HEADER_BYTES, size, offset)
-  return got instanceof Promise ? got.then(cut) : cut(got)
-}
-
-function writeBytes(mount: FuseMount, handle: number, offset: number, data: Uint8Array): Reply | Promise<Reply> {
-  const put = mount.handles.file(handle).file.write(data, offset)
-  return put instanceof Promise ? put.then(written) : written(put)
 }
 
 function interrupt(live: Live, unique: bigint): void {
