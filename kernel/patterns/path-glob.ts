@@ -38,7 +38,25 @@ export function parsePathGlob(text: string): PathGlob {
   // Control characters in a rule are a sign of a mistake or of an attack on whoever reads it.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
   if (/[\u0000-\u001f\u007f]/.test(text)) throw new PatternError('the pattern holds a control character')
+  const plain = plainAlternative(text)
+  if (plain !== null) return { text, alternatives: [plain] }
   return { text, alternatives: expandBraces(tokenize(text), text).map((tokens) => alternativeOf(tokens, text)) }
+}
+
+/** The usual rules, a literal path or all below one, without going through tokens; null for any other, and for whatever is wrong with it. */
+function plainAlternative(text: string): Alternative | null {
+  const tree = text.endsWith('/**')
+  const base = tree ? text.slice(0, -3) : text
+  if (base === '' || base === '/' || /[*?[\]{}\\]/.test(base)) return null
+  if (utf8Length(base) > MAX_PATH) return null
+  const segments: Segment[] = []
+  for (const name of base.slice(1).split('/')) {
+    if (name === '' || name === '.' || name === '..' || utf8Length(name) > MAX_NAME) return null
+    segments.push({ kind: 'literal', text: name })
+  }
+  const baseLength = segments.length
+  if (tree) segments.push({ kind: 'globstar' })
+  return { segments, base, baseLength, literal: !tree }
 }
 
 function alternativeOf(tokens: readonly Token[], text: string): Alternative {

@@ -18,5 +18,6 @@ export type Node =
 
 /** RFC 6901. */
 export function pointerTo(parent: string, key: string | number): string {
-  return `${parent}/${String(key).replace(/~/g, '~0').replace(/\//g, '~1')}`
+  if (typeof key === 'number') return `${parent}/${key}`
+  return `${parent}/${key.replace(/~/g, '~0').replace(/\//g, '~1')}`
 }
