@@ -5,6 +5,7 @@ import type { Question } from '../vocabulary/index.ts'
 import { type FirstDenial, LookLedger } from './coalesce.ts'
 import { abortError, EffectRun, executeAndRecord, type Held } from './execute.ts'
 import { type Allowed, claimedOf, isGuestEnforced, Judge } from './judge.ts'
+import { Stopwatch } from './stopwatch.ts'
 import { clipText } from './text.ts'
 import type { AdmitRequest, Gate, GateStatistics, LookRequest, Stages } from './types.ts'
 
@@ -18,14 +19,17 @@ import type { AdmitRequest, Gate, GateStatistics, LookRequest, Stages } from './
  */
 export class AdmitPipeline implements Gate {
   private readonly stages: Stages
+  private readonly nowUs: (() => number) | undefined
   private readonly judge: Judge
   private readonly looks: LookLedger
   private readonly claimedLooks: LookLedger
   private effects = 0
   private openLeases = 0
 
-  constructor(stages: Stages) {
+  /** `nowUs`: the clock stages are timed with, µs; without one records say nothing of it. */
+  constructor(stages: Stages, nowUs?: () => number) {
     this.stages = stages
+    this.nowUs = nowUs
     this.judge = new Judge(stages)
     this.looks = new LookLedger(stages.audit, false)
     this.claimedLooks = new LookLedger(stages.audit, true)
@@ -34,16 +38,20 @@ export class AdmitPipeline implements Gate {
   async admit(request: AdmitRequest): Promise<EffectResult> {
     const { effect } = request
     const run = new EffectRun(effect)
+    const watch = new Stopwatch(this.nowUs)
     try {
       const asked = await this.judge.decide(request, effect.requested, effect.requestedText, 'first')
       const object = await this.find(request, asked)
       const allowed = await this.judge.decide(request, object.questions, object.object, 'again')
+      watch.lap('policy')
       const held = await this.reserve(request, object, allowed)
+      watch.lap('budget')
       const intent = await this.recordIntent(request, object, allowed, held)
+      watch.lap('intent')
       const stop = this.withdrawn(request, object.questions, intent)
       if (stop !== null) throw await this.refuseStarted(intent, held, stop)
       this.effects += 1
-      return await executeAndRecord(this.stages, request, run, intent, held, this.hooksFor(request, object, allowed))
+      return await executeAndRecord(this.stages, request, run, intent, held, this.hooksFor(request, object, allowed), watch)
     } finally {
       run.release()
     }

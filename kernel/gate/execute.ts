@@ -4,6 +4,7 @@ import type { ByteLease, EffectResult, Permit, PreparedEffect } from '../effects
 import type { Charges } from '../vocabulary/index.ts'
 import { type LeaseOptions, PipelineLease } from './lease.ts'
 import { ABORT_GRACE_MS } from './limits.ts'
+import type { Stopwatch } from './stopwatch.ts'
 import { clipText } from './text.ts'
 import type { AdmitRequest, Stages } from './types.ts'
 
@@ -59,12 +60,14 @@ export async function executeAndRecord(
   intent: number,
   held: Held,
   hooks: ExecuteHooks,
+  watch: Stopwatch,
 ): Promise<EffectResult> {
   const { audit, budget } = stages
   const lease = new LeaseOnce(stages, intent, held.lease, hooks)
   const permit: Permit = { intent, signal: request.signal, decideAgain: hooks.decideAgain, lease: () => lease.take() }
   try {
     const result = await withinGrace(request.signal, run.start(permit))
+    watch.lap('execute')
     const captured = { ...held.work.charges, ...result.captured, concurrency: 0 }
     const { overrun } = budget.settle(held.work, captured)
     const leased = lease.settleUnlessTaken()
@@ -76,11 +79,12 @@ export async function executeAndRecord(
       ...(leased === undefined ? {} : { leased }),
       ...(overrun ? { overrun } : {}),
       ...(result.detail === undefined ? {} : { detail: result.detail }),
+      ...watch.field,
     })
     await audit.durable()
     return result
   } catch (error) {
-    throw await recordFailure(stages, request, intent, held, lease, error)
+    throw await recordFailure(stages, request, intent, held, lease, watch, error)
   }
 }
 
@@ -91,6 +95,7 @@ async function recordFailure(
   intent: number,
   held: Held,
   lease: LeaseOnce,
+  watch: Stopwatch,
   error: unknown,
 ): Promise<AuthorityError> {
   const { audit, budget } = stages
@@ -108,6 +113,7 @@ async function recordFailure(
       captured: spent(captured),
       ...(leased === undefined ? {} : { leased }),
       detail: { errno: failure.errno, message: clipText(failure.message) },
+      ...watch.field,
     })
     await closed
     await audit.durable()
