@@ -119,7 +119,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     },
   })
   const approvals = createApprovals({ audit, clock, after: later, onAsked: options.onApproval ?? (() => undefined) })
-  const pipeline = new AdmitPipeline({ capability, policy, budget, audit, approvals })
+  const pipeline = new AdmitPipeline({ capability, policy, budget, audit, approvals }, () => performance.now() * 1000)
   const fsContext: FsDependencies = {
     sys,
     mounts,
