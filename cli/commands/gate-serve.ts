@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { build } from '../embedded/build-info.ts'
 import { CliError } from '../runs/errors.ts'
 import { assertMounts } from '../runs/mount-check.ts'
@@ -18,6 +18,8 @@ import { reportRun } from './run-result.ts'
 import { homeOf, hostPairs } from './shared.ts'
 import type { GATE_SERVE } from './verbs.ts'
 
+const GATE_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/
+
 export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, context) => {
   const { cwd, env, terminal } = context
   if (flags.policy === undefined)
@@ -26,6 +28,8 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
   const policy = policyOfFile(flags.policy, flags.host, cwd)
   const socketGiven = flags.socket === undefined ? null : resolve(cwd, flags.socket)
   if (socketGiven !== null) assertFree(socketGiven)
+  if (flags.keep !== undefined && !GATE_NAME.test(flags.keep))
+    throw new CliError('usage', `\`${flags.keep}\` cannot be the name of a gate`, 'lower-case letters, digits and dashes, up to 64')
   const mounts = mountsOf(flags.volume, cwd)
   const budgets = parseBudgets(flags.budget)
 
@@ -44,6 +48,7 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
     program: rest?.[0] ?? 'gate serve',
     policy: { base64: Buffer.from(policy.bytes).toString('base64'), source: resolve(cwd, flags.policy), includes: policy.includes },
     socket: socket.path,
+    ...(flags.keep === undefined ? {} : { keep: join(home.path, 'gates', flags.keep) }),
     hosts: hostPairs(flags.host),
     budgets,
     mounts,

@@ -191,6 +191,7 @@ export const GATE_SERVE = {
   flags: {
     policy: { kind: 'text', value: 'FILE', doc: 'what clients may do (needed)' },
     socket: { kind: 'text', value: 'PATH', doc: 'where to listen (otherwise in the run’s folder)' },
+    keep: { kind: 'text', value: 'NAME', doc: 'tokens, revocations and counts of this gate outlive a restart under the same NAME' },
     volume: MOUNT,
     host: HOST,
     'approve-with': APPROVE_WITH,

@@ -52,6 +52,8 @@ export interface ServeSpec extends Pick<RunSpec, 'format' | 'run' | 'home' | 'bu
   /** Words of the command, or what stands for it. */
   readonly program: string
   readonly policy: { readonly base64: string; readonly source: string; readonly includes?: readonly IncludedFile[] }
+  /** Folder of a gate whose tokens outlive this process; absent: they die with it. */
+  readonly keep?: string
   /** Absolute path to listen at. */
   readonly socket: string
 }

@@ -44,6 +44,8 @@ function what(record: ShownRecord): string {
       return `POLICY ${record.policy.slice(0, 8)} (${shown(record.source)}) instead of ${record.previous.slice(0, 8)}, by ${shown(record.by)}`
     case 'LIMIT':
       return `LIMIT of ${shown(record.account)}${charges(':', record.limits)}`
+    case 'USES':
+      return `USES of ${shown(record.block)}: ${record.used === null ? 'counted from here on' : record.used}`
     case 'LEASED':
       return `LEASED of the installation's budget${charges(':', record.leased)}`
     case 'MARK':

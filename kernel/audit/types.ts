@@ -85,6 +85,8 @@ export type RecordBody =
   | { readonly type: 'POLICY'; readonly policy: string; readonly source: string; readonly previous: string; readonly by: string }
   /** An account got limits after the start (a capability block with a budget of its own, at its first use): they hold from here on. */
   | { readonly type: 'LIMIT'; readonly account: string; readonly limits: Charges }
+  /** How often a token block that counts its uses was used, over all runs of a kept gate; null at its first binding: not known until the end. */
+  | { readonly type: 'USES'; readonly block: string; readonly used: number | null }
   /** What the run has leased of the installation's budget, in all, from here on: the limits of account `installation`. */
   | { readonly type: 'LEASED'; readonly leased: Charges }
   /** `percent` of a limit is spent. */

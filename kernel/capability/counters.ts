@@ -11,6 +11,18 @@ export function freshCounters(limits: Limits): Counters {
   return { usesLeft: limits.uses ?? Number.POSITIVE_INFINITY, arrival: 0 }
 }
 
+/**
+ * Counters of a block an earlier process of the gate may have known. `used` null: how often is not known, so no use is left. What a rate allowed just before
+ * is not known either: its burst counts as taken.
+ */
+export function continuedCounters(limits: Limits, used: number | null, nowMs: number): Counters {
+  const { uses, rate } = limits
+  return {
+    usesLeft: uses === undefined ? Number.POSITIVE_INFINITY : used === null ? 0 : Math.max(0, uses - used),
+    arrival: rate === undefined ? 0 : scaled(rate, nowMs) + rate.burst * rate.periodMs,
+  }
+}
+
 /** Why one more use does not fit now, or null. `nowMs` is monotonic. */
 export function refusesUse(limits: Limits, counters: Counters, nowMs: number): string | null {
   if (counters.usesLeft < 1) return `its ${limits.uses} uses are used up`

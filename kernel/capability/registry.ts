@@ -42,11 +42,16 @@ export class BlockRegistry {
       )
   }
 
-  add(block: Omit<LiveBlock, 'counters' | 'holders' | 'known'>): LiveBlock {
-    const live: LiveBlock = { ...block, counters: freshCounters(block.body), holders: 0, known: true }
+  add(block: Omit<LiveBlock, 'counters' | 'holders' | 'known'>, counters: Counters = freshCounters(block.body)): LiveBlock {
+    const live: LiveBlock = { ...block, counters, holders: 0, known: true }
     this.#live.set(block.id, live)
     if (!counts(live.body)) this.#idle += 1
     return live
+  }
+
+  /** Uses taken of every block that counts them. */
+  *uses(): Generator<readonly [id: string, used: number]> {
+    for (const { id, body, counters } of this.#live.values()) if (body.uses !== undefined) yield [id, body.uses - counters.usesLeft]
   }
 
   hold(blocks: readonly LiveBlock[]): void {

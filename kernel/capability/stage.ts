@@ -2,7 +2,7 @@ import { encode } from '@authority/protocol'
 import type { Charges, Clock, Question, RandomBytes } from '../vocabulary/index.ts'
 import { type BlockBody, writeSections } from './blocks.ts'
 import { unhex } from './chain.ts'
-import { refusesUse, takeUse } from './counters.ts'
+import { continuedCounters, refusesUse, takeUse } from './counters.ts'
 import { refuse } from './errors.ts'
 import { type BoundToken, HandleTable } from './handles.ts'
 import { deriveRunKey, KEY_BYTES, keyIdOf } from './keys.ts'
@@ -33,6 +33,10 @@ export interface CapabilityOptions {
   readonly secret?: Uint8Array
   /** Block ids revoked before, from the audit log. */
   readonly revoked?: Iterable<string>
+  /** Uses by block id, as the processes of this gate before this one counted them (null: not known). With it, rates begin with their burst taken. */
+  readonly usedBefore?: ReadonlyMap<string, number | null>
+  /** Told when a block that counts its uses is bound first, in any process: from here on only `usesTaken` knows. */
+  readonly onCounting?: (block: string) => void
   /** Told once for each block that has a budget of its own, before its first use: `block:<id>`. */
   readonly declareBudget: (account: string, limits: Charges) => void
 }
@@ -41,6 +45,8 @@ export interface CapabilityOptions {
 export interface OperatorCapabilities extends CapabilityStage {
   /** A token with grants of its own (policy still decides too). Times in ms since the epoch. Throws E_CAP_INVALID. */
   mint(grant: Grant, validity: Validity): string
+  /** Uses by block id, those of earlier processes included: to be kept for the next one. */
+  usesTaken(): ReadonlyMap<string, number | null>
 }
 
 export function createCapabilityStage(options: CapabilityOptions): OperatorCapabilities {
@@ -82,6 +88,10 @@ class HmacCapabilities implements OperatorCapabilities {
     const body = readGrant(grant)
     rulesOf(body, this.#compile, this.#runRules)
     return this.#mint(body, validity)
+  }
+
+  usesTaken(): ReadonlyMap<string, number | null> {
+    return new Map([...(this.#options.usedBefore ?? []), ...this.#registry.uses()])
   }
 
   bind(session: string, token: string): number {
@@ -187,11 +197,21 @@ class HmacCapabilities implements OperatorCapabilities {
       const id = ids[index] ?? ''
       const known = this.#registry.find(id)
       const parent = live.at(-1) ?? null
-      const block = known ?? this.#registry.add({ id, parent, body, rules: rules[index] ?? NOTHING, expires: times[index]?.expires ?? 0 })
+      const block = known ?? this.#add({ id, parent, body, rules: rules[index] ?? NOTHING, expires: times[index]?.expires ?? 0 })
       if (known === undefined && body.budget !== undefined) this.#options.declareBudget(`block:${id}`, body.budget)
       live.push(block)
     })
     return live
+  }
+
+  #add(block: Parameters<BlockRegistry['add']>[0]): LiveBlock {
+    const { usedBefore, onCounting, clock } = this.#options
+    const { id, body } = block
+    if (usedBefore === undefined) return this.#registry.add(block)
+    const used = usedBefore.get(id)
+    // Uses that are not known stay so: what an earlier process could not say, this one cannot learn.
+    if (body.uses !== undefined && used !== null) onCounting?.(id)
+    return this.#registry.add(block, continuedCounters(body, used === undefined ? 0 : used, clock.monotonicMs()))
   }
 
   #rules(body: BlockBody, index: number): Rules {

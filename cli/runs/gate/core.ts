@@ -11,6 +11,7 @@ import { asImageRequest, denyAllPolicy, loadPolicy, type Policy } from '@authori
 import type { Charges, Clock, Json } from '@authority/kernel/vocabulary'
 import { AuthorityError, type OperationName } from '@authority/protocol'
 import { type IncludedFile, includeFrom } from '../policy-files.ts'
+import { openKeptGate } from './kept-gate.ts'
 import { LivePolicy } from './live-policy.ts'
 import { NewRepositories } from './new-repositories.ts'
 import { joinSharedBudget } from './shared-budget.ts'
@@ -41,6 +42,8 @@ export interface CoreOptions {
   /** Facts for the first record. */
   readonly detail: { readonly [key: string]: Json }
   readonly operator: ReadonlyMap<OperationName, OperatorOperation>
+  /** Folder of a gate that goes on where its last process ended: same key, same revocations, same counts. */
+  readonly keep?: string
   /** Told of every request that waits for a person. */
   readonly onApproval?: (pending: PendingApproval) => void
 }
@@ -85,7 +88,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   const audit = await openRunLog({
     path: join(options.folder, 'audit'),
     installation,
-    ...(limits['log_bytes'] === undefined ? {} : { maxBytes: limits['log_bytes'] }),
+    ...(limits.log_bytes === undefined ? {} : { maxBytes: limits.log_bytes }),
     start: {
       type: 'RUN_START',
       run: options.run,
@@ -104,8 +107,12 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   const budget = createBudgetStage({ onMark: (mark) => appendUnlessLatched(audit, { type: 'MARK', ...mark }) })
   for (const [account, charges] of accounts) budget.limit(account, charges)
   const shared = await joinSharedBudget({ installation, runs: dirname(options.folder), run: options.run, budget, audit })
+  const kept =
+    options.keep === undefined
+      ? null
+      : await openKeptGate({ folder: options.keep, runs: dirname(options.folder), run: options.run, installation })
   const capability = createCapabilityStage({
-    run: options.run,
+    run: kept?.tokens ?? options.run,
     installation: installation.id,
     grants: runGrants,
     // The run's own capability is what the present policy could allow, also after a reload; every other block keeps what it says.
@@ -113,9 +120,18 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     clock,
     random: randomBytes,
     mac: bunMac,
+    ...(kept === null
+      ? {}
+      : {
+          secret: kept.secret,
+          revoked: kept.revoked,
+          usedBefore: kept.uses,
+          onCounting: (block: string) => void audit.append({ type: 'USES', block, used: null }),
+        }),
     declareBudget: (account, charges) => {
-      audit.append({ type: 'LIMIT', account, limits: charges })
-      budget.limit(account, charges)
+      const limits = lessSpent(charges, kept?.spent.get(account) ?? {})
+      audit.append({ type: 'LIMIT', account, limits })
+      budget.limit(account, limits)
     },
   })
   const approvals = createApprovals({ audit, clock, after: later, onAsked: options.onApproval ?? (() => undefined) })
@@ -154,6 +170,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     close: async (end) => {
       clearInterval(coalescer)
       approvals.end()
+      if (kept !== null) for (const [block, used] of capability.usesTaken()) appendUnlessLatched(audit, { type: 'USES', block, used })
       capability.end()
       flushQuietly(pipeline, true)
       const { effects, denials } = pipeline.statistics
@@ -164,6 +181,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
         await shared?.end().catch(() => undefined)
         return sealed
       } finally {
+        kept?.release()
         mounts.close()
       }
     },
@@ -239,6 +257,12 @@ function lowerOf(policy: Charges, commandLine: Readonly<Record<string, number>>)
   const limits: Record<string, number> = { ...policy }
   for (const [key, limit] of Object.entries(commandLine)) limits[key] = Math.min(limits[key] ?? Number.MAX_SAFE_INTEGER, limit)
   return limits
+}
+
+/** What earlier runs of a kept gate left of a token block's budget. */
+function lessSpent(limits: Charges, spent: Charges): Charges {
+  const left = Object.entries(limits) as [keyof Charges, number][]
+  return Object.fromEntries(left.map(([dimension, limit]) => [dimension, Math.max(0, limit - (spent[dimension] ?? 0))]))
 }
 
 /** A note beside the effects: where the log takes nothing more, every later answer says so. */

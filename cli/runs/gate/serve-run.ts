@@ -94,6 +94,7 @@ export class ServeRun {
       },
       hosts: spec.hosts,
       budgets: spec.budgets,
+      ...(spec.keep === undefined ? {} : { keep: spec.keep }),
       mounts: spec.mounts,
       guarded: spec.guarded,
       detail: {

@@ -110,6 +110,7 @@ export const RUN_SHAPES: Shapes = shapesOf({
   POLICY: { policy: text, source: text, previous: text, by: text },
   LIMIT: { account: text, limits: charges },
   LEASED: { leased: charges },
+  USES: { block: text, used: orNull(count) },
   MARK: { account: text, dimension: text, percent: count, captured: count, limit: count },
   GUEST: { event: text, detail: object },
   CHECKPOINT: { size: count, root: hash },
