@@ -34,7 +34,7 @@ export const MAX_NODE_DESCRIPTORS = 4_096
 export const MAX_FUSE_HANDLES = 4_096
 /** FUSE: requests of one mount being worked on; beyond it a request answers EAGAIN. */
 export const MAX_FUSE_IN_FLIGHT = 512
-/** FUSE: bytes of requests of one mount being worked on; beyond it a request answers EAGAIN. */
+/** FUSE: bytes of requests being worked on and of their answers, all mounts of a run; beyond it a request answers EAGAIN. */
 export const MAX_FUSE_PENDING_BYTES = 64 << 20
 /** FUSE: bytes of one message: the largest write with its headers. */
 export const MAX_FUSE_MESSAGE_BYTES = (512 << 10) + 4096

@@ -2,7 +2,7 @@
  * The host's end of every FUSE mount of a run. One raw message in, at most one out; what the guest sends can be anything: no message throws out of `handle`,
  * nothing is kept without a bound, and every effect is the gate's to admit.
  */
-import { AuthorityError } from '@authority/protocol'
+import { AuthorityError, MAX_FUSE_DATA_BYTES } from '@authority/protocol'
 import { ERRNO, errnoNumber, hostError } from '../errno.ts'
 import { MAX_FUSE_HANDLES, MAX_FUSE_IN_FLIGHT, MAX_FUSE_PENDING_BYTES, MAX_NODE_DESCRIPTORS, MAX_NODES } from '../limits.ts'
 import * as bytes from './bytes.ts'
@@ -32,7 +32,6 @@ interface Live {
   readonly mount: FuseMount
   started: boolean
   readonly waiting: Map<bigint, Waiting>
-  pendingBytes: number
 }
 interface Waiting {
   readonly bytes: number
@@ -46,6 +45,8 @@ export class FuseServer {
   readonly #live = new Map<number, Live>()
   /** Requests under way, those of a mount the guest gave up since too. */
   readonly #works = new Set<Promise<void>>()
+  /** Of what is being worked on, all mounts together: a few bytes of request can ask for half a megabyte. */
+  #pendingBytes = 0
   #closed = false
 
   constructor(options: FuseServerOptions) {
@@ -75,9 +76,10 @@ export class FuseServer {
       return
     }
     if (unique === 0n) return
-    const refusal = this.#refusal(live, request, message.byteLength)
+    const bytes = message.byteLength + answerBytes(request.body)
+    const refusal = this.#refusal(live, request, bytes)
     if (refusal !== null) return this.#reply(mountNumber, unique, empty(), refusal)
-    this.#work(mountNumber, live, request, message.byteLength)
+    this.#work(mountNumber, live, request, bytes)
   }
 
   /** Ends all waiting, closes all that is open with its totals recorded, and forgets all nodes. */
@@ -96,7 +98,7 @@ export class FuseServer {
   #fresh(number: number): Live {
     const mount = this.#options.context.mounts.list[number]
     if (mount === undefined) throw new Error(`no mount ${number}`)
-    return { mount: new FuseMount({ ...this.#options, limits: this.#limits }, mount), started: false, waiting: new Map(), pendingBytes: 0 }
+    return { mount: new FuseMount({ ...this.#options, limits: this.#limits }, mount), started: false, waiting: new Map() }
   }
 
   /** The errno that answers a request that is not begun, or null. */
@@ -105,7 +107,7 @@ export class FuseServer {
     if (body.op === 'init') return live.started ? ERRNO.EIO : null
     if (!live.started) return ERRNO.EIO
     if (live.waiting.has(header.unique)) return ERRNO.EINVAL
-    if (live.waiting.size >= this.#limits.inFlight || live.pendingBytes + bytes > this.#limits.pendingBytes) return ERRNO.EAGAIN
+    if (live.waiting.size >= this.#limits.inFlight || this.#pendingBytes + bytes > this.#limits.pendingBytes) return ERRNO.EAGAIN
     return null
   }
 
@@ -121,10 +123,10 @@ export class FuseServer {
       },
     }
     live.waiting.set(unique, waiting)
-    live.pendingBytes += bytes
+    this.#pendingBytes += bytes
     const done = (reply: Reply, errno: number): void => {
       live.waiting.delete(unique)
-      live.pendingBytes -= bytes
+      this.#pendingBytes -= bytes
       this.#reply(mountNumber, unique, reply, errno)
     }
     const failed = (error: unknown): void => done(empty(), errnoOf(error, waiting.interrupted))
@@ -217,6 +219,11 @@ function start(live: Live, body: Extract<Body, { op: 'init' }>): Reply {
   if (body.major !== FUSE_MAJOR || body.minor < FUSE_MINOR_MIN) throw hostError('EPROTO', `FUSE ${body.major}.${body.minor}`)
   live.started = true
   return init(body.minor, body.readahead, body.flags)
+}
+
+/** The most an answer holds that is made while the request waits for the gate. */
+function answerBytes(body: Body): number {
+  return body.op === 'read' || body.op === 'readdir' || body.op === 'readdirplus' ? Math.min(body.size, MAX_FUSE_DATA_BYTES) : 0
 }
 
 function interrupt(live: Live, unique: bigint): void {
