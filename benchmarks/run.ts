@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { auditSuite } from './audit.ts'
+import { budgetSuite } from './budget.ts'
 import { capabilitySuite } from './capability.ts'
 import { durableSuite } from './durable.ts'
 import { latencySuite } from './latency.ts'
@@ -15,6 +16,7 @@ const SUITES: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   startup: startupSuite,
   policy: policySuite,
   capability: capabilitySuite,
+  budget: budgetSuite,
   audit: auditSuite,
 }
 
