@@ -1,10 +1,11 @@
 /** Plain sockets of programs that know nothing of Authority, in a real VM, against servers on loopback. */
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findProgram, runProgram } from '../process/run-program.ts'
-import { BIG, openWorld, TLS_ADDRESS, type World } from './network-guest/world.ts'
+import { BIG, freePort, openWorld, TLS_ADDRESS, type World } from './network-guest/world.ts'
 import { freshFolder, freshHome, removeFolder } from './vm-support.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -160,4 +161,27 @@ test('fetch in Bun', async () => {
   expect(lines[0]).toBe(`${urls[0]} hello web.test`)
   expect(lines[1]).toMatch(/failed (?:ECONNREFUSED|ConnectionRefused)$/)
   expect(lines[2]).toMatch(/failed /)
+})
+
+test('a published port leads to the agent’s own server, and to nothing the policy does not name', async () => {
+  const port = await freePort()
+  const agent = join(folder, 'serve.py')
+  copyFileSync(join(GUEST, 'serve.py'), agent)
+  const listen = join(folder, 'listen.json')
+  writeFileSync(
+    listen,
+    JSON.stringify({ version: '1.0', profiles: ['python'], fs: { read: ['/**'] }, net: { listen: [`ip:127.0.0.1:${port}`] } }),
+  )
+  const line = (host: number): string[] => ['run', agent, '--policy', listen, '-p', `${host}:8000`, '--accel', 'tcg']
+  const env = { PATH: process.env.PATH ?? '', HOME: folder, AUTHORITY_HOME: home }
+  const child = spawn(join(ROOT, 'dist/authority'), line(port), { env, stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  await new Promise((resolve) => child.stdout.once('data', resolve))
+  const answers = await Promise.all([1, 2, 3, 4].map(async (n) => (await fetch(`http://127.0.0.1:${port}/${n}`)).text()))
+  expect(answers).toEqual([1, 2, 3, 4].map((n) => `guest says /${n}`))
+  expect(await (await fetch(`http://127.0.0.1:${port}/stop`)).text()).toBe('guest says /stop')
+  expect(await ended).toBe(0)
+  const other = await runProgram([join(ROOT, 'dist/authority'), ...line(port === 65535 ? 65534 : port + 1)], { env, deadlineMs: 60_000 })
+  expect(other.code).not.toBe(0)
+  expect(other.stderr).toContain('the policy does not let the agent be reached at')
 })

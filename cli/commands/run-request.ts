@@ -7,6 +7,7 @@ import type { Arguments } from './arguments.ts'
 import { parseBudgets } from './budgets.ts'
 import type { Context } from './index.ts'
 import { mountsOf } from './mounts.ts'
+import { publishedPorts } from './published.ts'
 import { hostPairs, oneOf, readNamed } from './shared.ts'
 import type { RUN } from './verbs.ts'
 
@@ -20,7 +21,6 @@ const POLICY_ID = /^[0-9a-f]{64}$/
 
 /** Command line and config file as one request; the command line wins. Throws CliError and ConfigError. */
 export function runRequest({ flags, positionals, rest }: Arguments<typeof RUN>, context: Context): RunRequest {
-  refuseWhatIsLater(flags)
   const tty = wantsTerminal(flags)
   const config = flags.config === undefined ? null : readConfig(flags.config, context.cwd)
   const target = positionals[0] ?? config?.program
@@ -52,6 +52,7 @@ export function runRequest({ flags, positionals, rest }: Arguments<typeof RUN>, 
     acceptPolicy: acceptedPolicy(flags['accept-policy']),
     budgets: parseBudgets(flags.budget),
     hosts: hostPairs(flags.host),
+    published: publishedPorts(flags.publish),
     timeoutMs: flags.timeout === undefined ? null : parseDuration(flags.timeout),
     memoryMib: memoryMib(flags.memory, config),
     cpus: flags.cpus === undefined ? (config?.cpus ?? 1) : cpus(flags.cpus),
@@ -62,15 +63,6 @@ export function runRequest({ flags, positionals, rest }: Arguments<typeof RUN>, 
     console: flags.console,
     tty,
   }
-}
-
-function refuseWhatIsLater(flags: Arguments<typeof RUN>['flags']): void {
-  if (flags.publish.length > 0)
-    throw new CliError(
-      'usage',
-      '-p is not there yet: an agent cannot listen for connections from outside',
-      'let the agent connect out instead (`net.connect` in the policy)',
-    )
 }
 
 /** `-it`: a terminal of the agent's own, with ours behind it. Throws CliError where we have none. */

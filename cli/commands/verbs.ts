@@ -59,7 +59,12 @@ export const RUN = {
     config: CONFIG,
     volume: MOUNT,
     env: { kind: 'list', short: 'e', value: 'K[=V]', doc: 'environment of the agent; without =V the value of this shell' },
-    publish: { kind: 'list', short: 'p', value: 'HOST:GUEST', doc: 'not there yet' },
+    publish: {
+      kind: 'list',
+      short: 'p',
+      value: '[ADDRESS:]HOST:GUEST',
+      doc: 'publish a port of the agent on this machine (loopback without an address; the policy must allow net.listen)',
+    },
     policy: { kind: 'text', value: 'FILE', doc: 'what the agent may do (JSON or TOML)' },
     learn: {
       kind: 'text',

@@ -42,6 +42,7 @@ export interface RunRequest {
   readonly acceptPolicy: string | null
   readonly budgets: Charges
   readonly hosts: RunSpec['hosts']
+  readonly published: NonNullable<RunSpec['published']>
   readonly timeoutMs: number | null
   readonly memoryMib: number | null
   readonly cpus: number
@@ -113,6 +114,7 @@ export async function prepareRun(request: RunRequest, tools: PrepareTools): Prom
       },
       guarded: [request.policyPath, request.configPath, ...policy.paths].filter((path): path is string => path !== null),
       hosts: request.hosts,
+      published: request.published,
       budgets: request.budgets,
       timeoutMs: request.timeoutMs,
       timing: request.timing,

@@ -39,6 +39,8 @@ export interface RunSpec {
   /** Files that must not be written through a mount while the run goes: policy and config in use. */
   readonly guarded: readonly string[]
   readonly hosts: readonly (readonly [name: string, address: string])[]
+  /** `-p`: ports of this machine that lead to one of the guest. */
+  readonly published?: readonly { readonly address: string; readonly port: number; readonly guestPort: number }[]
   /** `--budget`: limits in kernel units; the lower of these and the policy's wins. */
   readonly budgets: Readonly<Record<string, number>>
   readonly timeoutMs: number | null

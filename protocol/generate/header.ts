@@ -66,7 +66,7 @@ ${defines(guest.FENCES.map((name) => [`FENCE_${name.toUpperCase()}`, quoted(name
 ${defines(Object.entries(MESSAGE).map(([name, number]) => [`MESSAGE_${name}`, number]))}
 
 /* Operations init asks for */
-${defines((['net.connect', 'net.query'] as const).map((name) => [`OPERATION_${name.toUpperCase().replace('.', '_')}`, operationRow(name).code]))}
+${defines((['net.connect', 'net.query', 'net.accept'] as const).map((name) => [`OPERATION_${name.toUpperCase().replace('.', '_')}`, operationRow(name).code]))}
 
 /* Error codes */
 ${defines(Object.entries(ERROR_CODES).map(([name, row]) => [name, row.code]))}

@@ -44,11 +44,12 @@ export async function openWorld(folder: string): Promise<World> {
   })
   const servers: Server[] = [web as WebServer, echo, tls]
   for (const server of servers) server.on('connection', (socket: Socket) => sockets.add(socket))
-  const closed = await freePort()
   await listen(tls, 443, TLS_ADDRESS)
+  const ports = { web: await listen(web, 0, '127.0.0.1'), echo: await listen(echo, 0, '127.0.0.1') }
+  // Last, or one of the others could be given its number.
+  const closed = await freePort()
   return {
-    web: await listen(web, 0, '127.0.0.1'),
-    echo: await listen(echo, 0, '127.0.0.1'),
+    ...ports,
     closed,
     authority,
     witness,
@@ -66,7 +67,7 @@ function listen(server: Server, port: number, host: string): Promise<number> {
   })
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   const port = await listen(server, 0, '127.0.0.1')
   await new Promise((resolve) => server.close(resolve))

@@ -5,7 +5,7 @@ import { ensureInstallation, openRunLog, type RunLog } from '@authority/kernel/a
 import { type BudgetStage, createBudgetStage, limitsByAccount, RUN_ACCOUNT } from '@authority/kernel/budget'
 import { bunMac, createCapabilityStage, type OperatorCapabilities, patternRules } from '@authority/kernel/capability'
 import { type FsDependencies, fsEffects, linuxSyscalls, type Mounts, openMounts } from '@authority/kernel/effects/fs'
-import { netEffects, systemResolver } from '@authority/kernel/effects/net'
+import { listenObject, netEffects, type PublishedPort, PublishedPorts, systemResolver } from '@authority/kernel/effects/net'
 import { AdmitPipeline, COALESCE_MS, OperationRegistry, type OperatorOperation } from '@authority/kernel/gate'
 import { asImageRequest, denyAllPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
 import type { Charges, Clock, Json } from '@authority/kernel/vocabulary'
@@ -34,6 +34,8 @@ export interface CoreOptions {
   readonly isolation: string
   readonly policy: PolicySource
   readonly hosts: readonly (readonly [name: string, address: string])[]
+  /** `-p` */
+  readonly published?: readonly PublishedPort[]
   /** `--budget` */
   readonly budgets: Readonly<Record<string, number>>
   readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
@@ -84,6 +86,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   const accounts = limitsByAccount(limits)
   const sys = linuxSyscalls()
   const mounts = openMounts(sys, options.mounts, { home: options.home, protect: options.guarded })
+  const published = await publish(options.published ?? [], policy)
   const installation = await ensureInstallation(options.home)
   const audit = await openRunLog({
     path: join(options.folder, 'audit'),
@@ -143,7 +146,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     madeFolder: (guest) => repositories.made(guest),
   }
   const fs = fsEffects(fsContext)
-  const net = netEffects({ resolve: systemResolver, hosts: policy.hosts })
+  const net = netEffects({ resolve: systemResolver, hosts: policy.hosts, published })
   const registry = new OperationRegistry({
     gate: pipeline,
     capability,
@@ -169,6 +172,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     reload: (files, by) => reload({ policy, files, by, audit, options, repositories }),
     close: async (end) => {
       clearInterval(coalescer)
+      published.close()
       approvals.end()
       if (kept !== null) for (const [block, used] of capability.usesTaken()) appendUnlessLatched(audit, { type: 'USES', block, used })
       capability.end()
@@ -186,6 +190,21 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
       }
     },
   }
+}
+
+/** Listens on what `-p` names. Throws E_POLICY_DENY with what would allow it, E_IO. */
+async function publish(ports: readonly PublishedPort[], policy: Policy): Promise<PublishedPorts> {
+  for (const port of ports) {
+    const object = listenObject(port)
+    const decision = policy.decide({ action: 'net.listen', object })
+    if (!decision.allow)
+      throw new AuthorityError('E_POLICY_DENY', `the policy does not let the agent be reached at ${object}: ${decision.reason}`, {
+        hint: decision.fix === null ? 'leave out -p' : `allow it with ${decision.fix}, or leave out -p`,
+      })
+  }
+  const published = new PublishedPorts(ports)
+  await published.listen()
+  return published
 }
 
 /** Loaded again here from the bytes that were hashed: the gate trusts no decision made outside it. */

@@ -81,6 +81,7 @@ export class GateRun {
         includes: spec.policy.includes ?? [],
       },
       hosts: spec.hosts,
+      published: spec.published ?? [],
       budgets: spec.budgets,
       mounts: spec.mounts,
       guarded: spec.guarded,
@@ -199,6 +200,7 @@ function firstRecordFacts(spec: RunSpec): Parameters<typeof openGateCore>[0]['de
     mounts: spec.mounts.map(({ host, guest, readonly }) => ({ host, guest, readonly })),
     scratch: spec.scratch.map(({ guest, bytes }) => ({ guest, bytes })),
     hosts: spec.hosts.map(([name, address]) => ({ name, address })),
+    published: (spec.published ?? []).map(({ address, port, guestPort }) => ({ address, port, guest_port: guestPort })),
   }
 }
 

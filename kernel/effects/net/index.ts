@@ -9,11 +9,13 @@ import { describe, parseFetch, targetOfUrl, withRealHost } from './fetch-request
 import { assertRealHttpClient, builtInRoots } from './http-client.ts'
 import { withNameBudget } from './name-budget.ts'
 import { connectQuestion, objectOf, targetOf } from './object.ts'
+import { type PublishedPorts, prepareAccept } from './published.ts'
 import { SyntheticAddresses } from './synthetic.ts'
 import type { Resolver } from './vet.ts'
 import { connectionWorstCase } from './worst-case.ts'
 
 export type { Dial } from './dial.ts'
+export { listenObject, type PublishedPort, PublishedPorts } from './published.ts'
 export { systemResolver } from './resolver.ts'
 export { SyntheticAddresses } from './synthetic.ts'
 export type { Resolver } from './vet.ts'
@@ -22,13 +24,15 @@ export interface NetDependencies {
   readonly resolve: Resolver
   /** NAME → address the operator mapped. */
   readonly hosts: ReadonlyMap<string, string>
+  /** Ports of this machine that lead into the guest, already listened on. */
+  readonly published?: PublishedPorts
   /** Left out: TCP. */
   readonly dial?: Dial
   /** Certificate authorities, PEM. Left out: those the runtime was built with, whatever the environment says. */
   readonly roots?: readonly string[]
 }
 
-/** net.dns, net.query, net.connect and net.fetch. Throws when the HTTP client cannot pin addresses. */
+/** net.dns, net.query, net.connect, net.accept and net.fetch. Throws when the HTTP client cannot pin addresses. */
 export function netEffects(deps: NetDependencies): readonly EffectClass[] {
   assertRealHttpClient()
   const synthetic = new SyntheticAddresses()
@@ -43,6 +47,7 @@ export function netEffects(deps: NetDependencies): readonly EffectClass[] {
     { operation: 'net.dns', prepare: (args) => prepareDns(String(args[0]), synthetic) },
     { operation: 'net.query', prepare: (args) => prepareQuery(args[0] as Uint8Array, synthetic) },
     { operation: 'net.connect', prepare: (args, session) => prepareConnect(String(args[0]), Number(args[1]), session, all) },
+    { operation: 'net.accept', prepare: (_args, session) => prepareAccept(deps.published, session) },
     { operation: 'net.fetch', prepare: (args, session) => prepareFetch(args, session, all) },
   ]
 }

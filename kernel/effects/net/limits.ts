@@ -39,3 +39,9 @@ export const NEXT_ADDRESS_MS = 250
 /** Different names one run may have resolved upstream, and bytes of all of them: what a wildcard rule lets out by names alone. */
 export const MAX_RESOLVED_NAMES = 1024
 export const MAX_RESOLVED_NAME_BYTES = 32 * 1024
+/** ms a request for a connection to a published port waits; the guest asks again. */
+export const ACCEPT_WAIT_MS = 50_000
+/** Connections to published ports that wait for the guest; further ones are closed. */
+export const MAX_UNTAKEN_CONNECTIONS = 64
+/** Ports one run may publish. */
+export const MAX_PUBLISHED_PORTS = 16

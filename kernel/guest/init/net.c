@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bounds.h"
+#include "net_accept.h"
 #include "net_dns.h"
 #include "net_flow.h"
 #include "net_link.h"
@@ -112,6 +113,7 @@ static void loop(int port)
 		if (now_ms() >= next) {
 			net_flows_tick();
 			net_dns_tick();
+			net_accept_ask();
 			next = now_ms() + TICK;
 		}
 	}
@@ -153,6 +155,7 @@ static _Noreturn void run(int port)
 	net_link_use(port);
 	net_flows_use(&sockets, programs, machine.totalram / MEMORY_SHARE * machine.mem_unit);
 	net_dns_use(sockets.dns_udp, sockets.dns_tcp, programs, TAG_FIRST_DNS);
+	net_accept_ask();
 	loop(port);
 	_exit(0);
 }

@@ -31,18 +31,6 @@ static void ask(struct flow *flow)
 	net_link_send(session, &out);
 }
 
-static void adopt_early(struct flow *flow)
-{
-	struct flow *spoke = flow_of_stream(flow_session(flow), flow->stream);
-	if (spoke == NULL)
-		return;
-	flow->to_program = spoke->to_program;
-	flow->gate_ended = spoke->gate_ended;
-	flow->credit = spoke->credit;
-	spoke->to_program = (struct queue){0};
-	spoke->state = FREE;
-}
-
 static void send_packet(const uint8_t *packet, size_t length, uint32_t to)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {to}};
@@ -55,7 +43,7 @@ static void offer(struct flow *flow, uint32_t stream)
 {
 	volatile struct net_verdict *verdict = &flow_sockets->verdicts[flow->syn.tuple.source_port];
 	flow->stream = stream;
-	adopt_early(flow);
+	flow_adopt_early(flow);
 	flow->state = OFFERED;
 	flow->until = now_ms() + OFFER_MS;
 	verdict->source = flow->syn.tuple.source;
@@ -124,7 +112,7 @@ static void take_syn(const struct net_syn *syn)
 			flow->syn = *syn;
 		return;
 	}
-	for (unsigned session = NET_FIRST_FLOW_SESSION; session <= NET_SESSIONS; session++) {
+	for (unsigned session = NET_FIRST_FLOW_SESSION; session < NET_ACCEPT_SESSION; session++) {
 		flow = flow_new(session, ASKING);
 		if (flow == NULL)
 			continue;

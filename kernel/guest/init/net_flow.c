@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net_accept.h"
 #include "net_ask.h"
 #include "net_table.h"
 #include "system.h"
@@ -183,7 +184,7 @@ static bool is_gone(unsigned session, uint32_t stream)
 static struct flow *early(unsigned session, uint32_t stream)
 {
 	const struct flow *slots = flow_slots(session);
-	bool asking = false;
+	bool asking = session == NET_ACCEPT_SESSION;
 	for (unsigned i = 0; i < SLOTS_PER_SESSION && !asking; i++)
 		asking = slots[i].state == ASKING;
 	struct flow *flow = !asking || is_gone(session, stream) ? NULL : flow_new(session, EARLY);
@@ -225,7 +226,7 @@ void net_flows_take(const struct frame *frame)
 	cbor_array(&in, AUTHORITY_MAX_CBOR_ARRAY);
 	uint64_t type = cbor_uint(&in, UINT32_MAX);
 	if (type == AUTHORITY_MESSAGE_RESULT || type == AUTHORITY_MESSAGE_ERROR)
-		net_ask_answer(frame->session, type, &in);
+		frame->session == NET_ACCEPT_SESSION ? net_accept_answer(type, &in) : net_ask_answer(frame->session, type, &in);
 	else if (type >= AUTHORITY_MESSAGE_STREAM_DATA && type <= AUTHORITY_MESSAGE_STREAM_RESET)
 		take_stream(frame->session, type, &in);
 }
@@ -239,14 +240,30 @@ void net_flows_session_closed(unsigned session)
 		else if (slots[i].state != FREE && slots[i].state != SILENT)
 			flow_abort_program(&slots[i]);
 	}
+	if (session == NET_ACCEPT_SESSION)
+		net_accept_session_closed();
 	memset(&gone[session - NET_FIRST_FLOW_SESSION], 0, sizeof gone[0]);
+}
+
+/* From here on bytes move between the socket and the stream. */
+static void join(struct flow *flow, int fd)
+{
+	const int on = 1;
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)flow->generation << 32 | (uint64_t)(flow - flows)};
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	flow->fd = fd;
+	flow->state = OPEN;
+	flow->watched = EPOLLIN;
+	if (epoll_ctl(watch, EPOLL_CTL_ADD, fd, &event) != 0 || !flow_flush(flow))
+		flow_abort(flow, "the program is gone");
+	else
+		flow_settle(flow);
 }
 
 static void take_connection(int fd)
 {
 	struct sockaddr_in program, wanted;
 	socklen_t size = sizeof program, size_wanted = sizeof wanted;
-	const int on = 1;
 	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 	struct flow *flow = NULL;
 	if (getpeername(fd, (struct sockaddr *)&program, &size) == 0 && getsockname(fd, (struct sockaddr *)&wanted, &size_wanted) == 0) {
@@ -259,15 +276,26 @@ static void take_connection(int fd)
 		return;
 	}
 	flow_clear_verdict(flow);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	flow->fd = fd;
-	flow->state = OPEN;
-	flow->watched = EPOLLIN;
-	struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)flow->generation << 32 | (uint64_t)(flow - flows)};
-	if (epoll_ctl(watch, EPOLL_CTL_ADD, fd, &event) != 0 || !flow_flush(flow))
-		flow_abort(flow, "the program is gone");
-	else
-		flow_settle(flow);
+	join(flow, fd);
+}
+
+void net_flows_incoming(uint32_t stream, int fd)
+{
+	struct flow *flow = fd < 0 ? NULL : flow_new(NET_ACCEPT_SESSION, ASKING);
+	if (flow == NULL) {
+		uint8_t bytes[NET_MESSAGE_BYTES];
+		struct cbor_writer out = net_link_message(bytes, 4, AUTHORITY_MESSAGE_STREAM_RESET);
+		cbor_put_uint(&out, stream);
+		cbor_put_uint(&out, AUTHORITY_E_CANCELLED);
+		cbor_put_text(&out, "no connection to the program", NET_MESSAGE_BYTES / 2);
+		net_link_send(NET_ACCEPT_SESSION, &out);
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	flow->stream = stream;
+	flow_adopt_early(flow);
+	join(flow, fd);
 }
 
 void net_flows_accept(void)

@@ -18,6 +18,8 @@ void net_flows_ready(uint64_t tag, uint32_t events);
 /* A frame of a session that carries connections. */
 void net_flows_take(const struct frame *frame);
 void net_flows_session_closed(unsigned session);
+/* A connection from outside: its stream, and our own connection to the program's server, or -1 when there is none. */
+void net_flows_incoming(uint32_t stream, int fd);
 /* Ends what waited too long; called about once a second. */
 void net_flows_tick(void);
 

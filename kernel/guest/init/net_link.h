@@ -13,7 +13,9 @@
 /* Session of the DNS queries; those after it carry connections. */
 #define NET_DNS_SESSION 1u
 #define NET_FIRST_FLOW_SESSION 2u
-#define NET_FLOW_SESSIONS 8u
+#define NET_FLOW_SESSIONS 9u
+/* The last of them carries connections from outside. */
+#define NET_ACCEPT_SESSION (NET_FIRST_FLOW_SESSION + NET_FLOW_SESSIONS - 1)
 #define NET_SESSIONS (NET_FIRST_FLOW_SESSION + NET_FLOW_SESSIONS - 1)
 /* Room a message without data takes at most. */
 #define NET_MESSAGE_BYTES 320

@@ -92,3 +92,15 @@ struct flow *flow_of_tuple(const struct net_tuple *tuple)
 			return &flows[i];
 	return NULL;
 }
+
+void flow_adopt_early(struct flow *flow)
+{
+	struct flow *spoke = flow_of_stream(flow_session(flow), flow->stream);
+	if (spoke == NULL)
+		return;
+	flow->to_program = spoke->to_program;
+	flow->gate_ended = spoke->gate_ended;
+	flow->credit = spoke->credit;
+	spoke->to_program = (struct queue){0};
+	spoke->state = FREE;
+}

@@ -49,6 +49,9 @@ struct flow *flow_of_stream(unsigned session, uint32_t stream);
 struct flow *flow_of_request(unsigned session, uint64_t id);
 struct flow *flow_of_tuple(const struct net_tuple *tuple);
 
+/* Takes over what the flow's stream said before its answer arrived. */
+void flow_adopt_early(struct flow *flow);
+
 /* Counts bytes that wait for programs; false when there is no room for them. */
 bool flow_memory_take(size_t bytes);
 void flow_memory_give(size_t bytes);

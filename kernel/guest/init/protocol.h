@@ -74,6 +74,7 @@
 /* Operations init asks for */
 #define AUTHORITY_OPERATION_NET_CONNECT 513u
 #define AUTHORITY_OPERATION_NET_QUERY 516u
+#define AUTHORITY_OPERATION_NET_ACCEPT 517u
 
 /* Error codes */
 #define AUTHORITY_E_PROTOCOL 1u

@@ -68,4 +68,17 @@ export const NET_OPERATIONS = {
     result: [f('packet', bytes(MAX_DNS_BYTES), 'the DNS answer')],
     doc: 'Answers one DNS query of a program in the guest, as net.dns does: names no rule could allow do not exist, and no query leaves.',
   },
+  'net.accept': {
+    code: 0x0205,
+    class: 'change',
+    via: ['init'],
+    action: 'net.listen',
+    args: [],
+    result: [
+      f('port', uint(65535, 1), 'guest port it is for'),
+      f('stream', uint(0xffffffff), 'byte stream on this session'),
+      f('peer', text(64), 'address and port it came from'),
+    ],
+    doc: 'Waits for a connection to a port the operator published; E_UNSUPPORTED when there is none.',
+  },
 } as const satisfies OperationRows

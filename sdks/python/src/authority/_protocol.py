@@ -453,6 +453,13 @@ OPERATIONS: Dict[str, Operation] = {
         (("bytes", 1232, 0), ("bool",)),
         (("bytes", 1232, 0),),
     ),
+    "net.accept": Operation(
+        0x0205,
+        (),
+        ("port", "stream", "peer"),
+        (),
+        (("uint", 65535, 1), ("uint", 4294967295, 0), ("text", 64, 0)),
+    ),
     "tool.call": Operation(
         0x0300,
         ("name", "arguments"),

@@ -1,0 +1,99 @@
+import { connect, createServer } from 'node:net'
+import { afterEach, describe, expect, test } from 'vitest'
+import { listenObject, PublishedPorts, prepareAccept } from './published.ts'
+import { FakeSession, permitAll } from './testing/fake-session.ts'
+
+let open: PublishedPorts | null = null
+
+afterEach(() => open?.close())
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+async function publish(): Promise<{ ports: PublishedPorts; port: number }> {
+  const port = await freePort()
+  const ports = new PublishedPorts([{ address: '127.0.0.1', port, guestPort: 80 }])
+  open = ports
+  await ports.listen()
+  return { ports, port }
+}
+
+describe('a published port', () => {
+  test('hands over one connection for one question, decided by its address', async () => {
+    const { ports, port } = await publish()
+    const session = new FakeSession()
+    const effect = prepareAccept(ports, session)
+    const object = `ip:127.0.0.1:${port}`
+    expect(effect.requested).toEqual([{ action: 'net.listen', object }])
+    const resolved = effect.resolve()
+    const client = connect(port, '127.0.0.1')
+    const heard = new Promise<string>((resolve) => client.once('data', (data) => resolve(data.toString())))
+    expect((await resolved).questions).toEqual([{ action: 'net.listen', object }])
+    const { result } = await effect.execute(permitAll())
+    effect.release()
+    expect(result[0]).toBe(80)
+    await session.ends.get(Number(result[1]))?.write(Buffer.from('hello'))
+    expect(await heard).toBe('hello')
+    client.destroy()
+  })
+
+  test('closes a connection that was denied', async () => {
+    const { ports, port } = await publish()
+    const effect = prepareAccept(ports, new FakeSession())
+    const resolved = effect.resolve()
+    const client = connect(port, '127.0.0.1')
+    const closed = new Promise((resolve) => client.once('close', resolve))
+    client.on('error', () => undefined)
+    await resolved
+    effect.release()
+    await closed
+  })
+
+  test('keeps only so many that nobody takes', async () => {
+    const { port } = await publish()
+    let closed = 0
+    const clients = await Promise.all(
+      Array.from({ length: 80 }, async () => {
+        const client = connect(port, '127.0.0.1').on('error', () => undefined)
+        client.on('close', () => closed++)
+        await new Promise((resolve) => client.once('connect', resolve))
+        return client
+      }),
+    )
+    await expect.poll(() => closed).toBe(16)
+    for (const client of clients) client.destroy()
+  })
+
+  test('that is taken already is an error that names it, and nothing is left listening', async () => {
+    const { port } = await publish()
+    const other = await freePort()
+    const second = new PublishedPorts([
+      { address: '127.0.0.1', port: other, guestPort: 1 },
+      { address: '127.0.0.1', port, guestPort: 2 },
+    ])
+    await expect(second.listen()).rejects.toMatchObject({ code: 'E_IO', message: expect.stringContaining(String(port)) })
+    const again = new PublishedPorts([{ address: '127.0.0.1', port: other, guestPort: 1 }])
+    await again.listen()
+    again.close()
+  })
+
+  test('the end of the run ends the wait', async () => {
+    const { ports } = await publish()
+    const waiting = prepareAccept(ports, new FakeSession()).resolve()
+    ports.close()
+    await expect(waiting).rejects.toMatchObject({ code: 'E_CANCELLED' })
+  })
+
+  test('none published: the guest is told once', () => {
+    expect(() => prepareAccept(undefined, new FakeSession())).toThrow(expect.objectContaining({ code: 'E_UNSUPPORTED' }))
+  })
+
+  test('is named with brackets where it needs them', () => {
+    expect(listenObject({ address: '::1', port: 8, guestPort: 1 })).toBe('ip:[::1]:8')
+  })
+})
