@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { readPayloads } from '@authority/kernel/audit'
 import { build } from '../embedded/build-info.ts'
 import { CliError } from '../runs/errors.ts'
+import { safeJson } from '../ui/safe-json.ts'
 import { count } from '../ui/text.ts'
 import type { Command } from './index.ts'
 import { findLog } from './shared.ts'
@@ -19,12 +20,17 @@ export const command: Command<typeof AUDIT_EXPORT> = async ({ flags, positionals
   return 0
 }
 
-/** The payloads as they were hashed: JSON leaves no byte in them that acts on a terminal, except what stands above U+007F. */
+/** The payloads as they were hashed; on a terminal the same values, with nothing in them that acts on it. */
 function lines(path: string, output: string | undefined, context: Parameters<typeof command>[1]): number {
   const file = output === undefined ? null : openNew(resolve(context.cwd, output))
   const newline = Buffer.from('\n')
+  const forPeople = file === null && context.terminal.isTty.out
   try {
     for (const payload of readPayloads(path)) {
+      if (forPeople) {
+        context.terminal.out(safeJson(new TextDecoder().decode(payload)))
+        continue
+      }
       const line = Buffer.concat([payload, newline])
       if (file === null) context.terminal.raw(line)
       else for (let at = 0; at < line.length; ) at += writeSync(file, line, at)

@@ -2,6 +2,7 @@ import { escapeForDisplay, followRecords, type RecordType, readRecords } from '@
 import { parseCount } from '../config/index.ts'
 import { recordLine } from '../ui/record-lines.ts'
 import { withoutFix } from '../ui/run-lines.ts'
+import { safeJson } from '../ui/safe-json.ts'
 import { type Denied, denialsOf } from './denials.ts'
 import type { Command } from './index.ts'
 import { findLog } from './shared.ts'
@@ -33,7 +34,7 @@ export const command: Command<typeof AUDIT_SHOW> = async ({ flags, positionals }
   }
   const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, FOLLOW_MS))
   for await (const record of flags.follow ? followRecords(path, filter, pause, () => false) : readRecords(path, filter)) {
-    if (flags.json) terminal.json(record)
+    if (flags.json) terminal.out(safeJson(JSON.stringify(record)))
     else terminal.out(recordLine(record))
   }
   return 0

@@ -1,5 +1,5 @@
 import { escapeForDisplay, type ShownRecord } from '@authority/kernel/audit'
-import { clip } from './text.ts'
+import { clip, safe } from './text.ts'
 import { dimensionName, formatBytes, formatCharge } from './units.ts'
 
 /** Characters of one text of a record in a line. */
@@ -11,7 +11,8 @@ const shown = (text: string): string => clip(escapeForDisplay(text), MAX_TEXT)
 
 /** One record as one line: number, time, what. */
 export function recordLine(record: ShownRecord): string {
-  return `${String(record.seq).padStart(6)}  ${record.t.slice(11, 23)}  ${what(record)}`
+  // Once more over the whole line: a field that is a number or a rule today may be the guest's text in a hostile log.
+  return safe(`${String(record.seq).padStart(6)}  ${record.t.slice(11, 23)}  ${what(record)}`)
 }
 
 function what(record: ShownRecord): string {

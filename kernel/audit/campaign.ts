@@ -1,11 +1,16 @@
 /** The long sweeps behind `npm run campaign`: unit tests run a sample of each. They touch only folders of their own. */
 import { brokenPromises, callsOfARun, crashOnce } from './testing/crashes.ts'
 import { countingRandom } from './testing/scenario.ts'
-import { type SweepReport, sweepLog } from './testing/sweep.ts'
+import { mutateLog, type SweepReport, sweepLog } from './testing/sweep.ts'
 
 /** Every byte flipped, every end cut, every neighbour swapped… of a sealed log: none may pass as intact. Some minutes. */
 export function tamperCampaign(step = 1): Promise<SweepReport> {
   return sweepLog(step)
+}
+
+/** Seeded changes of all kinds to a log of 1,000 records. */
+export function mutationCampaign(count: number, seed: number): Promise<SweepReport> {
+  return mutateLog(1000, count, seed)
 }
 
 export interface CrashReport {

@@ -64,7 +64,11 @@ function makeRunLog(options: OpenRunLogOptions, unlock: () => void): RunLog {
   createFile(fs, joinPath(path, PUBLIC_KEY_FILE), new TextEncoder().encode(`${installation.verifierKey}\n`))
   if (installation.keyChain !== null) createFile(fs, joinPath(path, KEY_CHAIN_FILE), new TextEncoder().encode(installation.keyChain))
   const checkpoints = CheckpointFile.create(fs, path)
-  const log = Log.create(runLogSettings(options), installation.originOf(start.run), Buffer.from(start.run, 'hex'))
+  const log = Log.create(
+    runLogSettings({ ...options, budgetBytes: logBudget(start) }),
+    installation.originOf(start.run),
+    Buffer.from(start.run, 'hex'),
+  )
   return new RunLog({
     path,
     run: start.run,
@@ -79,6 +83,12 @@ function makeRunLog(options: OpenRunLogOptions, unlock: () => void): RunLog {
   })
 }
 
+/** The log's own budget: bytes of its records, as RUN_START limits them. */
+function logBudget({ limits }: OpenRunLogOptions['start']): number {
+  const own = limits.filter(({ account, dimension }) => account === 'run' && dimension === 'log_bytes')
+  return Math.min(Number.MAX_SAFE_INTEGER, ...own.map(({ limit }) => limit))
+}
+
 /** Many records share a ms: its text is made once. */
 function stampOf(clock: Clock): LogSettings['stamp'] {
   let [last, t] = [Number.NaN, '']
@@ -90,7 +100,9 @@ function stampOf(clock: Clock): LogSettings['stamp'] {
   }
 }
 
-export function runLogSettings(options: RunLogTuning & Pick<OpenRunLogOptions, 'path' | 'installation'>): LogSettings {
+export function runLogSettings(
+  options: RunLogTuning & Pick<OpenRunLogOptions, 'path' | 'installation'> & { readonly budgetBytes?: number },
+): LogSettings {
   const { fs, clock, random } = options.installation.context
   return {
     fs,
@@ -99,6 +111,6 @@ export function runLogSettings(options: RunLogTuning & Pick<OpenRunLogOptions, '
     stamp: stampOf(clock),
     segmentBytes: options.segmentBytes ?? runSegmentBytes,
     preallocate: options.preallocate ?? true,
-    maxBytes: options.maxBytes ?? DEFAULT_LOG_BYTES,
+    maxBytes: Math.min(options.maxBytes ?? DEFAULT_LOG_BYTES, options.budgetBytes ?? Number.MAX_SAFE_INTEGER),
   }
 }

@@ -93,6 +93,20 @@ describe('audit stage', () => {
     expect(seq).toBe(log.size - 1)
   })
 
+  it('counts its own bytes against the budget log_bytes of the run', async () => {
+    const fs = new MemoryFs()
+    const installation = await openInstallation(HOME, testContext(fs))
+    const start = runStart(installation)
+    const limits = [...start.limits, { account: 'run', dimension: 'log_bytes', limit: 20_000 }]
+    const log = await openRunLog({ path: `${HOME}/${RUN_ID}`, installation, start: { ...start, limits }, ...AT_ONCE })
+    const fill = (): void => {
+      for (;;) log.append(DENIAL)
+    }
+    expect(fill).toThrow('limit of 20000 bytes')
+    await log.seal(RUN_END)
+    expect(log.bytes).toBeLessThanOrEqual(20_000)
+  })
+
   it('refuses a record that is too large without harm', async () => {
     const { log } = await begin(testContext(new MemoryFs()))
     expect(() => log.append(intent('x'.repeat(70_000)))).toThrow('more than')

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Verdict, type VerifyOptions, verifyRun } from '../verify/index.ts'
 import { MemoryFs } from './memory-fs.ts'
-import { cuts, type Files, flips, type Mutant, removals, shuffles } from './mutants.ts'
+import { cuts, type Files, flips, joined, type Mutant, removals, shuffles } from './mutants.ts'
 import { begin, HOME, RUN_END, RUN_ID, testContext, work } from './scenario.ts'
 
 export class Bench {
@@ -69,4 +69,84 @@ function* allMutants(files: Files, step: number): Generator<Mutant> {
   yield* cuts(files, RUN_ID, step)
   yield* shuffles(files, RUN_ID)
   yield* removals(files, RUN_ID)
+}
+
+/** About `records` records, sealed, in segments of 64 KiB. */
+export async function longLog(records: number): Promise<Files> {
+  const fs = new MemoryFs()
+  const { log } = await begin(testContext(fs), { segmentBytes: () => 64 * 1024, checkpointRecords: 64 })
+  await work(log, Math.ceil(records / 7))
+  await log.seal(RUN_END)
+  return fs.snapshot(HOME)
+}
+
+/** A change anywhere in the files of the run, drawn from `random` (0 ≤ x < 1): some bytes set, cut out, repeated or moved, a file cut, removed or exchanged. */
+export function randomMutant(files: Files, random: () => number): Mutant {
+  const below = (n: number): number => Math.floor(random() * n)
+  const names = [...files.keys()].filter(
+    (name) => name.startsWith(`${RUN_ID}/`) && !name.endsWith('/lock') && !name.endsWith('commitments.key'),
+  )
+  const name = names[below(names.length)] ?? ''
+  const bytes = files.get(name) ?? new Uint8Array(0)
+  const at = below(bytes.length)
+  const length = 1 + below(random() < 0.5 ? 16 : 2000)
+  const piece = bytes.subarray(at, at + length)
+  const rest = bytes.subarray(at + length)
+  const other = names[below(names.length)] ?? ''
+  const kinds: readonly (() => Uint8Array | null)[] = [
+    () => bytes.with(at, (bytes[at] ?? 0) ^ (1 << below(8))),
+    () => Uint8Array.from(bytes, (byte, i) => (i >= at && i < at + length ? below(256) : byte)),
+    () => joined(bytes.subarray(0, at), rest),
+    () => joined(bytes.subarray(0, at), piece, piece, rest),
+    () => joined(bytes.subarray(0, at), rest.subarray(0, length), piece, rest.subarray(length)),
+    () => bytes.slice(0, at),
+    () => (bytes.length === 0 ? null : new Uint8Array(bytes.length)),
+    () => files.get(other) ?? null,
+    () => null,
+  ]
+  const kind = below(kinds.length)
+  const changed = kinds[kind]?.() ?? null
+  const mutated = new Map(files)
+  if (changed === null) mutated.delete(name)
+  else mutated.set(name, changed)
+  return { name: `kind ${kind} of ${name}@${at}+${length} (${other})`, files: mutated }
+}
+
+/** Whether a mutant is the log itself: some changes change nothing. */
+export function isSame(a: Files, b: Files): boolean {
+  return a.size === b.size && [...a].every(([name, bytes]) => Buffer.compare(bytes, b.get(name) ?? new Uint8Array(0)) === 0)
+}
+
+/** mulberry32: small, seeded, good enough to choose places. */
+export function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** `count` seeded mutants of a log of `records` records, in process. */
+export async function mutateLog(records: number, count: number, seed: number): Promise<SweepReport> {
+  const files = await longLog(records)
+  const random = seeded(seed)
+  const bench = new Bench()
+  const passed: string[] = []
+  const statuses: { [status: string]: number } = {}
+  let tried = 0
+  try {
+    while (tried < count) {
+      const mutant = randomMutant(files, random)
+      if (isSame(files, mutant.files)) continue
+      tried++
+      const { status } = await bench.verify(mutant.files)
+      statuses[status] = (statuses[status] ?? 0) + 1
+      if (status === 'intact') passed.push(mutant.name)
+    }
+  } finally {
+    bench.remove()
+  }
+  return { tried, passed, statuses }
 }

@@ -246,6 +246,8 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
     unsigned('the clock back', swap('"boot_ms":', '"boot_ms":0,"was":', 6)),
     unsigned('no time', swap('Z"', '"', 6)),
     unsigned('a record left out', (payload, seq) => (seq === 3 ? null : payload)),
+    unsigned('a log within its bytes', swap('"dimension":"bytes"', '"dimension":"log_bytes"', 0)),
+    unsigned('a log beyond its bytes', swap('"dimension":"bytes","limit":1000000', '"dimension":"log_bytes","limit":4000', 0)),
     unsigned('a limit that is kept', swap('"type":"DENY"', '"type":"LIMIT","account":"run","limits":{"calls":900},"x":"DENY"', 7)),
     unsigned('a limit that is exceeded', swap('"type":"DENY"', '"type":"LIMIT","account":"run","limits":{"calls":2},"x":"DENY"', 7)),
     unsigned('a limit below what is spent', swap('"type":"DENY"', '"type":"LIMIT","account":"run","limits":{"calls":1},"x":"DENY"', 7)),

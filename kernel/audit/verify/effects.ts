@@ -64,6 +64,12 @@ export class Effects {
     return account
   }
 
+  /** Bytes of records the run may write; recovery must end it whatever it takes. */
+  logBytesExceeded(bytes: number): string | null {
+    const limit = this.#accounts.get('run')?.limits.get('log_bytes')
+    return limit !== undefined && bytes > limit ? `the records have ${bytes} bytes, and log_bytes of the run is ${limit}` : null
+  }
+
   /** Limits of an account that appears later, as a capability block does. */
   limit(fields: Fields): string | null {
     if (!this.#accounts.has(fields.account as string) && this.#accounts.size >= MAX_LIMITED_ACCOUNTS)

@@ -74,6 +74,8 @@ function investigate(inquiry: Inquiry): void {
     inquiry.noted?.at(walk.tree.size, root, chain)
     inquiry.anchors.at(walk.origin, walk.tree.size, rootBytes)
   }
+  const tooLong = inquiry.records.recovered ? null : inquiry.records.effects.logBytesExceeded(walk.frameBytes)
+  if (tooLong !== null) throw new Tampered(tooLong)
   inquiry.noted?.finish(walk.tree.size)
   inquiry.anchors.finish(walk.origin, walk.tree.size)
 }

@@ -36,6 +36,8 @@ export class Walk {
   readonly #leaf = Buffer.alloc(32)
   segments = 0
   bytes = 0
+  /** Of the frames alone. */
+  frameBytes = 0
   checkpoints = 0
   lastHead: Head | null = null
   /** A checkpoint signed exactly the records read so far. */
@@ -131,6 +133,7 @@ export class Walk {
       if (bytes.readUInt32BE(from + 8) !== Math.floor(seq / 2 ** 32) || bytes.readUInt32BE(from + 12) !== seq % 2 ** 32) return at
       const text = utf8(bytes, from + FRAME_HEADER, from + FRAME_HEADER + length)
       if (this.keys.length > 1 && text !== null && ROTATION.test(text)) this.epoch++
+      this.frameBytes += total
       this.#extend(bytes, from, length, input.path, at, notes)
       yield { seq, text, file: input.path, offset: at }
       at += total

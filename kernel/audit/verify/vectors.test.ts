@@ -56,7 +56,7 @@ const logsOf = ({ logs }: Vectors): Logs =>
   new Map(Object.entries(logs).map(([name, files]) => [name, new Map(Object.entries(files).map(([file, text]) => [file, unpack(text)]))]))
 
 describe('logs.json', () => {
-  it('gets the answers that stand in it', async () => {
+  it('gets the answers that stand in it', { timeout: 60_000 }, async () => {
     const vectors = read()
     const logs = logsOf(vectors)
     for (const [at, each] of vectors.cases.entries()) {
@@ -66,7 +66,7 @@ describe('logs.json', () => {
     expect(vectors.cases.length).toBeGreaterThan(80)
   })
 
-  it('is what the generator makes (AUTHORITY_WRITE_VECTORS=1 writes it)', async () => {
+  it('is what the generator makes (AUTHORITY_WRITE_VECTORS=1 writes it)', { timeout: 60_000 }, async () => {
     const logs = await vectorLogs()
     if (process.env.AUTHORITY_WRITE_VECTORS === '1') {
       const cases: VectorCase[] = []

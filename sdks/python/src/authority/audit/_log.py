@@ -125,6 +125,7 @@ class Log:
     log_id: str | None = None
     chain: bytes = b""
     segments: int = 0
+    frame_bytes: int = 0
     checkpoints: int = 0
     last_head: Head | None = None
     covered: bool = False
@@ -184,6 +185,7 @@ class Log:
                 break
             payload = data[at + FRAME : at + FRAME + length]
             seq = self.tree.size
+            self.frame_bytes += total
             self._extend(payload, data[at + 16 : at + 48], path, at)
             yield Record(seq, payload)
             at += total

@@ -134,6 +134,9 @@ class Inquiry:
             for head in anchors.pop(size, ()):
                 if head.origin != log.origin or head.root != log.tree.root():
                     raise Tampered("a remembered checkpoint has another root: this history was written anew")
+        run = self.rules.accounts.get("run")
+        if run and not self.rules.recovered and log.frame_bytes > run.limits.get("log_bytes", log.frame_bytes):
+            raise Tampered(f"the records have {log.frame_bytes} bytes, which is more than log_bytes of the run")
         if noted or anchors:
             raise Tampered(f"{max([*noted, *anchors])} records were remembered and there are {log.tree.size}: records are missing")
         return self._status()
