@@ -11,6 +11,8 @@ export default defineConfig({
           include: ['{protocol,kernel,cli,sdks/typescript,benchmarks}/**/*.test.ts', '.ci/*.test.ts'],
           exclude: ['**/node_modules/**', 'cli/acceptance/**', 'cli/campaigns/**'],
           pool: 'forks',
+          // A deadline against hanging, wide enough for a loaded machine.
+          testTimeout: 60_000,
         },
       },
       {
