@@ -1,0 +1,120 @@
+/** Approvals and reload of a run that goes on, with the compiled binary: `gate serve` and a client in Python. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runProgram } from '../process/run-program.ts'
+import { freshFolder, removeFolder } from './vm-support.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const BINARY = join(ROOT, 'dist/authority')
+const BUILD_MS = 170_000
+const TEST_MS = 60_000
+
+let folder: string
+let env: Record<string, string>
+const at = (name: string): string => join(folder, name)
+
+beforeAll(async () => {
+  const built = await runProgram([process.execPath, 'run', join(ROOT, 'cli/build/build.ts')], { deadlineMs: BUILD_MS })
+  if (built.code !== 0) throw new Error(built.stderr)
+  folder = freshFolder('policy-living-')
+  mkdirSync(at('work'))
+  env = { PATH: process.env['PATH'] ?? '', AUTHORITY_HOME: at('home') }
+  const save = (name: string, document: object): void => writeFileSync(at(name), JSON.stringify({ version: '1.0', ...document }))
+  save('ask.json', { fs: { ask: { write: ['/work/**'] } }, ask: { timeout_ms: 40_000 } })
+  save('short.json', { fs: { ask: { write: ['/work/**'] } }, ask: { timeout_ms: 300 } })
+  save('write.json', { fs: { write: ['/work/**'] } })
+  save('nothing.json', {})
+  writeFileSync(at('broken.json'), '{"version":"1.0",')
+  writeFileSync(at('work/inside.json'), '{"version":"1.0"}')
+}, BUILD_MS)
+
+afterAll(() => removeFolder(folder))
+
+interface Client {
+  readonly child: ChildProcess
+  /** Resolves when the client has said this. */
+  said(text: string): Promise<void>
+  readonly out: Promise<string>
+}
+
+function client(policy: string, flags: readonly string[], ...words: readonly string[]): Client {
+  const agent = join(import.meta.dirname, 'policy-agent/waits.py')
+  const command = ['python3', agent, join(ROOT, 'sdks/python/src'), ...words]
+  const child = spawn(BINARY, ['gate', 'serve', '--policy', at(policy), '-v', `${at('work')}:/work`, ...flags, '--', ...command], {
+    env,
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let all = ''
+  const listeners = new Set<() => void>()
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      all += chunk.toString()
+      for (const listener of listeners) listener()
+    })
+  const out = new Promise<string>((resolve) => child.on('close', () => resolve(all)))
+  const said = (text: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (all.includes(text)) resolve()
+      }
+      listeners.add(look)
+      look()
+      void out.then(() => reject(new Error(`it ended without saying ${text}: ${all}`)))
+    })
+  return { child, said, out }
+}
+
+const authority = async (...args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> => {
+  const { code, stdout, stderr } = await runProgram([BINARY, ...args], { env, deadlineMs: TEST_MS })
+  return { code, out: Buffer.from(stdout).toString(), err: stderr }
+}
+
+const waiting = async (): Promise<string> =>
+  (JSON.parse((await authority('approvals', 'ls', 'last', '--json')).out) as { id: string }[])[0]?.id ?? ''
+
+describe('approvals', () => {
+  test('one is allowed, one denied, and who did it is in a log that verifies', { timeout: TEST_MS }, async () => {
+    const agent = client('ask.json', [], 'write', '/work/a', 'write', '/work/b')
+    await agent.said('fs.write /work/a waits for approval')
+    expect((await authority('approvals', 'allow', 'last', await waiting())).out).toContain('allowed once: fs.write /work/a')
+    await agent.said('fs.write /work/b waits for approval')
+    expect((await authority('approvals', 'deny', 'last', await waiting())).code).toBe(0)
+    expect(await agent.out).toMatch(/write \/work\/a ok[\s\S]*write \/work\/b E_APPROVAL_DENIED/)
+    expect(existsSync(at('work/a')) && !existsSync(at('work/b'))).toBe(true)
+    expect((await authority('audit', 'verify', 'last')).code).toBe(0)
+    expect((await authority('audit', 'show', 'last')).out).toMatch(
+      /APPROVAL once [0-9a-f]{12} fs.open \/work\/a by uid [0-9]+: authority approvals/,
+    )
+    expect((await authority('approvals', 'ls', 'last')).err).toContain('is not running')
+  })
+
+  test('nobody answers: denied', { timeout: TEST_MS }, async () => {
+    expect(await client('short.json', [], 'write', '/work/c').out).toContain('write /work/c E_APPROVAL_DENIED')
+  })
+
+  test('a hook decides: exit code 0 allows, anything else does not', { timeout: TEST_MS }, async () => {
+    const hook = ['--approve-with', 'grep -q /work/yes']
+    expect(await client('ask.json', hook, 'write', '/work/yes', 'write', '/work/no').out).toMatch(/yes ok[\s\S]*no E_APPROVAL_DENIED/)
+  })
+})
+
+describe('policy reload', () => {
+  test('closes what the new policy does not allow, opens what it does, and a broken file changes nothing', {
+    timeout: TEST_MS,
+  }, async () => {
+    const agent = client('write.json', [], 'keep', '/work/open', 'write', '/work/more', 'until', '/work/again')
+    await agent.said('opened')
+    const broken = await authority('policy', 'reload', 'last', at('broken.json'))
+    expect([broken.code, broken.err]).toEqual([64, expect.stringContaining('broken.json:1:18')])
+    expect((await authority('policy', 'reload', 'last', at('work/inside.json'))).err).toContain('which the run can write')
+    expect((await authority('policy', 'reload', 'last', at('nothing.json'))).code).toBe(0)
+    await agent.said('write /work/more E_POLICY_DENY')
+    expect((await authority('policy', 'reload', 'last', at('write.json'))).code).toBe(0)
+    expect(await agent.out).toMatch(/keep \/work\/open E_[A-Z_]+[\s\S]*until \/work\/again ok/)
+    expect((await authority('audit', 'verify', 'last')).code).toBe(0)
+    expect((await authority('audit', 'show', 'last')).out.match(/ POLICY /g)).toHaveLength(2)
+  })
+})
