@@ -1,5 +1,7 @@
 """`python -m authority.audit verify PATH`: exit codes as those of `authority audit verify`."""
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import json

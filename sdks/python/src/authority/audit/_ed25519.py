@@ -1,5 +1,7 @@
 """Ed25519 verification after RFC 8032 section 5.1.7, from the standard library alone. Slow (some ms) and meant for verification only: nothing secret passes here."""
 
+from __future__ import annotations
+
 import hashlib
 
 P = 2**255 - 19

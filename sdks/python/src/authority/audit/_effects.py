@@ -1,5 +1,7 @@
 """What the records of a run must keep to (FORMAT.md, rules 1 to 4)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from ._notes import Head, Tampered

@@ -1,5 +1,7 @@
 """A log of either kind, record by record: frames, chain, tree, segments, checkpoints, torn tail (FORMAT.md)."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import re

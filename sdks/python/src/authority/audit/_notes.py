@@ -1,5 +1,7 @@
 """Keys, signed notes, checkpoints and key certificates (FORMAT.md "Checkpoints and keys", "Keys that follow each other")."""
 
+from __future__ import annotations
+
 import base64
 import binascii
 import hashlib

@@ -1,5 +1,7 @@
 """Records: their one form, their fields, and the rules between them (FORMAT.md "Records")."""
 
+from __future__ import annotations
+
 import json
 import re
 from typing import Any, Callable

@@ -1,5 +1,7 @@
 """What all runs of an installation share (FORMAT.md "The shared budget")."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from ._notes import Tampered

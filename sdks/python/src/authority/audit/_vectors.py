@@ -1,5 +1,7 @@
 """Runs fixtures/vectors/audit/logs.json: what this verifier says of each log must be what stands there."""
 
+from __future__ import annotations
+
 import base64
 import json
 import os

@@ -1,5 +1,7 @@
 """Judges the log of a run as `authority audit verify` does."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
