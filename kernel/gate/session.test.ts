@@ -5,7 +5,6 @@ import {
   MAX_IN_FLIGHT,
   MAX_STREAMS,
   MESSAGE,
-  OPERATIONS,
   type OperationName,
   type WireValue,
 } from '@authority/protocol'
@@ -296,11 +295,4 @@ describe('things a session holds', () => {
     peer.send({ type: MESSAGE.STREAM_RESET, stream: 1, code: 55, message: '' })
     expect(await peer.call('net.connect', ['h', 1])).toEqual([MAX_STREAMS + 1, '192.0.2.1'])
   })
-})
-
-test('every session operation of the table is known to the test or has an implementation elsewhere', () => {
-  const control = Object.entries(OPERATIONS).filter(
-    ([, row]) => (row.class as string) === 'control' && (row.via as readonly string[]).includes('session'),
-  )
-  expect(control.map(([name]) => name).sort()).toEqual(['budget.status', 'cap.bind', 'cap.release', 'cap.self', 'session.ping'])
 })
