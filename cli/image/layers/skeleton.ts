@@ -10,7 +10,9 @@ const GROUP = `root:x:0:
 agent:x:1000:
 nogroup:x:65534:
 `
+/** The machine's own name, as Debian writes it: programs look it up at their start. */
 const HOSTS = `127.0.0.1 localhost
+127.0.1.1 authority
 `
 /** Names are asked of the gate, which listens on loopback in the guest. */
 const RESOLV_CONF = `nameserver 127.0.0.1

@@ -101,6 +101,11 @@ describe('answers', () => {
     expect(Buffer.from(answer).includes(Buffer.from(encodeDnsName('api.example.com')))).toBe(true)
   })
 
+  test('backwards there is nothing else, and nobody is asked', () => {
+    for (const name of ['1.0.0.127.in-addr.arpa', '9.9.18.198.in-addr.arpa', 'api.example.com', '999.0.18.198.in-addr.arpa'])
+      expect(() => prepareQuery(query(name, 12), new SyntheticAddresses())).toThrow(expect.objectContaining({ code: 'E_NOT_FOUND' }))
+  })
+
   test('policy is asked about the name in its one form', () => {
     const effect = prepareQuery(query('WWW.Example.COM', 1), new SyntheticAddresses())
     expect(effect.requested).toEqual([{ action: 'net.dns', object: 'www.example.com' }])

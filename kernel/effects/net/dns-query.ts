@@ -8,12 +8,14 @@ import type { SyntheticAddresses } from './synthetic.ts'
 /**
  * One packet of any resolver in the guest. A name some rule could allow has one synthetic A record and nothing else (no AAAA, no HTTPS or SVCB with keys or
  * other targets), so every resolver comes to that address; any other name is denied, which the guest answers with NXDOMAIN. No query leaves.
- * Throws E_CONFLICT or E_UNSUPPORTED for what is no question.
+ * Throws E_CONFLICT or E_UNSUPPORTED for what is no question, E_NOT_FOUND for addresses that stand for no name.
  */
 export function prepareQuery(packet: Uint8Array, synthetic: SyntheticAddresses): PreparedEffect {
   const query = parseDnsQuery(packet)
   const asked = query.name ?? '(no host name)'
-  const name = query.type === DNS_TYPE.PTR ? (nameBehind(asked, synthetic) ?? asked) : hostOf(asked, synthetic)
+  const name = query.type === DNS_TYPE.PTR ? nameBehind(asked, synthetic) : hostOf(asked, synthetic)
+  // Programs ask for the names of addresses out of habit: there is nobody to ask, and nothing to allow.
+  if (name === undefined) throw new AuthorityError('E_NOT_FOUND', `${asked} has no name here`)
   const question = { action: 'net.dns', object: name } as const
   return {
     requested: [question],
