@@ -1,0 +1,107 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+/** Tokens and shared budgets through the compiled binary: an agent that uses the Python SDK beside an operator that types commands. */
+const ROOT = resolve(import.meta.dirname, '../..')
+const BINARY = join(ROOT, 'dist', 'authority')
+const TWICE = `
+import authority
+with authority.connect() as gate:
+    for _ in range(2):
+        try:
+            print(gate.fs.read_text("/in/b"))
+        except authority.AuthorityError as error:
+            print(error.code)
+`
+const REVOKE =
+  'subprocess.run([os.environ["A"], "cap", "revoke", "last", "--token", os.environ["AUTHORITY_TOKEN_FILE"]], check=True, stdout=subprocess.DEVNULL)'
+const WARM = `
+import authority, os, subprocess
+with authority.connect() as gate:
+    file = gate.fs.open("/in/a")
+    print(file.read(3))
+    ${REVOKE}
+    for act in (lambda: file.read(3), lambda: gate.fs.read_text("/in/b")):
+        try:
+            print("allowed", act())
+        except authority.AuthorityError as error:
+            print(error.code)
+`
+const RACE = `
+import authority, os, subprocess, threading, time
+allowed, over = [], []
+def use():
+    with authority.connect() as gate:
+        while not over:
+            began = time.monotonic()
+            try:
+                gate.fs.read_text("/in/b")
+                allowed.append(began)
+            except authority.AuthorityError:
+                return
+users = [threading.Thread(target=use) for _ in range(3)]
+for user in users: user.start()
+while len(allowed) < 20: time.sleep(0.001)
+${REVOKE}
+acknowledged = time.monotonic()
+time.sleep(0.2)
+over.append(True)
+for user in users: user.join()
+print(len([began for began in allowed if began > acknowledged]))
+`
+let folder: string
+let env: Record<string, string>
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'authority-cap-'))
+  mkdirSync(join(folder, 'in'))
+  for (const [name, text] of Object.entries({ 'in/a': '0123456789', 'in/b': 'x', 'p.json': '{"version":"1.0","fs":{"read":["/in/**"]}}' }))
+    writeFileSync(join(folder, name), text)
+  env = {
+    PATH: process.env.PATH ?? '',
+    HOME: folder,
+    AUTHORITY_HOME: join(folder, 'home'),
+    PYTHONPATH: join(ROOT, 'sdks', 'python', 'src'),
+    PYTHONDONTWRITEBYTECODE: '1',
+    A: BINARY,
+  }
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+async function authority(...args: readonly string[]): Promise<string> {
+  const child = Bun.spawn([BINARY, ...args], { cwd: folder, env, stderr: 'pipe' })
+  const [out] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+  await child.exited
+  return out
+}
+const serve = (...words: readonly string[]): Promise<string> =>
+  authority('gate', 'serve', '--policy', 'p.json', '-v', `${join(folder, 'in')}:/in`, ...words)
+const python = (program: string): readonly string[] => ['--', 'python3', '-c', program]
+
+test('revocation ends what was opened before: the open file and everything after it', async () => {
+  expect((await serve(...python(WARM))).trim().split('\n')).toEqual(["b'012'", 'E_CAP_REVOKED', 'E_CAP_REVOKED'])
+  expect(await authority('audit', 'verify', 'last')).toContain('intact and sealed')
+})
+
+test('nothing that begins after a revocation was acknowledged is allowed', async () => {
+  expect((await serve(...python(RACE))).trim()).toBe('0')
+})
+
+test('three calls for all runs together: two for the first, one for the second, and verify agrees', async () => {
+  await authority('budget', 'limit', '--budget', 'calls=3')
+  expect((await serve(...python(TWICE))).trim()).toBe('x\nx')
+  expect((await serve(...python(TWICE))).trim()).toBe('x\nE_BUDGET_EXCEEDED')
+  expect(await authority('audit', 'verify', 'last')).toContain('intact and sealed')
+  expect(JSON.parse(await authority('budget', 'limit', '--json'))).toMatchObject({ limits: { calls: 3 }, counted: { calls: 3 }, runs: [] })
+})
+
+test('a token of a gate with a name is good after a restart, and dead once it is revoked', async () => {
+  await serve('--keep', 'one', '--', 'sh', '-c', 'cp "$AUTHORITY_TOKEN_FILE" token')
+  const use = ['--keep', 'one', '--', 'sh', '-c', `AUTHORITY_TOKEN_FILE=token exec python3 -c '${TWICE}'`]
+  expect((await serve(...use)).trim()).toBe('x\nx')
+  await serve('--keep', 'one', '--', 'sh', '-c', '"$A" cap revoke last --token token')
+  expect(await serve(...use)).not.toContain('x')
+  expect((await serve(...python(TWICE))).trim()).toBe('x\nx')
+})
