@@ -8,6 +8,8 @@ export const SEGMENT_HEADER_BYTES = 4096
 export const FRAME_HEADER_BYTES = 48
 /** Most bytes of one record: C2SP tlog entries end at 64 KiB. */
 export const MAX_PAYLOAD_BYTES = 60 * 1024
+/** Objects and lists within each other in one record, itself counted: readers recurse. */
+export const MAX_NESTING = 64
 /** Most records in one flush: `back` is a u16. */
 export const MAX_FLUSH_RECORDS = 65_535
 /** Bytes waiting for a flush at most: past this, append flushes by itself. */

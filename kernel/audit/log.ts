@@ -10,6 +10,7 @@ import { sha256, sha256Stream } from './hash.ts'
 import {
   CLOSING_RESERVE_BYTES,
   MAX_FLUSH_RECORDS,
+  MAX_NESTING,
   MAX_PAYLOAD_BYTES,
   MAX_PENDING_BYTES,
   MAX_SEGMENTS,
@@ -146,6 +147,7 @@ export class Log {
   append(body: { readonly [key: string]: Json | undefined }, closing: boolean): number {
     if (this.#broken !== null) throw auditError(this.#broken)
     const seq = this.#range.size
+    if (nests(body, MAX_NESTING)) throw auditError(`A ${String(body.type)} record that nests more than ${MAX_NESTING} deep was refused.`)
     const { t, boot_ms } = this.#settings.stamp()
     // The body never has these three: putting the texts together is the same as stringifying the whole, without copying the body.
     const text = `{"seq":${seq},"t":"${t}","boot_ms":${boot_ms},${JSON.stringify(body).slice(1)}`
@@ -258,6 +260,14 @@ export class Log {
     this.#hasher = hasher
     this.#offset = SEGMENT_HEADER_BYTES
   }
+}
+
+/** Whether a value has more than `levels` objects and lists within each other. */
+function nests(value: Json | { readonly [key: string]: Json | undefined } | undefined, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  for (const name in value) if (nests((value as { readonly [key: string]: Json | undefined })[name], levels - 1)) return true
+  return false
 }
 
 /** Out of room, not broken: closing records may still be written. */

@@ -1,5 +1,6 @@
 import { AuthorityError } from '@authority/protocol'
 import { describe, expect, it } from 'vitest'
+import type { Json } from '../vocabulary/index.ts'
 import { openInstallation } from './installation.ts'
 import { openRunLog } from './open.ts'
 import { MemoryFs } from './testing/memory-fs.ts'
@@ -112,6 +113,16 @@ describe('audit stage', () => {
     expect(() => log.append(intent('x'.repeat(70_000)))).toThrow('more than')
     expect(log.latched).toBe(null)
     log.append(DENIAL)
+    await log.durable()
+    log.abandon()
+  })
+
+  it('refuses a record that nests too deep without harm', async () => {
+    const { log } = await begin(testContext(new MemoryFs()))
+    let detail: Json = 1
+    for (let i = 0; i < 63; i++) detail = [detail]
+    expect(() => log.append({ type: 'GUEST', event: 'x', detail: { detail } })).toThrow('nests more than 64')
+    log.append({ type: 'GUEST', event: 'x', detail: detail as unknown as { readonly [key: string]: Json } })
     await log.durable()
     log.abandon()
   })

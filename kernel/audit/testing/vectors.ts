@@ -148,7 +148,7 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
     (from: string, to: string, only = -1) =>
     (payload: string, seq: number): string =>
       only >= 0 && seq !== only ? payload : payload.replace(from, to)
-  const deep = '['.repeat(20_000) + ']'.repeat(20_000)
+  const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels)
   return [
     q('sealed', 'sealed'),
     q('sealed, without the installation log', 'sealed', [], { installation: false }),
@@ -235,7 +235,20 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
     unsigned('index keys in order', swap('"op":"fs.open"', '"x":{"1":0,"2":0,"a":0},"op":"fs.open"', 2)),
     unsigned('index keys out of order', swap('"op":"fs.open"', '"x":{"a":0,"1":0},"op":"fs.open"', 2)),
     unsigned('a key named __proto__', swap('"reserve":{', '"reserve":{"__proto__":1,', 2)),
-    unsigned('nested as deep as a record can be', swap('"op":"fs.open"', `"x":${deep},"op":"fs.open"`, 2)),
+    unsigned('nested as deep as its bytes allow', swap('"op":"fs.open"', `"x":${nested(20_000)},"op":"fs.open"`, 2)),
+    unsigned('nested 64 deep', swap('"op":"fs.open"', `"x":${nested(63)},"op":"fs.open"`, 2)),
+    unsigned('nested 65 deep', swap('"op":"fs.open"', `"x":${nested(64)},"op":"fs.open"`, 2)),
+    unsigned(
+      'as wide as its bytes allow',
+      swap(
+        '"op":"fs.open"',
+        `"x":[${Array(28_000)
+          .fill('{}')
+          .join(',')
+          .slice(0, 59_999 - (59_999 % 3) - 1)}],"op":"fs.open"`,
+        2,
+      ),
+    ),
     unsigned('an unknown type', swap('"type":"DENY"', '"type":"SURPRISE"')),
     unsigned('a missing field', swap('"session":"s:1",', '', 2)),
     unsigned('a field of another type', swap('"session":"s:1"', '"session":1', 2)),

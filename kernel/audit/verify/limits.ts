@@ -8,6 +8,8 @@ export const MAX_SEGMENT = 64 * 1024 * 1024
 export const MAX_TAIL = 4 * 1024 * 1024 + 64 * 1024
 export const MAX_FLUSH = 65_535
 export const MAX_NOTE = 4096
+/** Objects and lists within each other in one record, itself counted. */
+export const MAX_NESTING = 64
 export const MAX_KEY = 1024
 export const MAX_OPEN_EFFECTS = 131_072
 export const SECTOR = 512

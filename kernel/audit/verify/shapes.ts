@@ -1,4 +1,5 @@
 /** The fields of every record (FORMAT.md "Records"). Fields not named here may be added by later builds and are ignored; those named must fit. */
+import { MAX_NESTING } from './limits.ts'
 import { fromTemplate } from './templates.ts'
 
 export type Fields = { readonly [name: string]: unknown }
@@ -138,6 +139,14 @@ function fits(value: Fields, rows: Rows): boolean {
   return true
 }
 
+/** Whether a value has more than `levels` objects and lists within each other. */
+function nests(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  for (const name in value) if (nests((value as Fields)[name], levels - 1)) return true
+  return false
+}
+
 export interface ParsedRecord {
   readonly type: string
   readonly t: string
@@ -161,6 +170,7 @@ export function parseAnyRecord(source: string, seq: number, shapes: Shapes): Par
     if (!object(value)) return 'the record is not a JSON object'
     // Duplicate keys and spare spaces would let two readers see two records in the same bytes.
     if (JSON.stringify(value) !== source) return 'the record is not in the one form a record is written in'
+    if (nests(value, MAX_NESTING)) return `the record nests more than ${MAX_NESTING} deep`
     fields = value as Fields
   } catch {
     return 'the record is not JSON in UTF-8'

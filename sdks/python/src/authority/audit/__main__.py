@@ -7,14 +7,8 @@ import dataclasses
 import json
 import os
 import sys
-import threading
 
 from . import LEVELS, Verdict, _vectors, verify
-
-# A record may nest as deep as its 60 KiB allow: the JSON reader of the standard library recurses.
-STACK_BYTES = 512 * 1024 * 1024
-DEPTH = 200_000
-
 
 def _text(path: str) -> str:
     with open(path, encoding="utf-8", newline="") as file:
@@ -57,26 +51,13 @@ def _main() -> int:
     return verdict.exit_code
 
 
-def _in_deep_thread() -> int:
-    """Runs with a stack for deep records; 70 when something is wrong with this program."""
-    result = [70]
-
-    def target() -> None:
-        try:
-            result[0] = _main()
-        except SystemExit as stop:
-            result[0] = stop.code if isinstance(stop.code, int) else 64
-        except OSError as error:
-            print(f"{error.filename}: {error.strerror}", file=sys.stderr)
-            result[0] = 4
-
-    sys.setrecursionlimit(DEPTH)
-    threading.stack_size(STACK_BYTES)
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    return result[0]
+def _guarded() -> int:
+    try:
+        return _main()
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 4
 
 
 if __name__ == "__main__":
-    sys.exit(_in_deep_thread())
+    sys.exit(_guarded())

@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 MAX_SAFE = 2**53 - 1
 MAX_OPEN = 131_072
+MAX_NESTING = 64
 MAX_LIMITED = 16_384
 SLICE_MS = 250
 LEVELS = {"concurrency"}
@@ -103,6 +104,13 @@ def _constant(_: str) -> Any:
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_float, parse_constant=_constant)
 
 
+def _nests(value: Any, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_nests(item, levels - 1) for item in inner)
+
+
 def parse(payload: bytes) -> dict[str, Any] | str:
     """The object of a payload, or a sentence that says why it is none."""
     try:
@@ -112,6 +120,8 @@ def parse(payload: bytes) -> dict[str, Any] | str:
             return "the record is not a JSON object"
         if _write(value) != source:
             raise NotCanonical
+        if _nests(value, MAX_NESTING):
+            return f"the record nests more than {MAX_NESTING} deep"
         return value
     except NotCanonical:
         return "the record is not in the one form a record is written in"
