@@ -15,7 +15,7 @@ export interface Question {
    */
   readonly reach?: true
   /**
-   * Only with fs.write: the object is a fresh, empty directory (mkdir). Some names, such as `.git`, may be made only so: as a file, a link or the target
+   * Only with fs.write: the object is an empty directory that is made or removed (mkdir, rmdir). Some names, such as `.git`, may be made only so: as a file, a link or the target
    * of a rename they would arrive with contents nobody decided.
    */
   readonly makes?: 'directory'

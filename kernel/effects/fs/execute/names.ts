@@ -37,7 +37,8 @@ export function mkdir(context: FsContext, ref: NameRef, mode: number): PreparedE
 }
 
 export function rmdir(context: FsContext, ref: NameRef): PreparedEffect {
-  return nameChange(context, ref, true, (at) => context.sys.unlinkat(at.parent, at.name, true))
+  // Only an empty directory goes this way: like a fresh one it carries nothing that was not decided.
+  return nameChange(context, ref, true, (at) => context.sys.unlinkat(at.parent, at.name, true), 'directory')
 }
 
 export function unlink(context: FsContext, ref: NameRef): PreparedEffect {
@@ -114,8 +115,10 @@ function assertLinkable(context: FsContext, source: HeldObject, to: HeldName, fr
   assertReplaceable(context, source.stat, fromText)
 }
 
-/** @param mustExist removes a name: ENOENT is told before anything is recorded as intended, and protected files stay */
-/** `makes`: that the new name is a directory is part of the question, since policy guards some names of files only. */
+/**
+ * @param mustExist removes a name: ENOENT is told before anything is recorded as intended, and protected files stay
+ * @param makes that the name is an empty directory's, made or removed, is part of the question, since policy guards some names of files only
+ */
 function nameChange(
   context: FsContext,
   ref: NameRef,
