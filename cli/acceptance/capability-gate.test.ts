@@ -70,10 +70,13 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
+/** stdout; what went to stderr is kept in `told`. */
+let told = ''
 async function authority(...args: readonly string[]): Promise<string> {
   const child = Bun.spawn([BINARY, ...args], { cwd: folder, env, stderr: 'pipe' })
-  const [out] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   await child.exited
+  told = err
   return out
 }
 const serve = (...words: readonly string[]): Promise<string> =>
@@ -104,4 +107,10 @@ test('a token of a gate with a name is good after a restart, and dead once it is
   await serve('--keep', 'one', '--', 'sh', '-c', '"$A" cap revoke last --token token')
   expect(await serve(...use)).not.toContain('x')
   expect((await serve(...python(TWICE))).trim()).toBe('x\nx')
+})
+
+test('half of a budget is told to the operator and on record', async () => {
+  await serve('--budget', 'fs.calls=4', ...python(TWICE))
+  expect(told).toContain('50 % of fs calls is spent: 2 of 4')
+  expect(await authority('logs', 'last')).toContain('MARK class:fs has used 50 % of its calls: 2 of 4')
 })

@@ -7,7 +7,7 @@ import { reconcileHome } from '../runs/reconcile.ts'
 import { createRunFolder, discardUnstarted } from '../runs/registry.ts'
 import type { ServeSpec, StartFacts } from '../runs/run-spec.ts'
 import { assertFree, defaultSocket, serve } from '../runs/serve.ts'
-import { startLine } from '../ui/run-lines.ts'
+import { markLine, startLine } from '../ui/run-lines.ts'
 import { safe } from '../ui/text.ts'
 import { approvalDesk } from './approver.ts'
 import { parseBudgets } from './budgets.ts'
@@ -73,6 +73,7 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
       onServing: (path) => {
         if (rest === null) terminal.note(`authority: serving at AUTHORITY_SOCKET=${safe(path)} (stop with Ctrl-C)`)
       },
+      onMark: (mark) => terminal.note(`authority: note: ${safe(markLine(mark))}`),
       onApproval: desk.ask,
     })
     reportRun({ start: began.start, end, json: flags.json, context })

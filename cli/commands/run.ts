@@ -2,10 +2,10 @@ import { build, cellBinary, initBinary } from '../embedded/assets.ts'
 import { prepareRun } from '../runs/prepare.ts'
 import { reconcileHome } from '../runs/reconcile.ts'
 import { createRunFolder, discardUnstarted } from '../runs/registry.ts'
-import type { EndFacts, StartFacts } from '../runs/run-spec.ts'
+import type { BudgetMark, EndFacts, StartFacts } from '../runs/run-spec.ts'
 import { supervise } from '../runs/supervisor.ts'
 import { progressOf } from '../ui/progress.ts'
-import { startLine } from '../ui/run-lines.ts'
+import { markLine, startLine } from '../ui/run-lines.ts'
 import { safe } from '../ui/text.ts'
 import { approvalDesk } from './approver.ts'
 import { buildTools } from './build-tools.ts'
@@ -42,6 +42,8 @@ export const command: Command<typeof RUN> = async (args, context) => {
         began.start = start
         if (args.flags.json !== true) terminal.note(startLine(start, terminal.style))
       },
+      // The terminal is the agent's then.
+      ...(spec.agent.tty ? {} : { onMark: (mark: BudgetMark) => note(context, markLine(mark)) }),
       onApproval: desk.ask,
     })
   } catch (error) {

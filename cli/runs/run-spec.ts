@@ -65,10 +65,21 @@ export type GateEvent =
   | { readonly event: 'serving'; readonly tokenFile: string }
   | { readonly event: 'started'; readonly start: StartFacts }
   | { readonly event: 'running' }
+  /** So much of a limit is spent. */
+  | { readonly event: 'mark'; readonly mark: BudgetMark }
   /** An effect waits for a person. */
   | { readonly event: 'approval'; readonly pending: PendingApproval }
   | { readonly event: 'ended'; readonly end: EndFacts }
   | { readonly event: 'failed'; readonly code: string; readonly message: string; readonly hint: string; readonly exitCode: number }
+
+/** `percent` of a limit of the run, of one class of operations or of what runs share is spent. */
+export interface BudgetMark {
+  readonly account: string
+  readonly dimension: string
+  readonly percent: number
+  readonly captured: number
+  readonly limit: number
+}
 
 /** What the start line says is enforced. */
 export interface StartFacts {

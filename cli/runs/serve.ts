@@ -23,6 +23,7 @@ export interface ServeOptions {
   readonly command: readonly string[] | null
   readonly onStart: (start: StartFacts) => void
   readonly onServing: (socket: string) => void
+  readonly onMark?: SupervisorOptions['onMark']
   readonly onApproval?: SupervisorOptions['onApproval']
 }
 
@@ -106,6 +107,7 @@ class Serving {
   private onEvent(event: GateEvent): void {
     if (event.event === 'started') this.options.onStart(event.start)
     else if (event.event === 'serving') this.onServing(event.tokenFile)
+    else if (event.event === 'mark') this.options.onMark?.(event.mark)
     else if (event.event === 'approval') decideWith(this.options, (command) => this.send(command))(event.pending)
     else if (event.event === 'ended') this.ended = event.end
     else if (event.event === 'failed') this.failure = new CliError('gate', event.message, event.hint, { exitCode: event.exitCode })

@@ -6,6 +6,7 @@ import { CliError } from './errors.ts'
 import { rawTerminal } from './raw-terminal.ts'
 import {
   type ApprovalAnswer,
+  type BudgetMark,
   type EndFacts,
   GATE_COMMAND,
   type GateEvent,
@@ -31,6 +32,7 @@ export interface SupervisorOptions {
   readonly self: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly onStart: (start: StartFacts) => void
+  readonly onMark?: (mark: BudgetMark) => void
   /** Somebody's answer to a request that waits, or null: then it waits for `authority approvals`. */
   readonly onApproval?: (pending: PendingApproval) => Promise<ApprovalAnswer | null>
 }
@@ -136,6 +138,7 @@ function outcome(gate: ChildProcess, events: Readable, options: OutcomeOptions, 
       const event = JSON.parse(line) as GateEvent
       if (event.event === 'started') options.onStart(event.start)
       else if (event.event === 'running') options.onRunning()
+      else if (event.event === 'mark') options.onMark?.(event.mark)
       else if (event.event === 'approval') options.onPending(event.pending)
       else if (event.event === 'ended') ended = event.end
       else if (event.event === 'failed') failure = new CliError('gate', event.message, event.hint, { exitCode: event.exitCode })

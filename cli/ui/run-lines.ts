@@ -1,4 +1,4 @@
-import type { EndFacts, StartFacts } from '../runs/run-spec.ts'
+import type { BudgetMark, EndFacts, StartFacts } from '../runs/run-spec.ts'
 import type { Style } from './terminal.ts'
 import { clip, count, safe, shortId } from './text.ts'
 import { dimensionName, formatCharge, formatMs } from './units.ts'
@@ -75,6 +75,12 @@ function spending({ spent, limits }: EndFacts): string {
     return `${dimensionName(dimension)} ${used}${limit === undefined ? '' : ` of ${formatCharge(dimension, limit)}`}`
   })
   return parts.length === 0 ? 'nothing spent' : `spent ${parts.join(', ')}`
+}
+
+/** `80 % of net calls is spent: 8 of 10` */
+export function markLine({ account, dimension, percent, captured, limit }: BudgetMark): string {
+  const scope = account === 'run' ? '' : `${account.replace('class:', '')} `
+  return `${percent} % of ${scope}${dimensionName(dimension)} is spent: ${formatCharge(dimension, captured)} of ${formatCharge(dimension, limit)}`
 }
 
 /** `--timing`: each step, when it was done and how long it took. */

@@ -11,6 +11,7 @@ import { asImageRequest, denyAllPolicy, loadPolicy, type Policy } from '@authori
 import type { Charges, Clock, Json } from '@authority/kernel/vocabulary'
 import { AuthorityError, type OperationName } from '@authority/protocol'
 import { type IncludedFile, includeFrom } from '../policy-files.ts'
+import type { BudgetMark } from '../run-spec.ts'
 import { openKeptGate } from './kept-gate.ts'
 import { LivePolicy } from './live-policy.ts'
 import { NewRepositories } from './new-repositories.ts'
@@ -46,6 +47,8 @@ export interface CoreOptions {
   readonly operator: ReadonlyMap<OperationName, OperatorOperation>
   /** Folder of a gate that goes on where its last process ended: same key, same revocations, same counts. */
   readonly keep?: string
+  /** Told when 50, 80 and 95 % of a limit are spent; not of token blocks, whose number is the agent's choice. */
+  readonly onMark?: (mark: BudgetMark) => void
   /** Told of every request that waits for a person. */
   readonly onApproval?: (pending: PendingApproval) => void
 }
@@ -107,7 +110,12 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
       detail: options.detail,
     },
   })
-  const budget = createBudgetStage({ onMark: (mark) => appendUnlessLatched(audit, { type: 'MARK', ...mark }) })
+  const budget = createBudgetStage({
+    onMark: (mark) => {
+      appendUnlessLatched(audit, { type: 'MARK', ...mark })
+      if (!mark.account.startsWith('block:')) options.onMark?.(mark)
+    },
+  })
   for (const [account, charges] of accounts) budget.limit(account, charges)
   const shared = await joinSharedBudget({ installation, runs: dirname(options.folder), run: options.run, budget, audit })
   const kept =
@@ -129,7 +137,11 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
           secret: kept.secret,
           revoked: kept.revoked,
           usedBefore: kept.uses,
-          onCounting: (block: string) => void audit.append({ type: 'USES', block, used: null }),
+          onCounting: (block: string) => {
+            audit.append({ type: 'USES', block, used: null })
+            // Looks are not waited for: this must not wait for the next effect to reach the disk.
+            audit.durable().catch(() => undefined)
+          },
         }),
     declareBudget: (account, charges) => {
       const limits = lessSpent(charges, kept?.spent.get(account) ?? {})

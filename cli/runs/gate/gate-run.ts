@@ -86,6 +86,7 @@ export class GateRun {
       mounts: spec.mounts,
       guarded: spec.guarded,
       detail: firstRecordFacts(spec),
+      onMark: (mark) => void this.emit({ event: 'mark', mark }),
       onApproval: (pending) => void this.emit({ event: 'approval', pending }),
       operator: operatorOperations({
         core: () => core,

@@ -102,6 +102,7 @@ export class ServeRun {
         mounts: spec.mounts.map(({ host, guest, readonly }) => ({ host, guest, readonly })),
         hosts: spec.hosts.map(([name, address]) => ({ name, address })),
       },
+      onMark: (mark) => void this.emit({ event: 'mark', mark }),
       onApproval: (pending) => void this.emit({ event: 'approval', pending }),
       operator: operatorOperations({
         core,
