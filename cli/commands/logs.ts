@@ -5,7 +5,19 @@ import { findLog } from './shared.ts'
 import type { LOGS } from './verbs.ts'
 
 /** The life of a run without its effects. */
-const SHOWN: readonly RecordType[] = ['RUN_START', 'GUEST', 'STDIO', 'TIME', 'REVOKE', 'LIMIT', 'LEASED', 'MARK', 'RECOVERED', 'FATAL', 'RUN_END']
+const SHOWN: readonly RecordType[] = [
+  'RUN_START',
+  'GUEST',
+  'STDIO',
+  'TIME',
+  'REVOKE',
+  'LIMIT',
+  'LEASED',
+  'MARK',
+  'RECOVERED',
+  'FATAL',
+  'RUN_END',
+]
 
 export const command: Command<typeof LOGS> = async ({ flags, positionals }, context) => {
   const { terminal } = context
