@@ -29,13 +29,23 @@ export function asImageRequest(policy: LoadedPolicy): ImageRequest {
     opensLoopback,
     'an image cannot ask for services of this machine; use your own `--policy`',
   )
+  const asked = keep(
+    '/net/ask/connect',
+    net.ask.connect,
+    opensLoopback,
+    'an image cannot ask for services of this machine; use your own `--policy`',
+  )
   const { fs } = policy.document
   const write = keep('/fs/write', fs.write, liftsAlwaysDeny, 'an image cannot lift what is always denied; use your own `--policy`')
   const own = new Map(Object.entries(policy.options.hosts ?? {}))
   const hosts = new Map([...net.hosts].filter(([name]) => own.has(name)))
   for (const [name, address] of net.hosts)
     if (!hosts.has(name)) refused.push(`/net/hosts/${name} \`${address}\`: an image cannot map names; use \`--host ${name}=${address}\``)
-  const document: PolicyDocument = { ...policy.document, fs: { ...fs, write }, net: { ...net, listen, connect, hosts } }
+  const document: PolicyDocument = {
+    ...policy.document,
+    fs: { ...fs, write },
+    net: { ...net, listen, connect, hosts, ask: { connect: asked } },
+  }
   return { policy: policyOf(document, policy.id, 'image', policy.options), refused }
 }
 

@@ -75,6 +75,14 @@ describe('policy show', () => {
 
 describe('policy why', () => {
   const policy = policyFrom({ net: { connect: ['dns:api.example.org:443'], deny: { connect: ['dns:bad.example.org:443'] } } })
+  it('names the deny rule of an included file', () => {
+    const include = (): Uint8Array => bytesOf('{"version":"1.0","fs":{"deny":{"read":["/a"]}}}')
+    const including = loadPolicy(bytesOf('{"version":"1.0","include":["b.json"]}'), 'p.json', { include })
+    expect(explain(including, 'fs.read', '/a')).toMatchObject({
+      text: expect.stringContaining('change the deny rule b.json#/fs/deny/read/0'),
+    })
+  })
+
   const text = (action: string, object: string): string => {
     const found = explain(policy, action, object)
     return 'error' in found ? `${found.error} (${found.hint})` : found.text
@@ -124,6 +132,12 @@ describe('an image’s own policy', () => {
   it('keeps the operator’s own mappings', () => {
     const { policy } = asImageRequest(policyFrom(document, { hosts: { 'api.example.org': '10.0.0.1' } }))
     expect([...policy.hosts]).toEqual([['api.example.org', '10.0.0.1']])
+  })
+
+  it('cannot have this machine’s own services asked about either', () => {
+    const { policy, refused } = asImageRequest(policyFrom({ net: { ask: { connect: ['ip:127.0.0.1:80', 'dns:a.example.org:443'] } } }))
+    expect(policy.document.net.ask.connect).toEqual(['dns:a.example.org:443'])
+    expect(refused).toHaveLength(1)
   })
 
   it('asks for nothing more than it says', () => {

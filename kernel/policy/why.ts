@@ -46,7 +46,8 @@ export function standingOf(verdict: PolicyVerdict): 'allowed' | 'asked' | 'denie
 function remedy(verdict: PolicyVerdict): string {
   if (verdict.ask === true) return `a person must approve it: \`authority approvals ls RUN\`; to allow it without, remove ${verdict.rule}`
   if (verdict.fix !== null) return `allow exactly this with: ${verdict.fix}`
-  return verdict.rule?.startsWith('/') === true ? `to allow it, change the deny rule ${verdict.rule}` : 'no rule can allow it'
+  if (verdict.rule?.includes('/deny/') === true) return `to allow it, change the deny rule ${verdict.rule}`
+  return verdict.reason.includes('with these arguments') ? 'to allow it, change the condition it fails' : 'no rule can allow it'
 }
 
 function canonical(action: Action, object: string): string {
