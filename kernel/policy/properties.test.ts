@@ -124,6 +124,37 @@ describe('theorems', () => {
     )
   })
 
+  it('adding an ask rule never allows what was denied, and turns what it covers into a question', () => {
+    fc.assert(
+      fc.property(lists, lists, questions, (document, more, asked) => {
+        const before = policyOf(document).decide(asked)
+        const asking = policyFrom({
+          ...document,
+          fs: { ...document.fs, ask: { read: more.fs.read, write: more.fs.write } },
+          net: { ...document.net, ask: { connect: more.net.connect } },
+          tools: { ...document.tools, ask: more.tools.allow },
+          infer: { ...document.infer, ask: more.infer.models },
+        }).decide(asked)
+        const harmless = asked.reach === true || asked.action === 'net.dns'
+        if (asking.allow && !harmless) expect(before.allow).toBe(true)
+        if (asking.ask === true) expect(asking.allow).toBe(false)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('an error while deciding never allows', () => {
+    const policy = policyFrom({ fs: { read: ['/**'] }, tools: { allow: ['*'] } })
+    const trap = (): never => {
+      throw new Error('trap')
+    }
+    for (const key of ['action', 'object', 'reach', 'args'] as const) {
+      const asked = Object.defineProperty({ action: 'tools', object: 't', args: {} }, key, { get: trap }) as unknown as Question
+      const verdict = policy.decide(asked)
+      expect([verdict.allow, verdict.ask]).toEqual([false, undefined])
+    }
+  })
+
   it('what a rule allows is within the grants, and an allowed effect is never in a deny list', () => {
     fc.assert(
       fc.property(lists, questions, (document, asked) => {
