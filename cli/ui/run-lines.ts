@@ -41,6 +41,7 @@ export function denialLines(end: EndFacts, style: Style): string[] {
 
 /** What to do about a denial that no policy text lifts. */
 export function withoutFix(code: string): string {
+  if (code.startsWith('E_APPROVAL')) return 'none: a person must approve it (`authority approvals ls RUN` while it waits)'
   return code === 'E_BUDGET_EXCEEDED' ? 'raise the limit: --budget KIND=N, or "budgets" in the policy' : 'no rule can allow it'
 }
 
