@@ -118,7 +118,7 @@ export function attackFiles(script: Script): Attack[] {
 
   out('second INIT', OPCODE.INIT, 0, fields(7, 38, 131072, HUGE))
   out('header with extensions', OPCODE.LOOKUP, ROOT, Buffer.alloc(0))
-  for (const opcode of [0, 7, 21, 22, 23, 24, 31, 32, 33, 37, 39, 40, 43, 46, 47, 48, 49, 50, 51, 52, 4096, 65_535])
+  for (const opcode of [0, 7, 21, 22, 23, 24, 31, 32, 33, 37, 39, 40, 48, 49, 50, 51, 52, 4096, 65_535])
     out(`opcode ${opcode}`, opcode, ROOT, Buffer.alloc(64), 'unsupported')
   return attacks
 }
