@@ -65,7 +65,7 @@ describe('a Python program', () => {
     copyFileSync(join(GUEST, 'main.py'), join(agent, 'main.py'))
     writeFileSync(join(agent, 'ca.pem'), world.authority)
     const connect = [world.web, world.echo, world.closed].map((port) => `dns:web.test:${port}`)
-    const ended = await run(agent, [...connect, 'dns:tls.test:443'], [world.web, world.echo, world.closed].map(String))
+    const ended = await run(agent, [...connect, 'dns:tls.test:8443'], [world.web, world.echo, world.closed].map(String))
     err = ended.err
     const lines = ended.out.split('\n').filter(Boolean)
     found = new Map(lines.map((line) => JSON.parse(line) as Found).map((each) => [each.name, each]))

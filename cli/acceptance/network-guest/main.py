@@ -138,13 +138,13 @@ def ask_tcp(*names):
 
 def tls(connect_to, server_name):
     context = ssl.create_default_context(cafile="/app/ca.pem")
-    with context.wrap_socket(connect(connect_to, 443), server_hostname=server_name) as connection:
+    with context.wrap_socket(connect(connect_to, 8443), server_hostname=server_name) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         return read_all(connection).split(b"\r\n\r\n")[1].decode()
 
 
 def plain_on_tls_port():
-    with connect("tls.test", 443) as connection:
+    with connect("tls.test", 8443) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: tls.test\r\n\r\n")
         return read_all(connection).decode()
 

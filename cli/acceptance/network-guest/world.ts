@@ -44,7 +44,7 @@ export async function openWorld(folder: string): Promise<World> {
   })
   const servers: Server[] = [web as WebServer, echo, tls]
   for (const server of servers) server.on('connection', (socket: Socket) => sockets.add(socket))
-  await listen(tls, 443, TLS_ADDRESS)
+  await listen(tls, 8443, TLS_ADDRESS)
   const ports = { web: await listen(web, 0, '127.0.0.1'), echo: await listen(echo, 0, '127.0.0.1') }
   // Last, or one of the others could be given its number.
   const closed = await freePort()
