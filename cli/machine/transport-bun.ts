@@ -1,6 +1,9 @@
 import type { Transport } from '@authority/kernel/gate'
 import type { Socket } from 'bun'
 
+/** Bytes of small messages that leave in one system call: answers of one group commit come together. */
+const GATHER_BYTES = 64 * 1024
+
 /**
  * Adapter: one connected Bun socket as a Transport. Bun's write takes what fits and answers how much: the rest is queued here and goes on with `drain`.
  * What arrives before somebody listens is kept, so no early message of the guest is lost; the socket is paused until then.
@@ -16,6 +19,8 @@ export class BunTransport implements Transport {
   /** True while the user asked for silence. */
   private paused = false
   private closed = false
+  private gathered: Uint8Array | null = null
+  private gatheredBytes = 0
 
   constructor(socket: Socket<BunTransport>) {
     this.socket = socket
@@ -46,7 +51,23 @@ export class BunTransport implements Transport {
 
   write(bytes: Uint8Array): void {
     if (this.closed || bytes.length === 0) return
+    if (this.gatheredBytes + bytes.length > GATHER_BYTES) this.passGathered()
     if (this.pendingBytes > 0) return this.queue(bytes)
+    if (bytes.length > GATHER_BYTES) return this.pass(bytes)
+    if (this.gatheredBytes === 0) queueMicrotask(() => this.passGathered())
+    this.gathered ??= new Uint8Array(GATHER_BYTES)
+    this.gathered.set(bytes, this.gatheredBytes)
+    this.gatheredBytes += bytes.length
+  }
+
+  private passGathered(): void {
+    if (this.gatheredBytes === 0 || this.closed || this.gathered === null) return
+    const bytes = this.gathered.subarray(0, this.gatheredBytes)
+    this.gatheredBytes = 0
+    this.pass(bytes)
+  }
+
+  private pass(bytes: Uint8Array): void {
     const taken = Math.max(0, this.socket.write(bytes))
     if (taken < bytes.length) this.queue(bytes.subarray(taken))
   }
@@ -63,6 +84,7 @@ export class BunTransport implements Transport {
 
   close(): void {
     if (this.closed) return
+    this.passGathered()
     // What is queued will not be waited for: the other end is a machine being taken away.
     this.socket.end()
     this.ended()
