@@ -44,7 +44,8 @@ function receiveSpec(onCommand: (command: SupervisorCommand) => void): Promise<R
       resolve(message as RunSpec | ServeSpec)
     })
     // The supervisor is gone, or closed its end: the run must not outlive it. A stream that does not close its descriptor tells `end`, never `close`.
-    for (const gone of ['end', 'error', 'close'] as const) input.on(gone, () => onCommand({ command: 'stop', reason: 'the supervisor is gone' }))
+    for (const gone of ['end', 'error', 'close'] as const)
+      input.on(gone, () => onCommand({ command: 'stop', reason: 'the supervisor is gone' }))
   })
 }
 
