@@ -162,6 +162,20 @@ describe('nothing happens when a step refuses', () => {
     expect([effect.happened, effect.releases, reserved(world.budget)]).toEqual([0, 1, 0])
   })
 
+  test('an object the effect itself refuses: a denial on record like any other', async () => {
+    const world = await makeWorld()
+    const effect = world.effect({
+      resolve: () => {
+        throw new AuthorityError('E_POLICY_DENY', 'the file has 2 hard links', { errno: 'EPERM' })
+      },
+    })
+    const refusal = await world.admit(effect).catch((error: unknown) => error)
+    expect(refusal).toMatchObject({ code: 'E_POLICY_DENY', errno: 'EPERM', denial: { fix: '' } })
+    expect(effect.happened).toBe(0)
+    expect(world.appended.at(-1)).toMatchObject({ type: 'DENY', rule: 'built-in:object', reason: 'the file has 2 hard links', fix: null })
+    expect(world.pipeline.statistics).toMatchObject({ denials: 1, looks: 0 })
+  })
+
   test('an object that is not there: no effect, no charge, but counted as a look', async () => {
     const world = await makeWorld()
     const effect = world.effect({

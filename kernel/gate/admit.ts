@@ -97,8 +97,9 @@ export class AdmitPipeline implements Gate {
   /** What is not there is told as well: that it was asked for is counted as a look. */
   private find(request: LookRequest, { rule }: Allowed): ResolvedObject | Promise<ResolvedObject> {
     const failed = (error: unknown): never => {
-      this.countLook(request, rule, request.effect.requestedText)
-      throw error
+      const told = this.judge.refusedByEffect(request, error)
+      if (told === error) this.countLook(request, rule, request.effect.requestedText)
+      throw told
     }
     try {
       const object = request.effect.resolve()

@@ -99,6 +99,24 @@ export class Judge {
     return new AuthorityError(verdict.code, 'the policy was changed and does not allow this any more', { errno: 'EACCES' })
   }
 
+  /**
+   * An effect may refuse its own object whatever policy says: a hard link that reaches outside, a device, a file that decides what the run may do. That is a
+   * denial like any other and stands on record. Anything else that went wrong is returned as it is.
+   */
+  refusedByEffect(request: LookRequest, error: unknown): unknown {
+    if (!(error instanceof AuthorityError) || error.code !== 'E_POLICY_DENY' || error.denial !== undefined) return error
+    const { requested, requestedText } = request.effect
+    const question = requested[0] ?? null
+    const refusal: Refusal = { allow: false, code: error.code, reason: error.message, rule: 'built-in:object', fix: null, question }
+    const seq = this.record(request, refusal, requestedText)
+    const denial: Denial = { permission: question?.action ?? error.code, object: requestedText, fix: '', seq }
+    return new AuthorityError(error.code, error.message, {
+      errno: error.errno,
+      denial,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    })
+  }
+
   /** The denial for a budget that does not hold the worst case, its record durable. */
   async refuseBudget(request: LookRequest, object: string, refusal: BudgetRefusal): Promise<AuthorityError> {
     const { account, dimension, limit, available, asked } = refusal
