@@ -49,6 +49,12 @@ describe('the home folder', () => {
     expect(readdirSync(root)).toEqual(['letter.txt'])
   })
 
+  test('may be made by two processes at once', () => {
+    mkdirSync(join(root, 'home'), { mode: 0o700 })
+    writeFileSync(join(root, 'home', 'format.4711.tmp'), 'authority-ho')
+    expect(openHome(join(root, 'home')).path).toBe(join(root, 'home'))
+  })
+
   test('that others may write is refused', () => {
     mkdirSync(join(root, 'home'))
     chmodSync(join(root, 'home'), 0o777)

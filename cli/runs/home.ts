@@ -6,6 +6,8 @@ import { CliError } from './errors.ts'
 /** Version of the layout below. A newer one is refused; an older one is migrated in `openHome`. */
 export const HOME_FORMAT = 1
 const FORMAT_FILE = 'format'
+/** What `writeFileAtomic` calls it until it is whole. */
+const FORMAT_BEING_WRITTEN = /^format\.\d+\.tmp$/
 const FORMAT_LINE = /^authority-home (\d{1,6})\n$/
 
 /** Everything the product keeps: folders 0700, files 0600. */
@@ -61,15 +63,13 @@ function assertPrivate(path: string): void {
   if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700)
 }
 
-/** The format number, or null for a folder that is still empty. */
+/** The format number, or null for a folder that is still empty: another process may be making it at this moment. */
 function readFormat(path: string): number | null {
-  let text: string
-  try {
-    text = readFileSync(join(path, FORMAT_FILE), 'utf8')
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT')
-      throw new CliError('home', `${join(path, FORMAT_FILE)} cannot be read: ${reason(cause)}`, 'check its permissions', { cause })
-    if (readdirSync(path).length === 0) return null
+  const text = readFormatFile(path)
+  if (text === null) {
+    const there = readdirSync(path)
+    if (there.includes(FORMAT_FILE)) return readFormat(path)
+    if (there.every((name) => FORMAT_BEING_WRITTEN.test(name))) return null
     throw new CliError(
       'home',
       `${path} is not empty and has no \`${FORMAT_FILE}\` file: it is not a home folder of authority`,
@@ -84,6 +84,15 @@ function readFormat(path: string): number | null {
       'restore the folder from a backup, or set AUTHORITY_HOME to another one',
     )
   return Number(match[1])
+}
+
+function readFormatFile(path: string): string | null {
+  try {
+    return readFileSync(join(path, FORMAT_FILE), 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw new CliError('home', `${join(path, FORMAT_FILE)} cannot be read: ${reason(cause)}`, 'check its permissions', { cause })
+  }
 }
 
 /** Whole or not at all, also after a power cut: temporary file, flush, rename, flush of the folder. Mode 0600. */
