@@ -1,0 +1,26 @@
+"""Every log of fixtures/vectors/audit/logs.json, good and bad: this verifier says of it what stands there, as the other one does."""
+
+import pytest
+from authority.audit import _vectors
+from support import fixture
+
+VECTORS = fixture("vectors/audit/logs.json")
+LOGS = {name: {file: _vectors._unpack(text) for file, text in files.items()} for name, files in VECTORS["logs"].items()}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in VECTORS["cases"]])
+def test_verdict(case):
+    files = dict(LOGS[case["log"]])
+    for edit in case["edits"]:
+        _vectors._apply(files, edit, LOGS)
+    assert _vectors._answer(files, case) == (case["status"], case["exit"])
+
+
+def test_every_verdict_there_is_has_a_log():
+    assert {(case["status"], case["exit"]) for case in VECTORS["cases"]} >= {
+        ("intact", 0),
+        ("tampered", 1),
+        ("recovered", 2),
+        ("unsealed", 3),
+        ("unreadable", 4),
+    }
