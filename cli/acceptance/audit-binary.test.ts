@@ -1,10 +1,12 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ShownRecord } from '@authority/kernel/audit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { notesOf } from '../../kernel/audit/testing/mutants.ts'
 import { materialise, RUN_ID } from '../../kernel/audit/testing/scenario.ts'
 import { isSame, longLog, randomMutant, seeded } from '../../kernel/audit/testing/sweep.ts'
+import { TestWitness } from '../../kernel/audit/testing/witness.ts'
 import { runProgram } from '../process/run-program.ts'
 import { recordLine } from '../ui/record-lines.ts'
 import { safeJson } from '../ui/safe-json.ts'
@@ -41,6 +43,29 @@ describe.skipIf(!existsSync(BINARY))('audit verify, the binary', () => {
     materialise(join(scratch, 'again'), await longLog(20))
     expect(await verify(join(scratch, 'again'), '--require', 'witnessed')).toMatchObject({ code: 3 })
     expect(await verify(join(scratch, 'nothing'))).toMatchObject({ code: 4 })
+  })
+
+  it('takes the cosignature of the witness it is given for `witnessed`, and that of another for nothing', async () => {
+    const [home, anchor, key] = ['seen', 'seen.note', 'seen.key'].map((name) => join(scratch, name)) as [string, string, string]
+    const files = await longLog(20)
+    materialise(home, files)
+    const note = notesOf(files, RUN_ID).at(-1) ?? ''
+    const [witness, impostor] = [new TestWitness('witness.example.com/w1'), new TestWitness('witness.example.com/w1')]
+    writeFileSync(anchor, note + witness.line(note))
+    writeFileSync(key, `${witness.key}\n`)
+    const judge = (given: string) => verify(home, '--anchor', anchor, '--witness', given, '--require', 'witnessed', '--json')
+    for (const given of [key, witness.key]) {
+      const { code, stdout } = await judge(given)
+      expect(code).toBe(0)
+      expect(JSON.parse(new TextDecoder().decode(stdout))).toMatchObject({ status: 'intact', trust: 'witnessed', trustMet: true })
+    }
+    const { code, stdout } = await judge(impostor.key)
+    expect(code).toBe(3)
+    expect(JSON.parse(new TextDecoder().decode(stdout))).toMatchObject({
+      status: 'intact',
+      trust: 'remembered-checkpoint',
+      trustMet: false,
+    })
   })
 })
 
