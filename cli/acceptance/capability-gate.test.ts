@@ -88,6 +88,22 @@ test('revocation ends what was opened before: the open file and everything after
   expect(await authority('audit', 'verify', 'last')).toContain('intact and sealed')
 })
 
+test('every effect on record says how many µs each stage of the gate took', async () => {
+  await serve(...python(TWICE))
+  const records = (await authority('audit', 'show', 'last', '--json'))
+    .trim()
+    .split('\n')
+    .map((line): { readonly type: string; readonly us?: Readonly<Record<string, number>> } => JSON.parse(line))
+  const took = records.filter(({ type }) => type === 'OUTCOME').map(({ us }) => us ?? {})
+  expect(took).toHaveLength(2)
+  for (const us of took) {
+    expect(Object.keys(us)).toEqual(expect.arrayContaining(['policy', 'budget', 'intent', 'execute']))
+    expect(Object.values(us).filter((time) => !Number.isSafeInteger(time) || time < 0)).toEqual([])
+    // INTENT was flushed to the disk in between: a clock that stands still would say 0.
+    expect(us.intent).toBeGreaterThan(0)
+  }
+})
+
 test('nothing that begins after a revocation was acknowledged is allowed', async () => {
   expect((await serve(...python(RACE))).trim()).toBe('0')
 })
