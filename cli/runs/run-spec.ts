@@ -25,6 +25,8 @@ export interface RunSpec {
     readonly console: boolean
   }
   readonly agent: { readonly argv: readonly string[]; readonly env: readonly string[]; readonly cwd: string; readonly tty: boolean }
+  /** Names of the environment: what the image sets and what the operator passed. Values are not needed to check what a policy expects. */
+  readonly given?: { readonly image: readonly string[]; readonly env: readonly string[] }
   readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
   /** Scratch folders in the guest: what the policy lets be written and no mount covers. */
   readonly scratch: readonly { readonly guest: string; readonly bytes: number }[]
@@ -49,7 +51,8 @@ export interface RunSpec {
 }
 
 /** The same for a gate without a machine (`authority gate serve`). */
-export interface ServeSpec extends Pick<RunSpec, 'format' | 'run' | 'home' | 'build' | 'mounts' | 'guarded' | 'hosts' | 'budgets'> {
+export interface ServeSpec
+  extends Pick<RunSpec, 'format' | 'run' | 'home' | 'build' | 'given' | 'mounts' | 'guarded' | 'hosts' | 'budgets'> {
   readonly kind: 'serve'
   /** Words of the command, or what stands for it. */
   readonly program: string
@@ -107,6 +110,7 @@ export interface EndFacts {
   readonly shownDenials: readonly {
     readonly seq: number
     readonly permission: string
+    readonly code: string
     readonly object: string
     readonly fix: string | null
   }[]

@@ -32,8 +32,8 @@ function mountText({ host, guest, readonly }: StartFacts['mounts'][number]): str
 
 /** Each distinct denial in one line with the policy text that would allow it. */
 export function denialLines(end: EndFacts, style: Style): string[] {
-  const lines = end.shownDenials.map(({ permission, object, fix }) => {
-    const remedy = fix === null || fix === '' ? withoutFix(permission) : `allow it with ${clip(safe(fix), MAX_SHOWN)}`
+  const lines = end.shownDenials.map(({ permission, code, object, fix }) => {
+    const remedy = fix === null || fix === '' ? withoutFix(code) : `allow it with ${clip(safe(fix), MAX_SHOWN)}`
     return `${style.red('authority: denied')} ${permission} ${clip(safe(object), MAX_SHOWN)}${SEPARATOR}${remedy}`
   })
   return [...new Set(lines)]
@@ -41,7 +41,8 @@ export function denialLines(end: EndFacts, style: Style): string[] {
 
 /** What to do about a denial that no policy text lifts. */
 export function withoutFix(code: string): string {
-  if (code.startsWith('E_APPROVAL')) return 'none: a person must approve it (`authority approvals ls RUN` while it waits)'
+  if (code === 'E_APPROVAL_DENIED') return 'a person refused it, or nobody answered in time'
+  if (code === 'E_APPROVAL_REQUIRED') return 'a person must approve it: `authority approvals ls RUN` while it waits'
   return code === 'E_BUDGET_EXCEEDED' ? 'raise the limit: --budget KIND=N, or "budgets" in the policy' : 'no rule can allow it'
 }
 

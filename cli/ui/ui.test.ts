@@ -97,9 +97,11 @@ const END: EndFacts = {
   spent: { calls: 1, wall_time_ms: 3200 },
   limits: { calls: 100 },
   shownDenials: [
-    { seq: 3, permission: 'fs.write', object: '/a\x1b[2Jb', fix: '{"version":"1.0"}' },
-    { seq: 4, permission: 'fs.write', object: '/a\x1b[2Jb', fix: '{"version":"1.0"}' },
-    { seq: 5, permission: 'net.connect', object: 'ip:169.254.169.254:80', fix: null },
+    { seq: 3, permission: 'fs.write', code: 'E_POLICY_DENY', object: '/a\x1b[2Jb', fix: '{"version":"1.0"}' },
+    { seq: 4, permission: 'fs.write', code: 'E_POLICY_DENY', object: '/a\x1b[2Jb', fix: '{"version":"1.0"}' },
+    { seq: 5, permission: 'net.connect', code: 'E_POLICY_DENY', object: 'ip:169.254.169.254:80', fix: null },
+    { seq: 6, permission: 'fs.write', code: 'E_APPROVAL_DENIED', object: '/asked', fix: null },
+    { seq: 7, permission: 'fs.write', code: 'E_APPROVAL_REQUIRED', object: '/asked', fix: null },
   ],
   audit: { path: '/home/runs/x/audit', root: null, records: 9 },
   timing: [
@@ -121,6 +123,8 @@ describe('lines about a run', () => {
     expect(denialLines(END, PLAIN)).toEqual([
       'authority: denied fs.write /a\\u{1b}[2Jb · allow it with {"version":"1.0"}',
       'authority: denied net.connect ip:169.254.169.254:80 · no rule can allow it',
+      'authority: denied fs.write /asked · a person refused it, or nobody answered in time',
+      'authority: denied fs.write /asked · a person must approve it: `authority approvals ls RUN` while it waits',
     ]))
   test('the end line', () =>
     expect(endLine(END, PLAIN)).toBe(

@@ -16,6 +16,8 @@ type Deny = Extract<RecordBody, { type: 'DENY' }>
 export interface FirstDenial {
   readonly seq: number
   readonly permission: string
+  /** Of the error it was told as. */
+  readonly code: string
   readonly object: string
   readonly fix: string | null
 }
@@ -60,7 +62,7 @@ export class DenialLedger {
     const seq = this.append({ ...denial, object: clipText(denial.object), requested: clipText(denial.requested), fix })
     this.seen.set(key, { seq, count: 0 })
     if (this.first.length < MAX_FIRST_DENIALS && denial.guest_claimed !== true)
-      this.first.push({ seq, permission: denial.action ?? denial.code, object: clipText(denial.requested), fix })
+      this.first.push({ seq, permission: denial.action ?? denial.code, code: denial.code, object: clipText(denial.requested), fix })
     return seq
   }
 
