@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { build } from '../embedded/build-info.ts'
 import { CliError } from '../runs/errors.ts'
+import { assertExpected } from '../runs/expectations.ts'
 import { assertMounts } from '../runs/mount-check.ts'
 import { reconcileHome } from '../runs/reconcile.ts'
 import { createRunFolder, discardUnstarted } from '../runs/registry.ts'
@@ -35,6 +36,13 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
 
   const home = homeOf(context)
   assertMounts(mounts, home.path)
+  // Nothing is passed by name here: a command has the environment this one has, and without a command there is none.
+  const given = { image: rest === null ? [] : Object.keys(env), env: [] }
+  assertExpected(
+    policy.loaded,
+    { given, mounts },
+    'a gate has no -e: a command after `--` has the environment you have; or change `env` and `mounts` of the policy',
+  )
   for (const notice of await reconcileHome(home)) terminal.note(`authority: note: ${safe(notice)}`)
   const run = randomBytes(16).toString('hex')
   const folder = createRunFolder(home, run)
@@ -50,6 +58,7 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
     socket: socket.path,
     ...(flags.keep === undefined ? {} : { keep: join(home.path, 'gates', flags.keep) }),
     hosts: hostPairs(flags.host),
+    given,
     budgets,
     mounts,
     guarded: [resolve(cwd, flags.policy), ...policy.paths],

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import { ensureInstallation } from '@authority/kernel/audit'
-import { asImageRequest, checkExpectations, denyAllPolicy, type LoadedPolicy, loadPolicy } from '@authority/kernel/policy'
+import { asImageRequest, denyAllPolicy, loadPolicy } from '@authority/kernel/policy'
 import type { Charges } from '@authority/kernel/vocabulary'
 import type { OnProgress } from '../debian/index.ts'
 import {
@@ -18,6 +18,7 @@ import {
 } from '../image/index.ts'
 import { ensureInitrd, ensureKernel, locateQemu, pickAccel } from '../machine/index.ts'
 import { CliError } from './errors.ts'
+import { assertExpected } from './expectations.ts'
 import type { Home } from './home.ts'
 import { assertMounts } from './mount-check.ts'
 import { loadPolicyFiles, type PolicyFiles } from './policy-files.ts'
@@ -80,7 +81,12 @@ export async function prepareRun(request: RunRequest, tools: PrepareTools): Prom
   try {
     const manifest = readManifest(opened.reader)
     const policy = operators ?? imagePolicy(request, image.builtHere, opened, tools)
-    assertExpected(policy.loaded, manifest, request)
+    const given = { image: Object.keys(manifest.env), env: request.env.map((pair) => pair.slice(0, pair.indexOf('='))) }
+    assertExpected(
+      policy.loaded,
+      { given, mounts: request.mounts },
+      'what a run may be given is the policy’s `env` and `mounts`: `authority policy show FILE`',
+    )
     const scratch = scratchFolders(
       // Not what is only asked about: in scratch nobody would be asked.
       policy.loaded.expanded.write.map((rule) => rule.text),
@@ -104,6 +110,7 @@ export async function prepareRun(request: RunRequest, tools: PrepareTools): Prom
         cwd: manifest.cwd,
         tty: request.tty,
       },
+      given,
       mounts: request.mounts,
       scratch: scratch.map((guest) => ({ guest, bytes: (machine.memoryMib * (1 << 20)) / 4 })),
       policy: {
@@ -145,21 +152,6 @@ async function openTarget(request: RunRequest, tools: PrepareTools): Promise<{ o
   }
   const { id } = await ensureInstallation(tools.home.path)
   return { open: store.open(target), builtHere: meta.builtBy === id }
-}
-
-/** What the policy expects of the run's surroundings. Throws CliError. */
-function assertExpected(policy: LoadedPolicy, manifest: Manifest, request: RunRequest): void {
-  const [first, ...more] = checkExpectations(policy, {
-    image: Object.keys(manifest.env),
-    env: request.env.map((pair) => pair.slice(0, pair.indexOf('='))),
-    mounts: request.mounts,
-  })
-  if (first === undefined) return
-  throw new CliError(
-    'policy',
-    [first, ...more].join('\n'),
-    'what a run may be given is the policy’s `env` and `mounts`: `authority policy show FILE`',
-  )
 }
 
 interface ChosenPolicy extends PolicyFiles {

@@ -7,11 +7,12 @@ import { bunMac, createCapabilityStage, type OperatorCapabilities, patternRules 
 import { type FsDependencies, fsEffects, linuxSyscalls, type Mounts, openMounts } from '@authority/kernel/effects/fs'
 import { listenObject, netEffects, type PublishedPort, PublishedPorts, systemResolver } from '@authority/kernel/effects/net'
 import { AdmitPipeline, COALESCE_MS, OperationRegistry, type OperatorOperation } from '@authority/kernel/gate'
-import { asImageRequest, denyAllPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
+import { asImageRequest, denyAllPolicy, type LoadedPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
 import type { Charges, Clock, Json } from '@authority/kernel/vocabulary'
 import { AuthorityError, type OperationName } from '@authority/protocol'
+import { assertStillExpected } from '../expectations.ts'
 import { type IncludedFile, includeFrom } from '../policy-files.ts'
-import type { BudgetMark } from '../run-spec.ts'
+import type { BudgetMark, RunSpec } from '../run-spec.ts'
 import { openKeptGate } from './kept-gate.ts'
 import { LivePolicy } from './live-policy.ts'
 import { NewRepositories } from './new-repositories.ts'
@@ -40,6 +41,8 @@ export interface CoreOptions {
   /** `--budget` */
   readonly budgets: Readonly<Record<string, number>>
   readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
+  /** Names of the environment, for what a policy expects of it. */
+  readonly given?: RunSpec['given']
   /** Files that no mount may change: policy and config in use. */
   readonly guarded: readonly string[]
   /** Facts for the first record. */
@@ -222,9 +225,17 @@ async function publish(ports: readonly PublishedPort[], policy: Policy): Promise
 /** Loaded again here from the bytes that were hashed: the gate trusts no decision made outside it. */
 function policyOf({ policy, hosts }: CoreOptions, repositories: NewRepositories): Policy {
   if (policy.kind === 'none') return denyAllPolicy()
-  const mapped = { hosts: Object.fromEntries(hosts), repositoryIsNew: (folder: string) => repositories.has(folder) }
-  if (policy.kind === 'image') return asImageRequest(loadPolicy(policy.bytes, 'image', { ...mapped, format: 'json' })).policy
-  return loadPolicy(policy.bytes, policy.source, { ...mapped, include: includeFrom(policy.includes ?? []) })
+  if (policy.kind === 'operator') return operatorPolicy(policy, hosts, repositories)
+  const mapped = mappedTo(hosts, repositories)
+  return asImageRequest(loadPolicy(policy.bytes, 'image', { ...mapped, format: 'json' })).policy
+}
+
+function operatorPolicy(files: Omit<PolicySource, 'kind'>, hosts: CoreOptions['hosts'], repositories: NewRepositories): LoadedPolicy {
+  return loadPolicy(files.bytes, files.source, { ...mappedTo(hosts, repositories), include: includeFrom(files.includes ?? []) })
+}
+
+function mappedTo(hosts: CoreOptions['hosts'], repositories: NewRepositories) {
+  return { hosts: Object.fromEntries(hosts), repositoryIsNew: (folder: string) => repositories.has(folder) }
 }
 
 /** From the record on the new policy decides: whatever it admits is written after it. */
@@ -238,7 +249,8 @@ async function reload(change: {
 }): Promise<string> {
   const { policy, files, by, audit, options, repositories } = change
   assertNotMounted(files.source, options.mounts)
-  const next = policyOf({ ...options, policy: { ...files, kind: 'operator' } }, repositories)
+  const next = operatorPolicy(files, options.hosts, repositories)
+  assertStillExpected(next, { given: options.given ?? { image: [], env: [] }, mounts: options.mounts })
   const previous = policy.id
   audit.append({ type: 'POLICY', policy: next.id, source: next.source, previous, by })
   policy.replace(next)

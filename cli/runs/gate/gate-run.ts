@@ -83,6 +83,7 @@ export class GateRun {
       hosts: spec.hosts,
       published: spec.published ?? [],
       budgets: spec.budgets,
+      ...(spec.given === undefined ? {} : { given: spec.given }),
       mounts: spec.mounts,
       guarded: spec.guarded,
       detail: firstRecordFacts(spec),

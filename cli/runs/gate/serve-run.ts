@@ -95,6 +95,7 @@ export class ServeRun {
       hosts: spec.hosts,
       budgets: spec.budgets,
       ...(spec.keep === undefined ? {} : { keep: spec.keep }),
+      ...(spec.given === undefined ? {} : { given: spec.given }),
       mounts: spec.mounts,
       guarded: spec.guarded,
       detail: {
