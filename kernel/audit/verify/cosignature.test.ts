@@ -38,6 +38,7 @@ describe('a checkpoint that a witness cosigned', () => {
       none: '',
       'another key of the same name': impostor.line(note),
       'another key under the id of the right one': impostor.line(note, { keyId: witness.keyId }),
+      'the right key under another id': witness.line(note, { keyId: impostor.keyId }),
       'another time than was signed': witness.line(note, { claimed: SEEN + 1n }),
       'another checkpoint': witness.line(earlier),
       'another version': witness.line(note, { header: 'cosignature/v2' }),
