@@ -1,7 +1,7 @@
 import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { readRecords, type ShownRecord } from '@authority/kernel/audit'
-import { type Lesson, learn, loadPolicy, type Need, type Rung } from '@authority/kernel/policy'
+import { type Lesson, LOOKING, learn, loadPolicy, type Need, type Rung } from '@authority/kernel/policy'
 import type { Action } from '@authority/kernel/vocabulary'
 import { CliError } from '../runs/errors.ts'
 import { loadPolicyFiles } from '../runs/policy-files.ts'
@@ -38,12 +38,22 @@ export async function needsOf(log: string): Promise<Need[]> {
   return [...needs.values()]
 }
 
-function needOf(record: Extract<ShownRecord, { type: 'DENY' }>): Need | null {
+/** Null: no rule of a policy is about this denial. */
+export function needOf(record: Extract<ShownRecord, { type: 'DENY' }>): Need | null {
   const { action, code, op } = record
   if (action === null || !ACTIONS.includes(action) || !POLICY_CODES.includes(code)) return null
   // The fix names the one object at fault, where the record's may name both ends of a rename.
   const object = objectOf(record.fix) ?? record.object
-  return { question: { action: action as Action, object }, image: op === 'image.open', count: 1 }
+  return {
+    question: { action: action as Action, object, ...(isLook(record) ? { reach: true } : {}) },
+    image: op === 'image.open',
+    count: 1,
+  }
+}
+
+/** Asked only whether it is there. Where the reason leaves that open, as a capability's does, it counts as reading. */
+function isLook({ op, action, reason }: Extract<ShownRecord, { type: 'DENY' }>): boolean {
+  return op === 'fs.stat' && action === 'fs.read' && reason.startsWith(LOOKING)
 }
 
 /** The one object a recorded fix is about: a literal path, or a connection's own spelling. */

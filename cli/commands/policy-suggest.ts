@@ -1,10 +1,11 @@
 import { isAbsolute, resolve } from 'node:path'
 import { readRecords } from '@authority/kernel/audit'
-import { type PolicyDocument, type SuggestOptions, suggestPolicy } from '@authority/kernel/policy'
+import { type PolicyDocument, type SuggestOptions, suggestPolicy, withoutImpliedLooks } from '@authority/kernel/policy'
 import type { Json } from '@authority/kernel/vocabulary'
 import { count, safe } from '../ui/text.ts'
 import { denialsOf } from './denials.ts'
 import type { Command } from './index.ts'
+import { needOf } from './learning.ts'
 import { policyOfFile } from './load-policy.ts'
 import { findLog } from './shared.ts'
 import type { POLICY_SUGGEST } from './verbs.ts'
@@ -15,7 +16,9 @@ export const command: Command<typeof POLICY_SUGGEST> = async ({ flags, positiona
   const { path } = await findLog(positionals[0] ?? '', context)
   const denials = await denialsOf(path)
   const { policy, leftOut, unreadable } = suggestPolicy(
-    denials.flatMap(({ record }) => record.fix ?? []),
+    withoutImpliedLooks(denials, ({ record }) => (record.fix === null ? null : (needOf(record)?.question ?? null))).flatMap(
+      ({ record }) => record.fix ?? [],
+    ),
     await runContext(path),
   )
   const hopeless = denials.filter(({ record }) => record.fix === null)

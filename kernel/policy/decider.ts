@@ -168,8 +168,11 @@ function guardReason(rule: AlwaysDenyRule, path: string, folder: boolean): strin
   return `${what}, because ${rule.why} (always-deny ${rule.id}); only a rule for exactly this path lifts it`
 }
 
+/** How the reason of a denied look begins: access(2) asks under the same operation, and for more. */
+export const LOOKING = 'looking at'
+
 function say(question: Question): string {
-  return `${question.reach === true ? 'looking at' : question.action} ${quoted(question.object)}`
+  return `${question.reach === true ? LOOKING : question.action} ${quoted(question.object)}`
 }
 
 function malformed(question: Question): string {

@@ -53,12 +53,43 @@ export function learn(json: string, source: string, needs: readonly Need[], rung
     base,
     open.filter(({ image }) => image),
   )
-  const rest = open.filter(({ image, question }) => !(image && profile?.covers(question) === true))
+  const rest = withoutImpliedLooks(
+    open.filter(({ image, question }) => !(image && profile?.covers(question) === true)),
+    ({ question }) => question,
+  )
   const proposals: Proposal[] = [
     ...(profile === null ? [] : [{ permission: 'profiles', rule: profile.name, covers: open.length - rest.length, wider: null }]),
     ...climb(rest, rung),
   ]
   return { proposals, leftOut, text: add(json, proposals) }
+}
+
+/**
+ * Less the looks that another rule implies: a rule of either kind for a path lets it and the folders on the way to it be looked at. The kernel looks a file
+ * up before it makes it, and that must not make what is only written readable.
+ */
+export function withoutImpliedLooks<T>(items: readonly T[], questionOf: (item: T) => Question | null): T[] {
+  const seen = new Set<string>()
+  const above = new Set<string>()
+  for (const item of items) {
+    const question = questionOf(item)
+    if (question === null || !(question.action === 'fs.read' || question.action === 'fs.write')) continue
+    if (question.reach !== true) seen.add(question.object)
+    for (const folder of foldersAbove(question.object)) {
+      if (above.has(folder)) break
+      above.add(folder)
+    }
+  }
+  return items.filter((item) => {
+    const question = questionOf(item)
+    return question?.reach !== true || !(seen.has(question.object) || above.has(question.object))
+  })
+}
+
+/** From the nearest to `/`. */
+function* foldersAbove(path: string): Generator<string> {
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) yield path.slice(0, end)
+  if (path !== '/') yield '/'
 }
 
 /** Null: to be learned. Empty: allowed already. Else why not. */
@@ -75,7 +106,7 @@ function refusal(base: LoadedPolicy, { question, image }: Need): string | null {
 function distinct(needs: readonly Need[]): Need[] {
   const found = new Map<string, Need>()
   for (const need of needs) {
-    const key = `${need.image} ${need.question.action} ${need.question.object}`
+    const key = `${need.image} ${need.question.reach === true} ${need.question.action} ${need.question.object}`
     const known = found.get(key)
     if (known === undefined && found.size >= MAX_NEEDS) continue
     found.set(key, known === undefined ? need : { ...known, count: known.count + need.count })

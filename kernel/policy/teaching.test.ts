@@ -135,13 +135,31 @@ describe('policy learn', () => {
     expect(JSON.parse(text)).toEqual({ ...JSON.parse(base), fs: { ...JSON.parse(base).fs, write: ['/out/r[[]1[]].txt'] } })
   })
 
+  it('what was only looked at is not made readable where another rule lets it be looked at', () => {
+    const look = (object: string): Need => ({ question: { action: 'fs.read', object, reach: true }, image: false, count: 1 })
+    const rules = (...given: Need[]): string[] =>
+      learn(EMPTY, 'p.json', given, 'literal').proposals.map(({ permission, rule }) => `${permission} ${rule}`)
+    expect(rules(look('/out/new'), need('fs.write', '/out/new'))).toEqual(['fs.write /out/new'])
+    expect(rules(need('fs.write', '/out/d/new'), look('/out/d'), look('/out'), look('/'))).toEqual(['fs.write /out/d/new'])
+    expect(rules(look('/in/a'), need('fs.read', '/in/a'))).toEqual(['fs.read /in/a'])
+    expect(rules(look('/out'), look('/out/new'))).toEqual(['fs.read /out/new'])
+    // A read is a read, and neither a neighbour nor what no rule may lift stands in for a look.
+    expect(rules(need('fs.read', '/out/new'), need('fs.write', '/out/new'))).toEqual(['fs.read /out/new', 'fs.write /out/new'])
+    expect(rules(look('/out/new'), need('fs.write', '/out/newer'))).toEqual(['fs.read /out/new', 'fs.write /out/newer'])
+    expect(rules(look('/r/.git/config'), need('fs.write', '/r/.git/config'))).toEqual(['fs.read /r/.git/config'])
+  })
+
   const questions: fc.Arbitrary<Question> = fc.oneof(
     fc
       .tuple(
         fc.constantFrom<Action>('fs.read', 'fs.write'),
         fc.array(fc.constantFrom('a', 'b', '.git', 'hooks', '*', '[x]', 'é', 'config'), { maxLength: 4 }),
+        fc.boolean(),
       )
-      .map(([action, parts]): Question => ({ action, object: `/${parts.join('/')}` })),
+      .map(([action, parts, look]): Question => {
+        const object = `/${parts.join('/')}`
+        return action === 'fs.read' && look ? { action, object, reach: true } : { action, object }
+      }),
     fc
       .constantFrom('a.example.org', 'b.example.org', 'localhost', 'x.co.uk', 'com')
       .map((object): Question => ({ action: 'net.dns', object })),
@@ -176,7 +194,10 @@ describe('policy learn', () => {
         const out = new Set(lesson.leftOut.map(({ need: { question } }) => `${question.action} ${question.object}`))
         for (const question of asked) expect(policy.decide(question).allow).toBe(!out.has(`${question.action} ${question.object}`))
         const implied = asked.some(
-          ({ action, object }) => action === 'net.connect' && other.action === 'net.dns' && object.startsWith(`dns:${other.object}:`),
+          ({ action, object }) =>
+            (action === 'net.connect' && other.action === 'net.dns' && object.startsWith(`dns:${other.object}:`)) ||
+            // Looking at what a rule names, and at the folders on the way there.
+            (other.reach === true && `${object}/`.startsWith(other.object === '/' ? '/' : `${other.object}/`)),
         )
         if (rung === 'literal' && !implied && !asked.some(({ action, object }) => action === other.action && object === other.object))
           expect(policy.decide(other).allow).toBe(false)
