@@ -12,7 +12,11 @@ const ROOT = join(import.meta.dirname, '../..')
 const BINARY = join(ROOT, 'dist/authority')
 const BUILD_MS = 170_000
 const RUN_MS = 110_000
+/** Words of the tool's own (302 when measured), with room for longer paths and times. */
+const MAX_WORDS = 350
 
+/** What each command made a new user read: words the tool wrote, the agent's own left out. */
+const words: number[] = []
 let folder: string
 let env: Record<string, string>
 
@@ -30,6 +34,7 @@ afterAll(() => removeFolder(folder))
 
 const authority = async (...args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> => {
   const { code, stdout, stderr } = await runProgram([BINARY, ...args], { env, deadlineMs: RUN_MS })
+  words.push(stderr.split(/\s+/).filter((word) => word !== '').length)
   return { code, out: Buffer.from(stdout).toString(), err: stderr }
 }
 
@@ -51,6 +56,9 @@ test('from no policy to one that works, in three commands', { timeout: 4 * RUN_M
     ['did read a', 'did read b', 'did write the report', 'did make a folder', 'did remove the old report'],
   ])
   expect(readFileSync(join(folder, 'out/report.txt'), 'utf8')).toBe('x\n')
+
+  expect(words).toHaveLength(3)
+  expect(words.reduce((sum, each) => sum + each, 0)).toBeLessThan(MAX_WORDS)
 
   // What was learned is literal, and the first file it is asked about by hand is denied still.
   const learned = JSON.parse(readFileSync(policy, 'utf8')) as { profiles: string[]; fs: { write: string[] } }
