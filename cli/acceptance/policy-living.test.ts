@@ -26,6 +26,7 @@ beforeAll(async () => {
   save('short.json', { fs: { ask: { write: ['/work/**'] } }, ask: { timeout_ms: 300 } })
   save('write.json', { fs: { write: ['/work/**'] } })
   save('nothing.json', {})
+  save('expects.json', { env: { require: ['NOT_SET_HERE'] }, mounts: { require: ['/work:ro'] } })
   writeFileSync(at('broken.json'), '{"version":"1.0",')
   writeFileSync(at('work/inside.json'), '{"version":"1.0"}')
 }, BUILD_MS)
@@ -101,6 +102,12 @@ describe('approvals', () => {
   })
 })
 
+test('a gate is not served where the policy expects what it is not given', { timeout: TEST_MS }, async () => {
+  const refused = await authority('gate', 'serve', '--policy', at('expects.json'), '-v', `${at('work')}:/work`, '--', 'true')
+  expect([refused.code, refused.err]).toEqual([64, expect.stringContaining('requires the environment variable NOT_SET_HERE')])
+  expect(refused.err).toContain('to be read-only')
+})
+
 describe('policy reload', () => {
   test('closes what the new policy does not allow, opens what it does, and a broken file changes nothing', {
     timeout: TEST_MS,
@@ -110,6 +117,9 @@ describe('policy reload', () => {
     const broken = await authority('policy', 'reload', 'last', at('broken.json'))
     expect([broken.code, broken.err]).toEqual([64, expect.stringContaining('broken.json:1:18')])
     expect((await authority('policy', 'reload', 'last', at('work/inside.json'))).err).toContain('which the run can write')
+    const unmet = await authority('policy', 'reload', 'last', at('expects.json'))
+    expect(unmet.code).not.toBe(0)
+    expect(unmet.err).toMatch(/changes nothing: [\s\S]*NOT_SET_HERE[\s\S]*to be read-only/)
     expect((await authority('policy', 'reload', 'last', at('nothing.json'))).code).toBe(0)
     await agent.said('write /work/more E_POLICY_DENY')
     expect((await authority('policy', 'reload', 'last', at('write.json'))).code).toBe(0)
