@@ -130,7 +130,7 @@ export class GateRun {
       spec: this.spec,
       core,
       folder: this.folder,
-      mark: (step) => this.mark(step),
+      mark: (step, agoMs) => this.mark(step, agoMs),
       onCpu: (ms) => {
         if (keeper !== null && ms > keeper.cpuMs) keeper.cpuMs = Math.floor(ms)
       },
@@ -186,8 +186,9 @@ export class GateRun {
     writeRun(this.folder, this.record)
   }
 
-  private mark(step: string): void {
-    this.marks.push([step, Math.round(performance.now() - this.began)])
+  private mark(step: string, agoMs = 0): void {
+    const last = this.marks.at(-1)?.[1] ?? 0
+    this.marks.push([step, Math.max(last, Math.round(performance.now() - this.began - agoMs))])
   }
 }
 

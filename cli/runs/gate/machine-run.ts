@@ -16,7 +16,8 @@ export interface MachineRunOptions {
   readonly spec: RunSpec
   readonly core: GateCore
   readonly folder: string
-  readonly mark: (step: string) => void
+  /** A step was reached, `agoMs` before now when it is only learned of now. */
+  readonly mark: (step: string, agoMs?: number) => void
   /** CPU time of the machine in ms, as the host counts it, or as the guest claims where that is more. */
   readonly onCpu: (ms: number) => void
   readonly onRunning: () => void
@@ -57,10 +58,12 @@ export class MachineRun {
     const machine = await this.boot()
     const guest = this.connect(machine)
     const { kernel, bootMs } = await guest.waitReady()
+    // The guest's own clock began with its kernel: a claim, good enough to see where the time of a start goes.
+    mark('kernel', bootMs)
     mark('init')
     this.options.core.audit.append({ type: 'GUEST', event: 'ready', detail: { kernel, boot_ms: bootMs } })
     await guest.arm(this.setup())
-    mark('armed')
+    mark('mounts')
     const { argv, env, cwd } = spec.agent
     await guest.start({ argv, env, cwd, uid: AGENT_UID, gid: AGENT_UID, tty: spec.agent.tty ? windowSize() : null })
     mark('agent')
