@@ -30,6 +30,9 @@ export const DEBIAN_PACKAGES = {
     'python3' /* Python SDK */,
     'python3-venv' /* its test environment */,
     'git' /* fresh clones and version stamps */,
+    'openssl' /* certificates of the network tests */,
+    'curl' /* programs that know nothing of us */,
+    'wget',
   ],
 }
 

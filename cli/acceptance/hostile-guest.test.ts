@@ -206,7 +206,7 @@ describe('the control port', () => {
   test.concurrent('a guest that asks and takes no answer is ended', async () => {
     const script = new Script().handshake().deaf('control').mute()
     script.push('control', Buffer.concat(Array.from({ length: 1_000 }, (_, id) => encodeGuestMessage(question(id)))), 400)
-    const out = await attack(script.reboot())
+    const out = await attack(script.hang())
     expect(out.end).toMatchObject({ exitCode: 125, endedBy: 'guest', reason: 'the guest does not read its control port' })
   })
 

@@ -74,13 +74,14 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** A fresh authority and a certificate of it for tls.test and other.test. */
+/** A fresh authority and a certificate of it for tls.test and other.test, as strict as Python 3.13 wants them (RFC 5280: key usage, key identifiers). */
 function certificates(folder: string): { key: Buffer; cert: Buffer; authority: string } {
   const at = (name: string): string => join(folder, name)
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  openssl('req', '-x509', ...curve, '-keyout', at('ca.key'), '-out', at('ca.pem'), '-days', '2', '-subj', '/CN=authority tests')
+  const uses = ['-addext', 'keyUsage=critical,keyCertSign,cRLSign']
+  openssl('req', '-x509', ...curve, ...uses, '-keyout', at('ca.key'), '-out', at('ca.pem'), '-days', '2', '-subj', '/CN=authority tests')
   openssl('req', ...curve, '-keyout', at('server.key'), '-out', at('server.csr'), '-subj', '/CN=tls.test')
-  writeFileSync(at('names'), 'subjectAltName=DNS:tls.test,DNS:other.test\n')
+  writeFileSync(at('names'), 'subjectAltName=DNS:tls.test,DNS:other.test\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n')
   const signer = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-extfile', at('names')]
   openssl('x509', '-req', '-in', at('server.csr'), '-out', at('server.pem'), '-days', '2', ...signer)
   return { key: readFileSync(at('server.key')), cert: readFileSync(at('server.pem')), authority: readFileSync(at('ca.pem'), 'utf8') }

@@ -328,7 +328,8 @@ describe('each fence alone', () => {
   it('another file system below the mount is not part of it, though the path to it is inside', async () => {
     await again({ mounts: () => [{ guest: '/h', host: '/', readonly: true }] })
     expect((await refusal(world.call('fs.open', '/h/proc/version', READ, 0))).code).toBe('E_POLICY_DENY')
-    expect((await world.call('fs.stat', `/h${world.dir}`))[0]).toBe('directory')
+    // Not the world's own folder: where /tmp is a file system of its own, that is below the mount as well.
+    expect((await world.call('fs.stat', '/h/etc'))[0]).toBe('directory')
   })
 })
 
