@@ -19,7 +19,7 @@ export const POLICY_WHY = {
   flags: { policy: { kind: 'text', value: 'FILE', doc: 'the policy to ask' }, host: HOST, json: JSON_FLAG },
   notes: [
     'For example: authority policy why fs.write /workspace/out/a.txt --policy policy.json',
-    'PERMISSION is fs.read, fs.write, net.dns, net.connect, net.listen, tools or infer. Without --policy: `policy.json` here.',
+    'PERMISSION is fs.look, fs.read, fs.write, net.dns, net.connect, net.listen, tools or infer. Without --policy: `policy.json` here.',
     'Exit code: 0 allowed, 1 denied.',
   ],
 } as const satisfies Verb

@@ -73,8 +73,8 @@ export function withoutImpliedLooks<T>(items: readonly T[], questionOf: (item: T
   const above = new Set<string>()
   for (const item of items) {
     const question = questionOf(item)
-    if (question === null || !(question.action === 'fs.read' || question.action === 'fs.write')) continue
-    if (question.reach !== true) seen.add(question.object)
+    if (question === null || !question.action.startsWith('fs.')) continue
+    if (question.action !== 'fs.look') seen.add(question.object)
     for (const folder of foldersAbove(question.object)) {
       if (above.has(folder)) break
       above.add(folder)
@@ -82,7 +82,7 @@ export function withoutImpliedLooks<T>(items: readonly T[], questionOf: (item: T
   }
   return items.filter((item) => {
     const question = questionOf(item)
-    return question?.reach !== true || !(seen.has(question.object) || above.has(question.object))
+    return question?.action !== 'fs.look' || !(seen.has(question.object) || above.has(question.object))
   })
 }
 
@@ -106,7 +106,7 @@ function refusal(base: LoadedPolicy, { question, image }: Need): string | null {
 function distinct(needs: readonly Need[]): Need[] {
   const found = new Map<string, Need>()
   for (const need of needs) {
-    const key = `${need.image} ${need.question.reach === true} ${need.question.action} ${need.question.object}`
+    const key = `${need.image} ${need.question.action} ${need.question.object}`
     const known = found.get(key)
     if (known === undefined && found.size >= MAX_NEEDS) continue
     found.set(key, known === undefined ? need : { ...known, count: known.count + need.count })
@@ -158,7 +158,7 @@ function rungsOf({ action, object }: Question): {
   readonly rule: string
   readonly places: readonly (string | null)[]
 } {
-  if (action === 'fs.read' || action === 'fs.write') {
+  if (action === 'fs.look' || action === 'fs.read' || action === 'fs.write') {
     const parts = object.split('/').slice(1)
     const folder = parts.slice(0, -1).map(literalPathPattern).join('/')
     const above = parts
@@ -182,7 +182,7 @@ function rungsOf({ action, object }: Question): {
   }
 }
 
-/** Into the text's own lists, its keys and their order kept. */
+/** Into the text's own lists, its keys and their order kept. A rule for looking gives way to the same rule for reading or changing, which implies it. */
 function add(json: string, proposals: readonly Proposal[]): string {
   const root = JSON.parse(json) as Record<string, unknown>
   for (const { permission, rule } of proposals) {
@@ -195,6 +195,11 @@ function add(json: string, proposals: readonly Proposal[]): string {
     }
     const list = (table[last] ?? []) as unknown[]
     table[last] = list.includes(rule) ? list : [...list, rule]
+    if ((permission === 'fs.read' || permission === 'fs.write') && Array.isArray(table['look'])) {
+      const looks = (table['look'] as unknown[]).filter((each) => each !== rule)
+      if (looks.length > 0) table['look'] = looks
+      else delete table['look']
+    }
   }
   return `${JSON.stringify(root, null, 2)}\n`
 }
