@@ -11,7 +11,7 @@ import type { Context } from './index.ts'
 import { readNamed } from './shared.ts'
 
 /** What learning starts from where there is no policy yet. */
-const EMPTY_POLICY = '{ "version": "1.0" }\n'
+const EMPTY_POLICY = { json: '{ "version": "1.0" }\n', toml: 'version = "1.0"\n' } as const
 /** Refusals that a rule of the policy can change. */
 const POLICY_CODES: readonly string[] = ['E_POLICY_DENY', 'E_CAP_MISSING']
 /** Under it a program may read all of its image: a policy must then say what it did read. */
@@ -77,17 +77,14 @@ export interface LearnOptions {
 export async function teach(options: LearnOptions, context: Context): Promise<boolean> {
   const { terminal, cwd } = context
   const file = resolve(cwd, options.file)
-  if (!/\.json$/i.test(file))
-    throw new CliError(
-      'usage',
-      `${options.file} is not a JSON policy`,
-      'learning rewrites JSON; into TOML, copy the rules it shows by hand',
-    )
+  const format = /\.(json|toml)$/i.exec(file)?.[1]?.toLowerCase()
+  if (format !== 'json' && format !== 'toml')
+    throw new CliError('usage', `${options.file} is no name of a policy`, 'end it in .json or .toml')
   const fresh = !existsSync(file)
-  const before = fresh ? EMPTY_POLICY : Buffer.from(readNamed(file, 'the policy', 'policy')).toString('utf8')
+  const before = fresh ? EMPTY_POLICY[format] : Buffer.from(readNamed(file, 'the policy', 'policy')).toString('utf8')
   // Included files count as allowed already.
   const include = includeBeside(file)
-  const lesson = learn(before, options.file, await needsOf(options.log), options.rung, { include })
+  const lesson = learn(before, options.file, await needsOf(options.log), options.rung, { include, format })
   loadPolicyFiles(Buffer.from(lesson.text), file, options.file, {})
   if (!options.json) for (const line of lessonLines(lesson, options, fresh)) terminal.note(line)
   const changed = lesson.proposals.length > 0
@@ -99,7 +96,7 @@ export async function teach(options: LearnOptions, context: Context): Promise<bo
       written: write,
       proposals: lesson.proposals,
       left_out: lesson.leftOut.map(({ need, why }) => ({ permission: need.question.action, object: need.question.object, why })),
-      policy: JSON.parse(lesson.text) as unknown,
+      policy: lesson.tree,
     })
   else if (write) terminal.note(`authority: wrote ${safe(options.file)}`)
   else if (changed) terminal.note(`authority: nothing written; --yes writes without asking`)

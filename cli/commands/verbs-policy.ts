@@ -55,7 +55,7 @@ export const POLICY_LEARN = {
   summary: 'add to a policy what a run was refused, after asking',
   positionals: ['RUN|PATH'],
   flags: {
-    policy: { kind: 'text', value: 'FILE', doc: 'the JSON policy to add to; made when it is not there (policy.json)' },
+    policy: { kind: 'text', value: 'FILE', doc: 'the policy to add to, .json or .toml; made when it is not there (policy.json)' },
     level: { kind: 'text', value: 'HOW', doc: 'literal (exactly what was refused), folder or glob where several share a place' },
     yes: { kind: 'switch', short: 'y', doc: 'write without asking' },
     json: JSON_FLAG,

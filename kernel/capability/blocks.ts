@@ -138,7 +138,14 @@ function encodePayload(body: BlockBody): Uint8Array {
   try {
     if (body.kind === 'grant') return encode([...writeSections(body.sections), ...limits, ...writeAdded(body.sections)])
     if (body.kind === 'run-grant') return encode([body.digest, ...limits])
-    return encode([body.closed, ...writeSections(body.sections), body.notBefore ?? null, body.expires ?? null, ...limits, ...writeAdded(body.sections)])
+    return encode([
+      body.closed,
+      ...writeSections(body.sections),
+      body.notBefore ?? null,
+      body.expires ?? null,
+      ...limits,
+      ...writeAdded(body.sections),
+    ])
   } catch (error) {
     throw malformed(error instanceof Error ? error.message : 'a value the format cannot hold')
   }

@@ -89,7 +89,11 @@ describe('narrowing', () => {
     expect(['/', '/l/a', '/m'].map((object) => stage.check('s', granted, [look(object)]).allow)).toEqual([true, true, false])
     expect(stage.check('s', granted, [read('/l/a')]).allow).toBe(false)
     const narrowed = stage.bind('s', attenuate(stage.runToken, { fs: { look: ['/work/docs/**'] } }))
-    expect(['/work', '/work/docs/a', '/work/src'].map((object) => stage.check('s', narrowed, [look(object)]).allow)).toEqual([true, true, false])
+    expect(['/work', '/work/docs/a', '/work/src'].map((object) => stage.check('s', narrowed, [look(object)]).allow)).toEqual([
+      true,
+      true,
+      false,
+    ])
     // Looking alone is narrowed: what may be read is left as it was.
     expect(stage.check('s', narrowed, [read('/work/src')]).allow).toBe(true)
     const closed = stage.bind('s', attenuate(stage.runToken, { closed: true, fs: { look: ['/work/docs/**'] } }))

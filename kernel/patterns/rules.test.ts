@@ -219,7 +219,8 @@ describe('the index', () => {
           rules.match(ask('fs.read', directory)) !== null || below.some((rest) => rules.match(ask('fs.read', base + rest)) !== null)
         // The bounded search can only miss a pattern that needs more segments than it tries.
         if (possible) expect(rules.match(ask('fs.look', directory)) !== null).toBe(true)
-        else if (pathSegments(directory)?.length !== 0 || text.split('/').length <= 4) expect(rules.match(ask('fs.look', directory)) !== null).toBe(false)
+        else if (pathSegments(directory)?.length !== 0 || text.split('/').length <= 4)
+          expect(rules.match(ask('fs.look', directory)) !== null).toBe(false)
       }),
     )
   })

@@ -114,7 +114,16 @@ export function compileRules(lists: Grants): RuleSet {
 const LOOK_LISTS: Readonly<Record<LookedThrough, string>> = { 'fs.look': '/fs/look', 'fs.read': '/fs/read', 'fs.write': '/fs/write' }
 
 function checkSizes(lists: Grants): void {
-  const all = [lists.fs?.look, lists.fs?.read, lists.fs?.write, lists.net?.dns, lists.net?.connect, lists.net?.listen, lists.tools, lists.infer]
+  const all = [
+    lists.fs?.look,
+    lists.fs?.read,
+    lists.fs?.write,
+    lists.net?.dns,
+    lists.net?.connect,
+    lists.net?.listen,
+    lists.tools,
+    lists.infer,
+  ]
   let units = 0
   for (const list of all) {
     if (list === undefined) continue

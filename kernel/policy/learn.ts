@@ -4,6 +4,7 @@
  */
 import { compileRules, isPublicSuffix, literalPathPattern, parseEndpoint } from '../patterns/index.ts'
 import type { Question } from '../vocabulary/index.ts'
+import { addRules } from './add-rules.ts'
 import { alwaysDenied, guardedFolder } from './always-deny.ts'
 import { fixFor } from './fix.ts'
 import { MAX_NEEDS } from './limits.ts'
@@ -37,11 +38,13 @@ export interface Lesson {
   readonly leftOut: readonly { readonly need: Need; readonly why: string }[]
   /** The whole policy with the proposals added: loads, and allows every need that is not left out. */
   readonly text: string
+  /** The same as JSON has it. */
+  readonly tree: unknown
 }
 
-/** `json`: the text of the policy to add to, a JSON document that loads. Throws PolicyLoadError when it does not. */
-export function learn(json: string, source: string, needs: readonly Need[], rung: Rung, options: LoadOptions = {}): Lesson {
-  const base = loadPolicy(new TextEncoder().encode(json), source, { ...options, format: 'json' })
+/** `policy`: the text of the policy to add to, JSON or TOML as its name says. Throws PolicyLoadError when it does not load. */
+export function learn(policy: string, source: string, needs: readonly Need[], rung: Rung, options: LoadOptions = {}): Lesson {
+  const base = loadPolicy(new TextEncoder().encode(policy), source, options)
   const leftOut: { need: Need; why: string }[] = []
   const open: Need[] = []
   for (const need of distinct(needs)) {
@@ -61,7 +64,8 @@ export function learn(json: string, source: string, needs: readonly Need[], rung
     ...(profile === null ? [] : [{ permission: 'profiles', rule: profile.name, covers: open.length - rest.length, wider: null }]),
     ...climb(rest, rung),
   ]
-  return { proposals, leftOut, text: add(json, proposals) }
+  const format = options.format ?? (source.toLowerCase().endsWith('.toml') ? 'toml' : 'json')
+  return { proposals, leftOut, ...addRules(policy, format, proposals) }
 }
 
 /**
@@ -180,26 +184,4 @@ function rungsOf({ action, object }: Question): {
     rule: object,
     places: stem === undefined ? [] : [null, `${stem}*`],
   }
-}
-
-/** Into the text's own lists, its keys and their order kept. A rule for looking gives way to the same rule for reading or changing, which implies it. */
-function add(json: string, proposals: readonly Proposal[]): string {
-  const root = JSON.parse(json) as Record<string, unknown>
-  for (const { permission, rule } of proposals) {
-    let table = root
-    const keys = permission.split('.')
-    const last = keys.pop() ?? ''
-    for (const key of keys) {
-      table[key] ??= {}
-      table = table[key] as Record<string, unknown>
-    }
-    const list = (table[last] ?? []) as unknown[]
-    table[last] = list.includes(rule) ? list : [...list, rule]
-    if ((permission === 'fs.read' || permission === 'fs.write') && Array.isArray(table['look'])) {
-      const looks = (table['look'] as unknown[]).filter((each) => each !== rule)
-      if (looks.length > 0) table['look'] = looks
-      else delete table['look']
-    }
-  }
-  return `${JSON.stringify(root, null, 2)}\n`
 }

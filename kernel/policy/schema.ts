@@ -40,7 +40,10 @@ export const POLICY_SHAPE = {
     include: rules('include', 'Names of further policy files in the same folder; their rules are added to these, the lowest budget holds.'),
     profiles: rules('profile', 'Built-in sets of read rules for what a kind of program needs inside its image.'),
     fs: object('Files, by the path the agent sees.', {
-      look: rules('path', 'Absolute globs that may be looked at (is it there, which attributes), as what may be read or written may anyway.'),
+      look: rules(
+        'path',
+        'Absolute globs that may be looked at (is it there, which attributes), as what may be read or written may anyway.',
+      ),
       read: rules('path', 'Absolute globs that may be read.'),
       write: rules('path', 'Absolute globs that may be created, changed, renamed and removed; does not imply reading.'),
       deny: object('Wins over every allow rule; also covers names that differ only in case or Unicode form.', {

@@ -66,9 +66,7 @@ describe('order of decision', () => {
     ])
     const both = policyFrom({ fs: { read: ['/w/**'], write: ['/w/**'], deny: { read: ['/w/x/**'], write: ['/w/x/**'] } } })
     expect(both.decide(ask('fs.look', '/w/x'))).toMatchObject({ allow: false, rule: '/fs/deny/read/0' })
-    expect(policyFrom({ fs: { read: ['/w/**'], deny: { read: ['/w/x/**'] } } }).decide(ask('fs.look', '/w/x')).allow).toBe(
-      false,
-    )
+    expect(policyFrom({ fs: { read: ['/w/**'], deny: { read: ['/w/x/**'] } } }).decide(ask('fs.look', '/w/x')).allow).toBe(false)
   })
 
   it('lets be looked at and no more what `fs.look` names, and the way there', () => {
@@ -84,7 +82,8 @@ describe('order of decision', () => {
     const all = { look: ['/w/**'], read: ['/w/**'], write: ['/w/**'] }
     const hidden = policyFrom({ fs: { ...all, deny: { look: ['/w/s'] } } })
     for (const action of ['fs.look', 'fs.read', 'fs.write'] as const)
-      for (const object of ['/w/s', '/w/S']) expect(hidden.decide(ask(action, object))).toMatchObject({ allow: false, rule: '/fs/deny/look/0' })
+      for (const object of ['/w/s', '/w/S'])
+        expect(hidden.decide(ask(action, object))).toMatchObject({ allow: false, rule: '/fs/deny/look/0' })
     expect(hidden.decide(ask('fs.look', '/w/t')).allow).toBe(true)
     const both = policyFrom({ fs: { ...all, deny: { read: ['/w/s'], write: ['/w/s'] } } })
     expect(both.decide(ask('fs.look', '/w/s'))).toMatchObject({ allow: false, rule: '/fs/deny/read/0' })

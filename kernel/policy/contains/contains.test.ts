@@ -47,7 +47,12 @@ describe('contains', () => {
     ['the way to something', read('/a/b/c'), { fs: { look: ['/a', '/a/b', '/'] } }, 'yes'],
     ['beside the way', read('/a/b/c'), { fs: { look: ['/a/c'] } }, 'no: fs.look /a/c'],
     ['a look the parent denies', { fs: { look: ['/a/**'], deny: { look: ['/a/s'] } } }, { fs: { look: ['/a/**'] } }, 'no: fs.look /a/s'],
-    ['hidden by both other denials', { fs: { look: ['/a/**'], deny: { read: ['/a/s'], write: ['/a/s'] } } }, { fs: { look: ['/a/s'] } }, 'no: fs.look /a/s'],
+    [
+      'hidden by both other denials',
+      { fs: { look: ['/a/**'], deny: { read: ['/a/s'], write: ['/a/s'] } } },
+      { fs: { look: ['/a/s'] } },
+      'no: fs.look /a/s',
+    ],
     ['the same hiding', { fs: { look: ['/a/**'], deny: { look: ['/a/s'] } } }, { fs: { look: ['/a/*'], deny: { look: ['/a/s'] } } }, 'yes'],
     ['asking before a look', { fs: { look: ['/a/**'] } }, { fs: { ask: { look: ['/a/b'] } } }, 'yes'],
     ['looking inside asking', { fs: { ask: { look: ['/a/**'] } } }, { fs: { look: ['/a/b'] } }, 'no: fs.look /a'],

@@ -55,7 +55,9 @@ class Walk {
     this.#outer = this.#side({ ...outer, deny: rest(outer) }, true)
     this.#common = each((section) => ({ surely: this.#add(common[section], false), perhaps: this.#add(common[section], true) }))
     this.#alphabet = representatives(
-      [inner, outer].flatMap(({ allow, ask, deny }) => SECTIONS.flatMap((section) => [...allow[section], ...ask[section], ...deny[section]])),
+      [inner, outer].flatMap(({ allow, ask, deny }) =>
+        SECTIONS.flatMap((section) => [...allow[section], ...ask[section], ...deny[section]]),
+      ),
     )
   }
 
@@ -78,7 +80,8 @@ class Walk {
         const key = `${char === '/'}|${next.map((places) => [...places].sort().join(' ')).join('|')}`
         if (seen.has(key)) continue
         seen.add(key)
-        if (seen.size > MAX_EXPLORED) return { contains: 'unknown', why: 'the rules for files are too many or too tangled to compare what may be looked at' }
+        if (seen.size > MAX_EXPLORED)
+          return { contains: 'unknown', why: 'the rules for files are too many or too tangled to compare what may be looked at' }
         queue.push({ path: path + char, states: next })
       }
     }

@@ -47,7 +47,8 @@ interface Denied {
   readonly read: string
   readonly write: string
 }
-const any = (conditions: readonly string[]): string => (conditions.length === 0 ? 'false' : conditions.map((each) => `(${each})`).join(' || '))
+const any = (conditions: readonly string[]): string =>
+  conditions.length === 0 ? 'false' : conditions.map((each) => `(${each})`).join(' || ')
 
 function host(pattern: string): string {
   return pattern.startsWith('*.') ? `context.name like ${quote(pattern)}` : `context.name == ${quote(pattern)}`

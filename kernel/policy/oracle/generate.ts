@@ -34,10 +34,7 @@ export const documents: fc.Arbitrary<OracleDocument> = fc
 
 export const questions: fc.Arbitrary<Question> = fc.oneof(
   fc
-    .tuple(
-      fc.constantFrom('fs.look', 'fs.read', 'fs.write'),
-      fc.array(fc.constantFrom('a', 'b', 'ab', 'a.md', 'c'), { maxLength: 4 }),
-    )
+    .tuple(fc.constantFrom('fs.look', 'fs.read', 'fs.write'), fc.array(fc.constantFrom('a', 'b', 'ab', 'a.md', 'c'), { maxLength: 4 }))
     .map(([action, parts]): Question => ({ action, object: `/${parts.join('/')}` })),
   fc.constantFrom('a.test', 'b.test', 'x.a.test', 'y.x.a.test', 'c.test').map((object): Question => ({ action: 'net.dns', object })),
   fc
