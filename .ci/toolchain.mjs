@@ -33,6 +33,7 @@ export const DEBIAN_PACKAGES = {
     'openssl' /* certificates of the network tests */,
     'curl' /* programs that know nothing of us */,
     'wget',
+    'iproute2' /* a network of their own for hostile resolvers */,
   ],
 }
 

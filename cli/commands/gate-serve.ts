@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
+import { parseResolver } from '../config/index.ts'
 import { build } from '../embedded/build-info.ts'
 import { CliError } from '../runs/errors.ts'
 import { assertExpected } from '../runs/expectations.ts'
-import { checkMounts } from '../runs/mount-check.ts'
+import { assertMounts } from '../runs/mount-check.ts'
 import { reconcileHome } from '../runs/reconcile.ts'
 import { createRunFolder, discardUnstarted } from '../runs/registry.ts'
 import type { ServeSpec, StartFacts } from '../runs/run-spec.ts'
@@ -35,7 +36,7 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
   const budgets = parseBudgets(flags.budget)
 
   const home = homeOf(context)
-  checkMounts(mounts, home.path)
+  assertMounts(mounts, home.path)
   // Nothing is passed by name here: a command has the environment this one has, and without a command there is none.
   const given = { image: rest === null ? [] : Object.keys(env), env: [] }
   assertExpected(
@@ -58,6 +59,7 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
     socket: socket.path,
     ...(flags.keep === undefined ? {} : { keep: join(home.path, 'gates', flags.keep) }),
     hosts: hostPairs(flags.host),
+    resolver: parseResolver(flags.resolver),
     given,
     budgets,
     mounts,

@@ -48,6 +48,8 @@ test('everything a command line can say', () => {
       'a.example=127.0.0.1',
       '-p',
       '8080:80',
+      '--resolver',
+      '192.0.2.53',
       '--kernel',
       'vmlinuz',
       '--timing',
@@ -75,6 +77,7 @@ test('everything a command line can say', () => {
     budgets: { cost_nano_usd: 250_000_000, bytes: 1024, wall_time_ms: 2000 },
     hosts: [['a.example', '127.0.0.1']],
     published: [{ address: '127.0.0.1', port: 8080, guestPort: 80 }],
+    resolver: { kind: 'servers', servers: [{ address: '192.0.2.53', port: 53 }] },
     timeoutMs: 90_000,
     memoryMib: 1024,
     cpus: 2,
@@ -88,7 +91,16 @@ test('everything a command line can say', () => {
 })
 
 test('a config gives what the command line does not', () => {
-  const config = { Program: 'tool', Args: ['a'], Env: { K: 'v' }, Files: ['data'], Policy: 'p.json', Memory: '128MiB', Cpus: 3 }
+  const config = {
+    Program: 'tool',
+    Args: ['a'],
+    Env: { K: 'v' },
+    Files: ['data'],
+    Policy: 'p.json',
+    Memory: '128MiB',
+    Cpus: 3,
+    Resolver: '192.0.2.53',
+  }
   writeFileSync(join(dir, 'config.json'), JSON.stringify(config))
   expect(request('-c', join(dir, 'config.json'), '--', 'b')).toMatchObject({
     target: join(dir, 'tool'),
@@ -100,13 +112,31 @@ test('a config gives what the command line does not', () => {
     configPath: join(dir, 'config.json'),
     memoryMib: 128,
     cpus: 3,
+    resolver: { kind: 'servers', servers: [{ address: '192.0.2.53', port: 53 }] },
   })
 })
 
 test('the command line wins over its config', () => {
-  writeFileSync(join(dir, 'config.json'), JSON.stringify({ Program: 'tool', Env: { K: 'v' }, Policy: 'p.json', Memory: '128MiB', Cpus: 3 }))
-  const made = request('./other', '-c', 'config.json', '--policy', 'q.json', '--memory', '64MiB', '--cpus', '1', '-e', 'K=w')
-  expect(made).toMatchObject({ target: './other', policyPath: join(dir, 'q.json'), memoryMib: 64, cpus: 1 })
+  writeFileSync(
+    join(dir, 'config.json'),
+    JSON.stringify({ Program: 'tool', Env: { K: 'v' }, Policy: 'p.json', Memory: '128MiB', Cpus: 3, Resolver: '192.0.2.53' }),
+  )
+  const made = request(
+    './other',
+    '-c',
+    'config.json',
+    '--policy',
+    'q.json',
+    '--memory',
+    '64MiB',
+    '--cpus',
+    '1',
+    '-e',
+    'K=w',
+    '--resolver',
+    'system',
+  )
+  expect(made).toMatchObject({ target: './other', policyPath: join(dir, 'q.json'), memoryMib: 64, cpus: 1, resolver: { kind: 'system' } })
   // Later entries of the environment replace earlier ones.
   expect(made.env).toEqual(['K=v', 'K=w'])
 })

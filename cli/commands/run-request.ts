@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
-import { type Config, parseConfig, parseCount, parseDuration, parseEnvArgument, parseSize } from '../config/index.ts'
+import { type Config, parseConfig, parseCount, parseDuration, parseEnvArgument, parseResolver, parseSize } from '../config/index.ts'
 import { CliError } from '../runs/errors.ts'
 import { isProgramPath, type RunRequest } from '../runs/prepare.ts'
 import type { Arguments } from './arguments.ts'
@@ -52,6 +52,7 @@ export function runRequest({ flags, positionals, rest }: Arguments<typeof RUN>, 
     acceptPolicy: acceptedPolicy(flags['accept-policy']),
     budgets: parseBudgets(flags.budget),
     hosts: hostPairs(flags.host),
+    resolver: flags.resolver.length > 0 ? parseResolver(flags.resolver) : (config?.resolver ?? { kind: 'system' }),
     published: publishedPorts(flags.publish),
     timeoutMs: flags.timeout === undefined ? null : parseDuration(flags.timeout),
     memoryMib: memoryMib(flags.memory, config),

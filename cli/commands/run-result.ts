@@ -36,6 +36,7 @@ function resultOf(start: StartFacts | null, end: EndFacts): unknown {
     reason: end.reason,
     isolation: start?.isolation ?? null,
     policy: start?.policy ?? null,
+    resolver: start?.resolver ?? null,
     mounts: start?.mounts ?? [],
     scratch: start?.scratch ?? [],
     effects: end.effects,

@@ -7,7 +7,7 @@ export const CONFIG = {
   kind: 'text',
   short: 'c',
   value: 'FILE',
-  doc: 'config.json: Program, Args, Env, Dirs, Files, MapDirs, Policy, Memory, Cpus',
+  doc: 'config.json: Program, Args, Env, Dirs, Files, MapDirs, Policy, Memory, Cpus, Resolver',
 } as const
 export const MOUNT = {
   kind: 'list',
@@ -16,6 +16,11 @@ export const MOUNT = {
   doc: 'give the agent a host folder; what it may do there is the policy’s',
 } as const
 export const HOST = { kind: 'list', value: 'NAME=ADDR', doc: 'this name is that address; counts as the rule for the address' } as const
+export const RESOLVER = {
+  kind: 'list',
+  value: 'WHO',
+  doc: 'whom the gate asks for addresses: system (the default), ADDRESS[:PORT] of a DNS server (several: again), or https://NAME/PATH=ADDRESS',
+} as const
 export const BUDGET = {
   kind: 'list',
   value: 'KEY=N',

@@ -1,5 +1,5 @@
 import type { Verb } from './arguments.ts'
-import { BUDGET, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, RUN_NOTE } from './verb-flags.ts'
+import { BUDGET, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, RESOLVER, RUN_NOTE } from './verb-flags.ts'
 import { AUDIT_CHECKPOINT, AUDIT_EXPORT, AUDIT_PROVE, AUDIT_SHOW, AUDIT_VERIFY, KEY_EXPORT, KEY_ROTATE, KEY_SHOW } from './verbs-audit.ts'
 import { BUDGET_LIMIT, BUDGET_TOP, CAP_REVOKE, CAP_SEAL, CAP_WHY } from './verbs-cap.ts'
 import {
@@ -69,7 +69,7 @@ export const RUN = {
     learn: {
       kind: 'text',
       value: 'FILE',
-      doc: 'at the end, add what was refused to this policy, .json or .toml (asks first; made when it is not there)',
+      doc: 'at the end, add what was refused to this JSON policy (asks first; made when it is not there)',
     },
     yes: { kind: 'switch', short: 'y', doc: 'with --learn: write without asking' },
     'approve-with': APPROVE_WITH,
@@ -82,6 +82,7 @@ export const RUN = {
     require: { kind: 'text', value: 'HOW', doc: 'kvm or hvf: refuse to start with anything weaker' },
     kernel: { kind: 'text', value: 'FILE', doc: 'boot this kernel instead of Debian’s' },
     host: HOST,
+    resolver: RESOLVER,
     timing: { kind: 'switch', doc: 'print when each step happened' },
     console: { kind: 'switch', doc: 'show the guest kernel’s log on stderr' },
     interactive: { kind: 'switch', short: 'i', doc: 'with -t: see there' },
@@ -199,6 +200,7 @@ export const GATE_SERVE = {
     keep: { kind: 'text', value: 'NAME', doc: 'tokens, revocations and counts of this gate outlive a restart under the same NAME' },
     volume: MOUNT,
     host: HOST,
+    resolver: RESOLVER,
     'approve-with': APPROVE_WITH,
     budget: BUDGET,
     json: { kind: 'switch-or-text', value: 'FILE', doc: 'as with `authority run`' },

@@ -1,9 +1,11 @@
 import { dirname, isAbsolute, posix, resolve } from 'node:path'
+import type { ResolverChoice } from '@authority/kernel/effects/net/resolver-choice'
 import { ConfigError, type Place } from './errors.ts'
 import { type Located, parseLocated } from './json.ts'
 import { MAX_ARG_BYTES, MAX_ARGS, MAX_CONFIG_BYTES, MAX_CPUS, MAX_ENV, MAX_EXTRAS, MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from './limits.ts'
 import { nearest } from './nearest.ts'
 import { OPS_KEYS } from './ops-keys.ts'
+import { parseResolver } from './resolver.ts'
 import { parseSize } from './units.ts'
 
 /** What a config file says; paths are absolute on the host, guest paths in the image. Absent keys are undefined or empty. */
@@ -18,9 +20,11 @@ export interface Config {
   readonly policy: string | undefined
   readonly memoryBytes: number | undefined
   readonly cpus: number | undefined
+  /** Whom the gate asks for addresses. */
+  readonly resolver: ResolverChoice | undefined
 }
 
-const KEYS = ['Program', 'Args', 'Env', 'Dirs', 'Files', 'MapDirs', 'Policy', 'Memory', 'Cpus'] as const
+const KEYS = ['Program', 'Args', 'Env', 'Dirs', 'Files', 'MapDirs', 'Policy', 'Memory', 'Cpus', 'Resolver'] as const
 type Key = (typeof KEYS)[number]
 
 /**
@@ -57,6 +61,7 @@ export function parseConfig(bytes: Uint8Array, file: string): Config {
     policy: get('Policy', path),
     memoryBytes: get('Memory', memory),
     cpus: get('Cpus', cpus),
+    resolver: get('Resolver', resolver),
   }
 }
 
@@ -173,6 +178,19 @@ function memory(value: Located, key: Key): number {
   if (bytes < MIN_MEMORY_BYTES || bytes > MAX_MEMORY_BYTES)
     throw new ConfigError(value.at, `${key}: ${given} is out of range`, 'from 64MiB to 1024GiB')
   return bytes
+}
+
+/** One text, or a list of DNS servers. */
+function resolver(value: Located, key: Key): ResolverChoice {
+  const items = value.kind === 'string' ? [value] : list(value, key)
+  if (items.length === 0) throw new ConfigError(value.at, `${key} is empty`, 'leave it out for the resolver of this machine')
+  try {
+    return parseResolver(items.map((item) => text(item, key)))
+  } catch (error) {
+    throw error instanceof ConfigError && error.place === undefined
+      ? new ConfigError(value.at, `${key}: ${error.message}`, error.hint)
+      : error
+  }
 }
 
 function cpus(value: Located, key: Key): number {

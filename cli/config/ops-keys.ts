@@ -19,7 +19,7 @@ export const OPS_KEYS: ReadonlyMap<string, string> = new Map([
   ['ManifestName', 'every image has /ak/manifest.json: remove it'],
   ['ManifestPassthrough', 'what a program may do belongs into the policy: use Policy'],
   ['Mounts', 'mounts are granted when running: `authority run -v HOST:GUEST[:ro]`'],
-  ['NameServers', 'the gate resolves names: allow them with `net.dns` in the policy'],
+  ['NameServers', 'the gate resolves names: whom it asks is Resolver, which names is `net.dns` in the policy'],
   ['NanosVersion', 'the guest kernel is Linux: remove it'],
   ['NightlyBuild', 'the guest kernel is Linux: remove it'],
   ['NoTrace', 'every effect is in the audit log: remove it'],

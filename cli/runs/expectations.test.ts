@@ -34,6 +34,7 @@ test('a reload whose expectations the run does not meet changes nothing', async 
     isolation: 'none',
     policy: { bytes: bytes({ fs: { read: ['/work/**'] } }), source: 'test', kind: 'operator' },
     hosts: [],
+    resolver: { kind: 'system' },
     budgets: {},
     given,
     mounts,

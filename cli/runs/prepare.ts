@@ -20,7 +20,7 @@ import { ensureInitrd, ensureKernel, locateQemu, pickAccel } from '../machine/in
 import { CliError } from './errors.ts'
 import { assertExpected } from './expectations.ts'
 import type { Home } from './home.ts'
-import { assertSideBySide, checkMounts } from './mount-check.ts'
+import { assertMounts } from './mount-check.ts'
 import { loadPolicyFiles, type PolicyFiles } from './policy-files.ts'
 import type { RunSpec } from './run-spec.ts'
 import { scratchFolders } from './scratch.ts'
@@ -43,6 +43,7 @@ export interface RunRequest {
   readonly acceptPolicy: string | null
   readonly budgets: Charges
   readonly hosts: RunSpec['hosts']
+  readonly resolver: RunSpec['resolver']
   readonly published: NonNullable<RunSpec['published']>
   readonly timeoutMs: number | null
   readonly memoryMib: number | null
@@ -73,8 +74,7 @@ const BUN_MEMORY_MIB = 512
 /** Finds and makes everything a run needs; nothing is started. Throws CliError and AuthorityError with the documented exit code. */
 export async function prepareRun(request: RunRequest, tools: PrepareTools): Promise<RunSpec> {
   const { home } = tools
-  assertSideBySide(request.mounts)
-  const points = checkMounts(request.mounts, home.path)
+  assertMounts(request.mounts, home.path)
   // Before anything is built: a policy that does not load is the commonest mistake.
   const operators = request.policyPath === null ? null : operatorPolicy(request.policyPath, request)
   const image = await openTarget(request, tools)
@@ -94,7 +94,7 @@ export async function prepareRun(request: RunRequest, tools: PrepareTools): Prom
       request.mounts.map((mount) => mount.guest),
       opened.reader,
     )
-    opened = await withMountPoints(opened, { folders: [...points.folders, ...scratch], files: points.files }, home.cache)
+    opened = await withMountPoints(opened, [...request.mounts.map((mount) => mount.guest), ...scratch], home.cache)
     const launcher = installCell(home, tools.cellBinary())
     const machine = await chooseMachine(request, manifest, launcher, tools)
     return {
@@ -122,6 +122,7 @@ export async function prepareRun(request: RunRequest, tools: PrepareTools): Prom
       },
       guarded: [request.policyPath, request.configPath, ...policy.paths].filter((path): path is string => path !== null),
       hosts: request.hosts,
+      resolver: request.resolver,
       published: request.published,
       budgets: request.budgets,
       timeoutMs: request.timeoutMs,

@@ -1,4 +1,5 @@
 import type { ApprovalDecision, PendingApproval } from '@authority/kernel/approvals'
+import type { ResolverChoice } from '@authority/kernel/effects/net/resolver-choice'
 import type { IncludedFile } from './policy-files.ts'
 
 /** What the supervisor hands the gate through an inherited pipe: one line of JSON. Both ends are the same program. */
@@ -41,6 +42,8 @@ export interface RunSpec {
   /** Files that must not be written through a mount while the run goes: policy and config in use. */
   readonly guarded: readonly string[]
   readonly hosts: readonly (readonly [name: string, address: string])[]
+  /** Whom the gate asks for addresses of names. */
+  readonly resolver: ResolverChoice
   /** `-p`: ports of this machine that lead to one of the guest. */
   readonly published?: readonly { readonly address: string; readonly port: number; readonly guestPort: number }[]
   /** `--budget`: limits in kernel units; the lower of these and the policy's wins. */
@@ -52,7 +55,7 @@ export interface RunSpec {
 
 /** The same for a gate without a machine (`authority gate serve`). */
 export interface ServeSpec
-  extends Pick<RunSpec, 'format' | 'run' | 'home' | 'build' | 'given' | 'mounts' | 'guarded' | 'hosts' | 'budgets'> {
+  extends Pick<RunSpec, 'format' | 'run' | 'home' | 'build' | 'given' | 'mounts' | 'guarded' | 'hosts' | 'resolver' | 'budgets'> {
   readonly kind: 'serve'
   /** Words of the command, or what stands for it. */
   readonly program: string
@@ -92,6 +95,8 @@ export interface StartFacts {
   readonly budgets: Readonly<Record<string, number>>
   readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
   readonly scratch: readonly string[]
+  /** As `--resolver` takes it, each server by itself. */
+  readonly resolver: readonly string[]
   readonly audit: string
   readonly console: boolean
   readonly unfilteredTerminal: boolean

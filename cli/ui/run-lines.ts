@@ -19,6 +19,7 @@ export function startLine(start: StartFacts, style: Style): string {
     limits.length === 0 ? 'no budgets' : `budgets ${limits.join(', ')}`,
     mounts.length === 0 ? 'no mounts' : `mounts ${mounts.map(mountText).join(', ')}`,
     scratch.length === 0 ? 'no scratch' : `scratch ${scratch.map(safe).join(', ')} (gone at the end)`,
+    ...(start.resolver[0] === 'system' ? [] : [`resolver ${start.resolver.map(safe).join(', ')}`]),
     ...(start.console ? ['kernel log on stderr'] : []),
     ...(start.unfilteredTerminal ? ['terminal sequences pass unfiltered'] : []),
     `log ${safe(start.audit)}`,

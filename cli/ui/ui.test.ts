@@ -84,6 +84,7 @@ const START: StartFacts = {
   mounts: [{ host: '/h\n/x', guest: '/g', readonly: true }],
   scratch: ['/tmp'],
   audit: '/home/runs/x/audit',
+  resolver: ['system'],
   console: false,
   unfilteredTerminal: false,
 }

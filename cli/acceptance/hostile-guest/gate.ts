@@ -43,6 +43,7 @@ export interface HostileRun {
   readonly mounts?: RunSpec['mounts']
   readonly policy?: object
   readonly hosts?: RunSpec['hosts']
+  readonly published?: RunSpec['published']
   readonly timeoutMs?: number
   /** False: nobody reads the agent's output before the run is over. */
   readonly takeOutput?: boolean
@@ -140,6 +141,8 @@ function specOf(hostile: Hostile, run: HostileRun, id: string, image: { path: st
     policy: { base64: policy.toString('base64'), source: 'test', kind: 'operator' },
     guarded: [],
     hosts: run.hosts ?? [],
+    resolver: { kind: 'system' },
+    published: run.published ?? [],
     budgets: {},
     timeoutMs: run.timeoutMs ?? RUN_MS,
     timing: true,

@@ -5,7 +5,15 @@ import { ensureInstallation, openRunLog, type RunLog } from '@authority/kernel/a
 import { type BudgetStage, createBudgetStage, limitsByAccount, RUN_ACCOUNT } from '@authority/kernel/budget'
 import { bunMac, createCapabilityStage, type OperatorCapabilities, patternRules } from '@authority/kernel/capability'
 import { type FsDependencies, fsEffects, linuxSyscalls, type Mounts, openMounts } from '@authority/kernel/effects/fs'
-import { listenObject, netEffects, type PublishedPort, PublishedPorts, systemResolver } from '@authority/kernel/effects/net'
+import {
+  builtInRoots,
+  createResolver,
+  listenObject,
+  netEffects,
+  type PublishedPort,
+  PublishedPorts,
+  type ResolverChoice,
+} from '@authority/kernel/effects/net'
 import { AdmitPipeline, COALESCE_MS, OperationRegistry, type OperatorOperation } from '@authority/kernel/gate'
 import { asImageRequest, denyAllPolicy, type LoadedPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
 import type { Charges, Clock, Json } from '@authority/kernel/vocabulary'
@@ -36,6 +44,8 @@ export interface CoreOptions {
   readonly isolation: string
   readonly policy: PolicySource
   readonly hosts: readonly (readonly [name: string, address: string])[]
+  /** Whom the gate asks for addresses of names. */
+  readonly resolver: ResolverChoice
   /** `-p` */
   readonly published?: readonly PublishedPort[]
   /** `--budget` */
@@ -161,7 +171,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     madeFolder: (guest) => repositories.made(guest),
   }
   const fs = fsEffects(fsContext)
-  const net = netEffects({ resolve: systemResolver, hosts: policy.hosts, published })
+  const net = netEffects({ resolve: createResolver(options.resolver, builtInRoots), hosts: policy.hosts, published })
   const registry = new OperationRegistry({
     gate: pipeline,
     capability,

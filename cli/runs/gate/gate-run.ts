@@ -1,4 +1,5 @@
 import { escapeForDisplay } from '@authority/kernel/audit'
+import { resolverTexts } from '@authority/kernel/effects/net'
 import { serveSocketSession } from '@authority/kernel/gate'
 import { type GuestExit, GuestFault } from '@authority/kernel/guest'
 import { AuthorityError } from '@authority/protocol'
@@ -81,6 +82,7 @@ export class GateRun {
         includes: spec.policy.includes ?? [],
       },
       hosts: spec.hosts,
+      resolver: spec.resolver,
       published: spec.published ?? [],
       budgets: spec.budgets,
       ...(spec.given === undefined ? {} : { given: spec.given }),
@@ -175,6 +177,7 @@ export class GateRun {
       budgets: core.limits,
       mounts: spec.mounts,
       scratch: spec.scratch.map(({ guest }) => guest),
+      resolver: resolverTexts(spec.resolver),
       audit: core.audit.path,
       console: spec.machine.console,
       unfilteredTerminal: spec.agent.tty,
@@ -203,6 +206,7 @@ function firstRecordFacts(spec: RunSpec): Parameters<typeof openGateCore>[0]['de
     mounts: spec.mounts.map(({ host, guest, readonly }) => ({ host, guest, readonly })),
     scratch: spec.scratch.map(({ guest, bytes }) => ({ guest, bytes })),
     hosts: spec.hosts.map(([name, address]) => ({ name, address })),
+    resolver: resolverTexts(spec.resolver),
     published: (spec.published ?? []).map(({ address, port, guestPort }) => ({ address, port, guest_port: guestPort })),
   }
 }

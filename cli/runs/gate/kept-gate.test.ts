@@ -30,6 +30,7 @@ async function start(options: { readonly policy?: object; readonly keep?: string
     isolation: 'none',
     policy: { bytes: Buffer.from(JSON.stringify(options.policy ?? POLICY)), source: 'test', kind: 'operator' },
     hosts: [],
+    resolver: { kind: 'system' },
     budgets: {},
     mounts: [],
     guarded: [],

@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { resolverTexts } from '@authority/kernel/effects/net'
 import { type Session, serveSocketSession } from '@authority/kernel/gate'
 import { processStartTicks, type RunRecord, runFolder, writeRun } from '../run-record.ts'
 import type { EndFacts, GateEvent, ServeSpec, SupervisorCommand } from '../run-spec.ts'
@@ -93,6 +94,7 @@ export class ServeRun {
         includes: spec.policy.includes ?? [],
       },
       hosts: spec.hosts,
+      resolver: spec.resolver,
       budgets: spec.budgets,
       ...(spec.keep === undefined ? {} : { keep: spec.keep }),
       ...(spec.given === undefined ? {} : { given: spec.given }),
@@ -102,6 +104,7 @@ export class ServeRun {
         program: spec.program,
         mounts: spec.mounts.map(({ host, guest, readonly }) => ({ host, guest, readonly })),
         hosts: spec.hosts.map(([name, address]) => ({ name, address })),
+        resolver: resolverTexts(spec.resolver),
       },
       onMark: (mark) => void this.emit({ event: 'mark', mark }),
       onApproval: (pending) => void this.emit({ event: 'approval', pending }),
@@ -159,6 +162,7 @@ export class ServeRun {
         mounts: spec.mounts,
         scratch: [],
         audit: core.audit.path,
+        resolver: resolverTexts(spec.resolver),
         console: false,
         unfilteredTerminal: false,
       },

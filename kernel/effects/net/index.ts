@@ -15,8 +15,9 @@ import type { Resolver } from './vet.ts'
 import { connectionWorstCase } from './worst-case.ts'
 
 export type { Dial } from './dial.ts'
+export { builtInRoots } from './http-client.ts'
 export { listenObject, type PublishedPort, PublishedPorts } from './published.ts'
-export { systemResolver } from './resolver.ts'
+export { createResolver, type DnsServer, type ResolverChoice, resolverTexts } from './resolve/index.ts'
 export { SyntheticAddresses } from './synthetic.ts'
 export type { Resolver } from './vet.ts'
 

@@ -45,3 +45,20 @@ export const ACCEPT_WAIT_MS = 50_000
 export const MAX_UNTAKEN_CONNECTIONS = 64
 /** Ports one run may publish. */
 export const MAX_PUBLISHED_PORTS = 16
+/** Names resolved at once; further ones wait for their turn within their deadline. */
+export const MAX_RESOLVING = 64
+/** ms one DNS server has before the next is asked, and how often each is asked. */
+export const RESOLVE_ATTEMPT_MS = 2_000
+export const RESOLVE_ROUNDS = 2
+/** DNS servers an operator may name. */
+export const MAX_DNS_SERVERS = 4
+/** Datagrams of a DNS server that answer something else, before it is given up. */
+export const MAX_STRAY_DATAGRAMS = 16
+/** Bytes of a DNS answer over TCP or HTTPS. */
+export const MAX_ANSWER_BYTES = 65_535
+/** Records of a DNS answer. */
+export const MAX_ANSWER_RECORDS = 256
+/** Aliases from a name to its addresses. */
+export const MAX_CNAMES = 12
+/** Compression pointers in one name. */
+export const MAX_NAME_POINTERS = 16
