@@ -1,7 +1,8 @@
 import { join } from 'node:path'
-import { type RecordType, readRecords } from '@authority/kernel/audit'
+import { frameBytesOf, type RecordType, readRecords } from '@authority/kernel/audit'
 import { type BudgetRow, type LoggedRecord, replay, restoreBudget } from '@authority/kernel/budget'
 import { connectControl } from '../runs/control-client.ts'
+import { withLogBytes } from '../runs/gate/log-bytes.ts'
 import { isAlive, type RunRecord } from '../runs/run-record.ts'
 import { safe } from '../ui/text.ts'
 import { dimensionName, formatCharge } from '../ui/units.ts'
@@ -35,5 +36,5 @@ const MOVES: readonly RecordType[] = ['RUN_START', 'LIMIT', 'LEASED', 'INTENT', 
 async function replayLog(path: string): Promise<readonly BudgetRow[]> {
   const records: LoggedRecord[] = []
   for await (const record of readRecords(path, { types: MOVES })) records.push(record)
-  return restoreBudget(replay(records)).rows()
+  return withLogBytes(restoreBudget(replay(records)).rows(), frameBytesOf(path))
 }

@@ -130,8 +130,14 @@ class Desk implements ApprovalDesk {
       waiters: new Set(),
       deciding: false,
     }
+    try {
+      this.#record(waiting, 'asked', null)
+    } catch (error) {
+      // What is not on record was not asked.
+      waiting.cancelTimer()
+      throw error
+    }
     this.#waiting.set(digest, waiting)
-    this.#record(waiting, 'asked', null)
     this.#options.onAsked(this.#describe(waiting))
     return waiting
   }

@@ -10,6 +10,26 @@ const HINTS: Readonly<Record<string, string>> = {
   EMFILE: 'Raise the limit of open files (ulimit -n).',
 }
 
+/** What a log of limited bytes has no room for: a budget like any other, nothing is broken. */
+export interface LogRefusal {
+  readonly limit: number
+  /** Bytes that are neither written nor kept for what must still be said. */
+  readonly available: number
+  readonly asked: number
+}
+
+export class LogBytesExceeded extends AuthorityError {
+  readonly refusal: LogRefusal
+
+  constructor(refusal: LogRefusal) {
+    const { limit, available, asked } = refusal
+    super('E_BUDGET_EXCEEDED', `the log_bytes budget of run does not hold it: ${asked} needed, ${available} of ${limit} left`, {
+      hint: 'Give the run a larger log_bytes budget.',
+    })
+    this.refusal = refusal
+  }
+}
+
 export function auditError(message: string, hint?: string, cause?: unknown): AuthorityError {
   return new AuthorityError('E_AUDIT', message, { ...(hint === undefined ? {} : { hint }), ...(cause === undefined ? {} : { cause }) })
 }

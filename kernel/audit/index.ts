@@ -7,13 +7,14 @@ export function ensureInstallation(home: string, context: Partial<InstallationCo
   return openInstallation(home, { ...hostContext(), ...context })
 }
 
+export { LogBytesExceeded, type LogRefusal } from './errors.ts'
 export type { Installation, InstallationContext } from './installation.ts'
 export type { InstallationRecord, NotedHead } from './installation-records.ts'
 export { tryLock } from './lock.ts'
 export { type OpenRunLogOptions, openRunLog, type RunLogTuning } from './open.ts'
 export { type ConsistencyProof, type InclusionProof, makeTiles, proveRecord, proveSince, type SignedHead, signedHead } from './prove.ts'
 export { type RecoverOptions, type Recovery, recoverRun } from './recovery.ts'
-export { escapeForDisplay, followRecords, type RecordFilter, readPayloads, readRecords, type ShownRecord } from './show.ts'
+export { escapeForDisplay, followRecords, frameBytesOf, type RecordFilter, readPayloads, readRecords, type ShownRecord } from './show.ts'
 export type { RunLog } from './stage.ts'
 export type { AuditStage, RecordBody, RecordType } from './types.ts'
 export {

@@ -201,7 +201,7 @@ function settingsOf(folder: string, { fs, clock, random }: InstallationContext):
 }
 
 function commitRecord(log: Log, checkpoints: CheckpointFile, signer: NoteSigner, record: InstallationRecord): void {
-  log.append(record as unknown as { readonly [key: string]: Json }, true)
+  log.append(record as unknown as { readonly [key: string]: Json })
   log.flush()
   checkpoints.add(signCheckpoint({ origin: log.origin, size: log.size, root: log.root() }, signer))
 }
@@ -314,7 +314,7 @@ function rotateKey(
   const { log, checkpoints, cut } = reopenLog(settingsOf(folders.log, context), verifier, last, () => {})
   try {
     if (cut) commitRecord(log, checkpoints, signer, { type: 'RECOVERED', ...cut })
-    log.append({ type: 'KEY_ROTATED', certificate }, true)
+    log.append({ type: 'KEY_ROTATED', certificate })
     log.flush()
     signByBoth(log, checkpoints, signer, next)
   } finally {

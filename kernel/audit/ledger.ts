@@ -27,6 +27,9 @@ export class Ledger {
   #effects = 0
   #denials = 0
   #last: RecordBody['type'] | null = null
+  /** How many OUTCOME and CLOSE records may still come. */
+  outcomesOwed = 0
+  closesOwed = 0
 
   get open(): number {
     return this.#open.size
@@ -49,6 +52,8 @@ export class Ledger {
     switch (body.type) {
       case 'INTENT':
         this.#effects++
+        this.outcomesOwed++
+        this.closesOwed++
         this.#open.set(seq, { reserved: body.reserve, outcome: false, closed: false })
         return
       case 'LEASE': {
@@ -77,7 +82,9 @@ export class Ledger {
     this.#spent = addCharges(this.#spent, captured)
     const effect = this.#open.get(intent)
     if (!effect) return
+    if (!effect.outcome) this.outcomesOwed--
     if (!leased || effect.closed) {
+      if (!effect.closed) this.closesOwed--
       this.#open.delete(intent)
       return
     }
@@ -89,6 +96,7 @@ export class Ledger {
     this.#spent = addCharges(this.#spent, captured)
     const effect = this.#open.get(intent)
     if (!effect) return
+    if (!effect.closed) this.closesOwed--
     effect.closed = true
     if (effect.outcome) this.#open.delete(intent)
     else effect.reserved = Object.fromEntries(Object.entries(effect.reserved).filter(([dimension]) => !(dimension in captured)))

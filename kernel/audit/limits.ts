@@ -27,8 +27,24 @@ export const INSTALLATION_SEGMENT_BYTES = 256 * 1024
 export const MAX_SEGMENTS = 1_000_000
 /** Bytes of one run's log when the caller does not say. */
 export const DEFAULT_LOG_BYTES = 4 * 1024 * 1024 * 1024
-/** Kept free for what must still be said when the log is full: outcomes, closes, FATAL, RUN_END. */
-export const CLOSING_RESERVE_BYTES = 1024 * 1024
+/** Room an INTENT keeps for its OUTCOME and its CLOSE: one that is larger leaves its detail out where there is no other room. */
+export const OUTCOME_BYTES = 1024
+export const CLOSE_BYTES = 1024
+/** Room a denial keeps for counting its repeats. */
+export const REPEAT_BYTES = 192
+/** Room a block that counts its uses keeps for telling them at the end. */
+export const USES_BYTES = 256
+/** What the end of a request for approval may have beyond the request itself: frame, stamp, the approver's words as JSON. */
+export const APPROVAL_END_BYTES = 1280
+/** Kept for the end of every run: streams, time, the last denial that is told, RUN_END. */
+export const ENDING_RESERVE_BYTES = 6 * 1024
+/** Kept for revocations, policies and what else people do to a run… */
+export const OPERATOR_RESERVE_BYTES = 64 * 1024
+/** …and for denials of a log without other room; of a small log no more than one part in RESERVE_SHARE each. */
+export const DENIAL_RESERVE_BYTES = 64 * 1024
+export const RESERVE_SHARE = 8
+/** With less room than this, records that can wait wait for the end. */
+export const TIGHT_BYTES = 1024
 /** Effects without their OUTCOME or CLOSE at one time; the verifier keeps no more in memory. */
 export const MAX_OPEN_EFFECTS = 131_072
 /** A checkpoint after so many records… */

@@ -7,15 +7,7 @@ import { joinPath, writeFully } from './files.ts'
 import { frameBytes, nextChain, writeFrame } from './frame.ts'
 import type { AuditFs } from './fs.ts'
 import { sha256, sha256Stream } from './hash.ts'
-import {
-  CLOSING_RESERVE_BYTES,
-  MAX_FLUSH_RECORDS,
-  MAX_NESTING,
-  MAX_PAYLOAD_BYTES,
-  MAX_PENDING_BYTES,
-  MAX_SEGMENTS,
-  SEGMENT_HEADER_BYTES,
-} from './limits.ts'
+import { MAX_FLUSH_RECORDS, MAX_NESTING, MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES, MAX_SEGMENTS, SEGMENT_HEADER_BYTES } from './limits.ts'
 import { CompactRange } from './merkle.ts'
 import { encodeHeader, type SegmentHeader, segmentName, startChain } from './segment.ts'
 
@@ -31,7 +23,7 @@ export interface LogSettings {
   readonly segmentBytes: (number: number) => number
   /** Zeros are written ahead, so that a flush changes no metadata. */
   readonly preallocate: boolean
-  /** Bytes of all segments at most. */
+  /** Bytes of all frames at most. */
   readonly maxBytes: number
   /** RFC 3339 UTC with ms, and ms since an arbitrary start. */
   readonly stamp: () => { readonly t: string; readonly boot_ms: number }
@@ -135,16 +127,13 @@ export class Log {
     return this.#range.root()
   }
 
-  /** Whether a record that is not a closing one still fits. */
-  roomFor(payloadBytes: number, closing: boolean): boolean {
-    return (
-      this.bytes + frameBytes(payloadBytes) <=
-      this.#settings.maxBytes - (closing ? 0 : Math.min(CLOSING_RESERVE_BYTES, this.#settings.maxBytes / 2))
-    )
+  /** Bytes of all frames: what `log_bytes` limits. */
+  get frameBytes(): number {
+    return this.bytes - (this.#header.number + 1) * SEGMENT_HEADER_BYTES
   }
 
-  /** Gives the record its place. Throws E_AUDIT when broken, too large, or out of room (the caller latches on that). */
-  append(body: { readonly [key: string]: Json | undefined }, closing: boolean): number {
+  /** Gives the record its place. Throws E_AUDIT when broken or too large, LogFull when less than `keep` bytes would be left behind it: then nothing has changed. */
+  append(body: { readonly [key: string]: Json | undefined }, keep = 0): number {
     if (this.#broken !== null) throw auditError(this.#broken)
     const seq = this.#range.size
     if (nests(body, MAX_NESTING)) throw auditError(`A ${String(body.type)} record that nests more than ${MAX_NESTING} deep was refused.`)
@@ -154,7 +143,7 @@ export class Log {
     const { read, written } = this.#utf8.encodeInto(text, this.#payload)
     if (read < text.length || written > MAX_PAYLOAD_BYTES)
       throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
-    if (!this.roomFor(written, closing)) throw new LogFull(`The audit log has reached its limit of ${this.#settings.maxBytes} bytes.`)
+    if (this.frameBytes + frameBytes(written) + keep > this.#settings.maxBytes) throw new LogFull(frameBytes(written))
     this.#makeRoom(frameBytes(written))
     const leaf = sha256(this.#scratch.subarray(0, 1 + written))
     const chain = nextChain(this.#chain, leaf)
@@ -237,7 +226,6 @@ export class Log {
     this.flush()
     this.#trim()
     const number = this.#header.number + 1
-    if (number >= MAX_SEGMENTS) throw new LogFull(`The audit log has reached its limit of ${MAX_SEGMENTS} segments.`)
     const header: SegmentHeader = {
       ...this.#header,
       number,
@@ -248,6 +236,7 @@ export class Log {
       range: this.#range.copy(),
     }
     const { fd, hasher } = this.#guard('start a segment after', () => {
+      if (number >= MAX_SEGMENTS) throw new RangeError(`a log has at most ${MAX_SEGMENTS} segments`)
       this.#settings.fs.close(this.#fd)
       this.#fd = -1
       return createSegment(this.#settings, header)
@@ -270,8 +259,16 @@ function nests(value: Json | { readonly [key: string]: Json | undefined } | unde
   return false
 }
 
-/** Out of room, not broken: closing records may still be written. */
-export class LogFull extends Error {}
+/** Out of room, not broken. */
+export class LogFull extends Error {
+  /** Bytes of the frame that did not fit. */
+  readonly frameBytes: number
+
+  constructor(frameBytes: number) {
+    super('the audit log has no room for it')
+    this.frameBytes = frameBytes
+  }
+}
 
 /** Header and preallocated zeros, durable with the file's name. */
 function createSegment(settings: LogSettings, header: SegmentHeader): { fd: number; hasher: Hash; bytes: Uint8Array } {

@@ -17,7 +17,7 @@ export interface RunLogTuning {
   /** Size at which segment `number` is cut. */
   readonly segmentBytes?: (number: number) => number
   readonly preallocate?: boolean
-  /** Bytes of the whole log; past it nothing new is allowed. */
+  /** Bytes of all frames: a budget, past which nothing new is allowed. */
   readonly maxBytes?: number
   readonly checkpointRecords?: number
   /** 0: no checkpoints by time. */
@@ -64,15 +64,13 @@ function makeRunLog(options: OpenRunLogOptions, unlock: () => void): RunLog {
   createFile(fs, joinPath(path, PUBLIC_KEY_FILE), new TextEncoder().encode(`${installation.verifierKey}\n`))
   if (installation.keyChain !== null) createFile(fs, joinPath(path, KEY_CHAIN_FILE), new TextEncoder().encode(installation.keyChain))
   const checkpoints = CheckpointFile.create(fs, path)
-  const log = Log.create(
-    runLogSettings({ ...options, budgetBytes: logBudget(start) }),
-    installation.originOf(start.run),
-    Buffer.from(start.run, 'hex'),
-  )
+  const settings = runLogSettings({ ...options, budgetBytes: logBudget(start) })
+  const log = Log.create(settings, installation.originOf(start.run), Buffer.from(start.run, 'hex'))
   return new RunLog({
     path,
     run: start.run,
     log,
+    maxBytes: settings.maxBytes,
     checkpoints,
     installation,
     commitments: new Commitments(key),

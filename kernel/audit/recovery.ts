@@ -179,7 +179,7 @@ async function finishReopened(
 
 function appendEnding({ log, cut }: Reopened, ledger: Ledger): number {
   const append = (body: RecordBody): void => {
-    ledger.note(log.append(body as unknown as { readonly [key: string]: Json }, true), body)
+    ledger.note(log.append(body as unknown as { readonly [key: string]: Json }), body)
   }
   append({ type: 'RECOVERED', bytes: cut?.bytes ?? 0, sha256: cut?.sha256 ?? '' })
   const closings = ledger.closings('the gate died')

@@ -90,6 +90,12 @@ export async function* followRecords(
   }
 }
 
+/** Bytes of all frames of a sealed log: what `log_bytes` limits. */
+export function frameBytesOf(path: string, fs: AuditFs = hostFs): number {
+  const sizes = folderSegments(path, fs).map((number) => fs.lstat(joinPath(path, segmentName(number)))?.size ?? 0)
+  return sizes.reduce((sum, size) => sum + Math.max(0, size - SEGMENT_HEADER_BYTES), 0)
+}
+
 /** The payloads of the whole records in order; views that live until the next one. */
 export function* readPayloads(path: string, fs: AuditFs = hostFs, from = 0): Generator<Uint8Array, void> {
   const numbers = folderSegments(path, fs)

@@ -2,7 +2,9 @@ import { AuthorityError } from '@authority/protocol'
 import { describe, expect, it } from 'vitest'
 import type { Json } from '../vocabulary/index.ts'
 import { openInstallation } from './installation.ts'
+import { SEGMENT_HEADER_BYTES } from './limits.ts'
 import { openRunLog } from './open.ts'
+import type { RunLog } from './stage.ts'
 import { MemoryFs } from './testing/memory-fs.ts'
 import { AT_ONCE, begin, DENIAL, HOME, intent, RUN_END, RUN_ID, runStart, testContext, work } from './testing/scenario.ts'
 
@@ -17,6 +19,17 @@ function manual(): { schedule: (flush: () => void) => void; tick: () => void } {
 }
 
 const code = (error: unknown): unknown => (error instanceof AuthorityError ? error.code : error)
+
+/** Code of the first append that is refused. */
+function fill(log: RunLog, append: () => void): unknown {
+  while (log.size < 10_000)
+    try {
+      append()
+    } catch (error) {
+      return code(error)
+    }
+  return 'not refused'
+}
 
 describe('audit stage', () => {
   it('gives numbers at once and makes everything of a tick durable with one write and one flush', async () => {
@@ -82,12 +95,8 @@ describe('audit stage', () => {
     const fs = new MemoryFs()
     const { log } = await begin(testContext(fs), { maxBytes: 32 * 1024 })
     const open = log.append(intent())
-    const fill = (): void => {
-      for (;;) log.append(DENIAL)
-    }
-    expect(fill).toThrow('reached its limit')
-    expect(log.latched).toContain('reached its limit')
-    expect(() => log.append(intent())).toThrow('reached its limit')
+    expect(fill(log, () => log.append(intent()))).toBe('E_BUDGET_EXCEEDED')
+    expect(log.latched).toBe(null)
     log.append({ type: 'OUTCOME', intent: open, status: 'ok', captured: { calls: 1 } })
     await log.durable()
     const { seq } = await log.seal(RUN_END)
@@ -100,12 +109,27 @@ describe('audit stage', () => {
     const start = runStart(installation)
     const limits = [...start.limits, { account: 'run', dimension: 'log_bytes', limit: 20_000 }]
     const log = await openRunLog({ path: `${HOME}/${RUN_ID}`, installation, start: { ...start, limits }, ...AT_ONCE })
-    const fill = (): void => {
-      for (;;) log.append(DENIAL)
-    }
-    expect(fill).toThrow('limit of 20000 bytes')
+    expect(fill(log, () => log.append(DENIAL))).toBe('E_BUDGET_EXCEEDED')
     await log.seal(RUN_END)
-    expect(log.bytes).toBeLessThanOrEqual(20_000)
+    expect(log.bytes - SEGMENT_HEADER_BYTES).toBeLessThanOrEqual(20_000)
+  })
+
+  it('does not begin with a budget that does not hold its first record', async () => {
+    const installation = await openInstallation(HOME, testContext(new MemoryFs()))
+    const start = runStart(installation)
+    const limits = [{ account: 'run', dimension: 'log_bytes', limit: 2_000 }]
+    const begun = openRunLog({ path: `${HOME}/${RUN_ID}`, installation, start: { ...start, limits }, ...AT_ONCE })
+    await expect(begun).rejects.toMatchObject({ code: 'E_BUDGET_EXCEEDED' })
+  })
+
+  it('latches when not even a revocation has room left: what must hold cannot be told', async () => {
+    const { log } = await begin(testContext(new MemoryFs()), { maxBytes: 32 * 1024 })
+    const open = log.append(intent())
+    expect(fill(log, () => log.append({ type: 'REVOKE', block: 'b'.repeat(32), by: 'operator' }))).toBe('E_AUDIT')
+    expect(log.latched).toContain('no room')
+    expect(() => log.append(DENIAL)).toThrow('no room')
+    log.append({ type: 'OUTCOME', intent: open, status: 'ok', captured: { calls: 1 } })
+    await log.seal(RUN_END)
   })
 
   it('refuses a record that is too large without harm', async () => {

@@ -3,16 +3,17 @@ import { AuthorityError } from '@authority/protocol'
 import type { Json } from '../vocabulary/index.ts'
 import type { CheckpointFile } from './checkpoints.ts'
 import type { Commitments } from './commitments.ts'
-import { auditError } from './errors.ts'
+import { auditError, type LogBytesExceeded } from './errors.ts'
 import { toHex } from './hash.ts'
 import type { Installation } from './installation.ts'
 import type { NotedHead } from './installation-records.ts'
 import { Ledger } from './ledger.ts'
-import { MAX_OPEN_EFFECTS } from './limits.ts'
+import { CLOSE_BYTES, MAX_OPEN_EFFECTS, OUTCOME_BYTES } from './limits.ts'
 import { type Log, LogFull } from './log.ts'
+import { LogRoom } from './room.ts'
 import type { AuditStage, RecordBody } from './types.ts'
 
-/** Records that end what has begun: they may use the reserve of a full log. */
+/** Records that end what has begun: a log that could not take what must be said still takes them. */
 const CLOSING: ReadonlySet<string> = new Set([
   'OUTCOME',
   'CLOSE',
@@ -26,10 +27,15 @@ const CLOSING: ReadonlySet<string> = new Set([
   'TIME',
 ] satisfies RecordBody['type'][])
 
+/** Records that can be refused: whoever asked for one hears that there is no room. A denial has a last resort. */
+const REFUSABLE: ReadonlySet<string> = new Set(['POLICY', 'LEASED', 'GUEST', 'CHECKPOINT', 'DENY', 'LOOK'] satisfies RecordBody['type'][])
+
 export interface RunLogParts {
   readonly path: string
   readonly run: string
   readonly log: Log
+  /** Bytes its frames may have together. */
+  readonly maxBytes: number
   readonly checkpoints: CheckpointFile
   readonly installation: Installation
   readonly commitments: Commitments
@@ -54,6 +60,7 @@ export class RunLog implements AuditStage {
   readonly run: string
   readonly #parts: RunLogParts
   readonly #ledger = new Ledger()
+  readonly #room: LogRoom
   #waiters: Waiter[] = []
   #scheduled = false
   #latched: string | null = null
@@ -66,6 +73,7 @@ export class RunLog implements AuditStage {
 
   constructor(parts: RunLogParts) {
     this.#parts = parts
+    this.#room = new LogRoom(parts.maxBytes, () => parts.log.frameBytes, this.#ledger)
     this.path = parts.path
     this.run = parts.run
   }
@@ -75,6 +83,10 @@ export class RunLog implements AuditStage {
   }
   get bytes(): number {
     return this.#parts.log.bytes
+  }
+  /** Of these the bytes of frames: what `log_bytes` limits. */
+  get frameBytes(): number {
+    return this.#parts.log.frameBytes
   }
   /** Records appended so far. */
   get size(): number {
@@ -102,39 +114,64 @@ export class RunLog implements AuditStage {
       ...head,
     }))
     if (this.#parts.checkpointMs > 0) {
-      this.#timer = setInterval(() => void this.checkpoint().catch(() => {}), this.#parts.checkpointMs)
+      this.#timer = setInterval(() => this.#checkpointUnlessTight(), this.#parts.checkpointMs)
       this.#timer.unref?.()
     }
   }
 
-  append(body: RecordBody): number {
+  hold(bytes: number): LogBytesExceeded | null {
+    return this.#room.hold(bytes)
+  }
+
+  release(bytes: number): void {
+    this.#room.release(bytes)
+  }
+
+  get tight(): boolean {
+    return this.#room.tight
+  }
+
+  append(body: RecordBody, last = false): number {
     const closing = CLOSING.has(body.type)
     if (this.#ended) throw auditError('The audit log is sealed: nothing can be added.')
     if (this.#latched !== null && !(this.#full && closing)) throw auditError(this.#latched)
     if (body.type === 'INTENT' && this.#ledger.open >= MAX_OPEN_EFFECTS)
       throw auditError(`${MAX_OPEN_EFFECTS} effects are open: close some first.`)
-    return this.#append(body, closing)
+    return this.#append(body, last)
   }
 
-  #append(body: RecordBody, closing: boolean): number {
+  #append(body: RecordBody, last: boolean): number {
+    const room = this.#tryAppend(body, this.#room.behindNew(body), false)
+    if (typeof room === 'number') return room
+    const behind = this.#room.behindKept(body, last)
+    if (behind === null) throw this.#room.refusal(room.frameBytes, body)
+    const kept = this.#tryAppend(withinPromise(body, room.frameBytes), behind, true)
+    if (typeof kept === 'number') return kept
+    if (!last && REFUSABLE.has(body.type)) throw this.#room.refusal(room.frameBytes, body)
+    throw this.#fillUp(`There is no room in the log for a ${body.type} record.`)
+  }
+
+  /** The record's number, or why there is no room. */
+  #tryAppend(body: RecordBody, behind: number, kept: boolean): number | LogFull {
     try {
-      const seq = this.#parts.log.append(body as unknown as { readonly [key: string]: Json }, closing)
+      const seq = this.#parts.log.append(body as unknown as { readonly [key: string]: Json }, behind)
       this.#ledger.note(seq, body)
+      this.#room.note(body, kept)
       return seq
     } catch (error) {
-      if (error instanceof LogFull) throw this.#fillUp(error.message)
+      if (error instanceof LogFull) return error
       if (this.#parts.log.broken !== null) this.#latch(this.#parts.log.broken)
       throw error
     }
   }
 
-  /** Out of room: what has begun may still end, nothing new begins. */
+  /** What must be on record has no room, which only people can bring about: what has begun may still end, nothing new begins. */
   #fillUp(reason: string): AuthorityError {
     const first = !this.#full
     this.#full = true
     this.#latched ??= `${reason} Nothing is allowed any more.`
-    if (first) this.#append({ type: 'FATAL', reason }, true)
-    return auditError(this.#latched, 'Raise the log limit of the run, or remove old runs: authority prune.')
+    if (first) this.#tryAppend({ type: 'FATAL', reason }, 0, true)
+    return auditError(this.#latched, 'Give the next run a larger log_bytes budget.')
   }
 
   durable(): Promise<void> {
@@ -161,7 +198,12 @@ export class RunLog implements AuditStage {
       for (const waiter of waiters) waiter.reject(error as Error)
       return
     }
-    if (!this.#ended && this.size - this.#checkpointSize >= this.#parts.checkpointRecords) void this.checkpoint().catch(() => {})
+    if (!this.#ended && this.size - this.#checkpointSize >= this.#parts.checkpointRecords) this.#checkpointUnlessTight()
+  }
+
+  /** By count and by time; a failure has latched already. The last one, at the end of the run, has its room. */
+  #checkpointUnlessTight(): void {
+    if (!this.tight) void this.checkpoint().catch(() => {})
   }
 
   #flush(): void {
@@ -262,4 +304,12 @@ export class RunLog implements AuditStage {
     this.#parts.checkpoints.close()
     this.#parts.unlock()
   }
+}
+
+/** An end is told in the room its INTENT kept for it: where that is short, without its detail. */
+function withinPromise(body: RecordBody, frameBytes: number): RecordBody {
+  if (body.type === 'CLOSE') return frameBytes > CLOSE_BYTES ? { ...body, detail: {} } : body
+  if (body.type !== 'OUTCOME' || frameBytes <= OUTCOME_BYTES) return body
+  const { detail: _detail, us: _us, ...rest } = body
+  return rest
 }

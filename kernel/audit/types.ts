@@ -124,10 +124,23 @@ export interface StageTimes {
 
 export type RecordType = RecordBody['type']
 
+/** Why the log has no room for something. */
+export interface NoRoom {
+  readonly refusal: { readonly limit: number; readonly available: number; readonly asked: number }
+}
+
 /** A latched failure answers every later call with AuthorityError E_AUDIT; nothing is retried (a flush after a failed one may lie). */
 export interface AuditStage {
-  /** Puts a record into the order of the log and returns its sequence number at once; it becomes durable with the next flush. Throws E_AUDIT when latched or out of room. */
-  append(body: RecordBody): number
+  /**
+   * Puts a record into the order of the log and returns its sequence number at once; it becomes durable with the next flush. An INTENT is admitted only with room
+   * for its end. `last`: one of the few that may use what is kept for the end. Throws E_AUDIT when latched, LogBytesExceeded (E_BUDGET_EXCEEDED) when out of room.
+   */
+  append(body: RecordBody, last?: boolean): number
+  /** Keeps room for records that are written later, together; answers why there is none, or null. */
+  hold(bytes: number): NoRoom | null
+  release(bytes: number): void
+  /** So little room is left that what can wait is written at the end. */
+  readonly tight: boolean
   /** Resolves when every record appended so far is durable: one write and one fdatasync for all that wait. Rejects with E_AUDIT. */
   durable(): Promise<void>
   /** Keyed commitment (hex) to a value that is not stored. */

@@ -278,18 +278,4 @@ describe('a log that cannot be written', () => {
     await codeOf(world.admit(world.effect()))
     expect(await codeOf(Promise.resolve(spend(1)))).toBe('E_AUDIT')
   })
-
-  test('a log at its limit: what was admitted but not begun is void, nothing new is', async () => {
-    const world = await makeWorld({ hold: true, maxLogBytes: 64 * 1024 })
-    const effects = Array.from({ length: 200 }, () => world.effect({ path: `/work/${'x'.repeat(250)}` }))
-    const codes = Promise.all(effects.map((effect) => codeOf(world.admit(effect))))
-    for (let i = 0; i < 8; i++) {
-      await settle()
-      world.flush()
-    }
-    expect(new Set(await codes)).toEqual(new Set(['E_AUDIT']))
-    expect(effects.reduce((sum, effect) => sum + effect.happened, 0)).toBe(0)
-    expect(world.appended.some((record) => record.type === 'OUTCOME' && record.status === 'void')).toBe(true)
-    expect(reserved(world.budget)).toBe(0)
-  })
 })

@@ -1,7 +1,9 @@
 import type { AuthorityError } from '@authority/protocol'
+import { LogBytesExceeded } from '../audit/index.ts'
 import { classAccount } from '../budget/index.ts'
 import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.ts'
 import type { Question } from '../vocabulary/index.ts'
+import { logRefusal } from './budget-refusal.ts'
 import { type FirstDenial, LookLedger } from './coalesce.ts'
 import { abortError, EffectRun, executeAndRecord, type Held } from './execute.ts'
 import { type Allowed, claimedOf, isGuestEnforced, Judge } from './judge.ts'
@@ -52,6 +54,8 @@ export class AdmitPipeline implements Gate {
       if (stop !== null) throw await this.refuseStarted(intent, held, stop)
       this.effects += 1
       return await executeAndRecord(this.stages, request, run, intent, held, this.hooksFor(request, object, allowed), watch)
+    } catch (error) {
+      throw error instanceof LogBytesExceeded ? await this.judge.refuseBudget(request, effect.requestedText, logRefusal(error)) : error
     } finally {
       run.release()
     }
@@ -194,10 +198,18 @@ export class AdmitPipeline implements Gate {
     const { audit } = this.stages
     const { rule } = await this.judge.decide(request, questions, requested, 'again')
     const object = clipText(`${requested} → ${questions.map((question) => question.object).join(', ')}`)
-    const seq = audit.append({ type: 'LOOK', counts: [{ op: request.operation, rule, object, count: 1 }] })
+    const seq = await this.recordFurther(request, rule, object)
     await audit.durable()
     const stop = this.withdrawn(request, questions, seq)
     if (stop !== null) throw stop
+  }
+
+  private async recordFurther(request: AdmitRequest, rule: string | null, object: string): Promise<number> {
+    try {
+      return this.stages.audit.append({ type: 'LOOK', counts: [{ op: request.operation, rule, object, count: 1 }] })
+    } catch (error) {
+      throw error instanceof LogBytesExceeded ? await this.judge.refuseBudget(request, object, logRefusal(error)) : error
+    }
   }
 
   private finishLook(request: LookRequest, object: ResolvedObject): EffectResult | Promise<EffectResult> {
@@ -208,7 +220,8 @@ export class AdmitPipeline implements Gate {
 
   private countLook(request: LookRequest, rule: string | null, object: string): void {
     const ledger = isGuestEnforced(request) ? this.claimedLooks : this.looks
-    ledger.count(request.operation, rule, object)
+    const noRoom = ledger.count(request.operation, rule, object)
+    if (noRoom !== null) throw this.judge.refuseLook(request, object, logRefusal(noRoom))
   }
 }
 

@@ -1,6 +1,8 @@
 import { AuthorityError } from '@authority/protocol'
 import type { ApprovalRequest } from '../approvals/types.ts'
+import { LogBytesExceeded } from '../audit/index.ts'
 import type { Question } from '../vocabulary/index.ts'
+import { budgetDenial, logRefusal } from './budget-refusal.ts'
 import type { Refusal } from './judge.ts'
 import type { AdmitRequest, LookRequest, Stages } from './types.ts'
 
@@ -40,8 +42,7 @@ export class Approvals {
       const reason = outcome === 'expired' ? `nobody approved it within ${asked.timeoutMs} ms` : 'a person refused it'
       return { ...refusal, code: 'E_APPROVAL_DENIED', reason }
     } catch (error) {
-      if (error instanceof AuthorityError && error.code === 'E_RATE_LIMIT') return { ...refusal, reason: error.message }
-      throw error
+      return notAsked(error, refusal)
     }
   }
 
@@ -53,8 +54,7 @@ export class Approvals {
       const id = approvals.post(this.request(request, refusal, refusal.question))
       return { ...refusal, reason: `${refusal.reason}; asked as ${id}` }
     } catch (error) {
-      if (error instanceof AuthorityError && error.code === 'E_RATE_LIMIT') return { ...refusal, reason: error.message }
-      throw error
+      return notAsked(error, refusal)
     }
   }
 
@@ -75,4 +75,11 @@ export class Approvals {
     const argsBytes = 'argsBytes' in request ? (request as AdmitRequest).argsBytes : undefined
     return { operation: request.operation, question, policy: this.stages.policy.id, ...(argsBytes === undefined ? {} : { argsBytes }) }
   }
+}
+
+/** Too many wait, or the log has no room for the question: the refusal says so. */
+function notAsked(error: unknown, refusal: Refusal): Refusal {
+  if (error instanceof LogBytesExceeded) return { ...budgetDenial(logRefusal(error)), question: refusal.question }
+  if (error instanceof AuthorityError && error.code === 'E_RATE_LIMIT') return { ...refusal, reason: error.message }
+  throw error
 }

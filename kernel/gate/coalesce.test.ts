@@ -36,6 +36,9 @@ function fakeAudit() {
       },
       durable: () => Promise.resolve(),
       commit: () => '',
+      hold: () => null,
+      release: () => undefined,
+      tight: false,
       latched: null,
       get bytes() {
         return bytes

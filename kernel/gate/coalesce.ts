@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { AuditStage, RecordBody } from '../audit/types.ts'
+import { LogBytesExceeded } from '../audit/index.ts'
+import type { AuditStage, NoRoom, RecordBody } from '../audit/types.ts'
 import {
+  LOOK_RECORD_BYTES,
   MAX_DENIAL_BYTES,
   MAX_DISTINCT_DENIALS,
   MAX_DISTINCT_LOOKS,
@@ -28,6 +30,7 @@ interface Repeats {
 }
 
 const FURTHER = '(further objects, counted)'
+const ANY_OPERATION = '(any)'
 
 /** Repeats of the same denial return the first one's sequence number and are counted, so that probing cannot flood the log. */
 export class DenialLedger {
@@ -35,6 +38,8 @@ export class DenialLedger {
   private readonly seen = new Map<string, Repeats>()
   /** Denials beyond the bound, by operation and code. */
   private readonly further = new Map<string, Repeats>()
+  /** Denials the log has no room to tell apart. */
+  private untold: Repeats | null = null
   private readonly unwritten = new Set<Repeats>()
   private recordBytes = 0
   private readonly audit: AuditStage
@@ -51,16 +56,26 @@ export class DenialLedger {
     return this.seen.size + this.further.size
   }
 
-  /** Sequence number of the record of this denial. Throws E_AUDIT. */
+  /** Sequence number of the record of this denial, or of the one it is counted under. Throws E_AUDIT. */
   record(denial: Deny): number {
     this.total += 1
-    const key = keyOf(denial)
-    const known = this.seen.get(key)
+    const known = this.seen.get(keyOf(denial))
     if (known !== undefined) return this.repeated(known)
+    return orWithoutRoom(
+      () => this.recordOne(denial),
+      () =>
+        orWithoutRoom(
+          () => this.recordFurther(denial),
+          () => this.recordUntold(denial),
+        ),
+    )
+  }
+
+  private recordOne(denial: Deny): number {
     if (this.seen.size >= MAX_DISTINCT_DENIALS || this.recordBytes >= MAX_DENIAL_BYTES) return this.recordFurther(denial)
     const fix = clipFix(denial.fix)
     const seq = this.append({ ...denial, object: clipText(denial.object), requested: clipText(denial.requested), fix })
-    this.seen.set(key, { seq, count: 0 })
+    this.seen.set(keyOf(denial), { seq, count: 0 })
     if (this.first.length < MAX_FIRST_DENIALS && denial.guest_claimed !== true)
       this.first.push({ seq, permission: denial.action ?? denial.code, code: denial.code, object: clipText(denial.requested), fix })
     return seq
@@ -70,7 +85,7 @@ export class DenialLedger {
   flush(all: boolean): void {
     let room = all ? Number.POSITIVE_INFINITY : MAX_REPEATS_PER_FLUSH
     for (const entry of this.unwritten) {
-      if (room-- <= 0) return
+      if (room-- <= 0 || (this.audit.tight && !all)) return
       this.audit.append({ type: 'DENY_REPEAT', first: entry.seq, count: entry.count })
       entry.count = 0
       this.unwritten.delete(entry)
@@ -86,9 +101,18 @@ export class DenialLedger {
     return seq
   }
 
-  private append(denial: Deny): number {
+  /** The last denial a full log tells: all others are counted with it. Its room is always there. */
+  private recordUntold({ policy }: Deny): number {
+    if (this.untold !== null) return this.repeated(this.untold)
+    const texts = { op: ANY_OPERATION, session: '', action: null, object: FURTHER, requested: FURTHER }
+    const why = { code: 'E_BUDGET_EXCEEDED', rule: 'budget:run/log_bytes', reason: 'no room in the log to tell denials apart', fix: null }
+    this.untold = { seq: this.append({ type: 'DENY', ...texts, ...why, policy }, true), count: 0 }
+    return this.untold.seq
+  }
+
+  private append(denial: Deny, last = false): number {
     const record = { ...denial, reason: clipText(denial.reason) }
-    const seq = this.audit.append(record)
+    const seq = this.audit.append(record, last)
     this.recordBytes += Buffer.byteLength(JSON.stringify(record))
     return seq
   }
@@ -97,6 +121,15 @@ export class DenialLedger {
     entry.count += 1
     this.unwritten.add(entry)
     return entry.seq
+  }
+}
+
+function orWithoutRoom(act: () => number, otherwise: () => number): number {
+  try {
+    return act()
+  } catch (error) {
+    if (error instanceof LogBytesExceeded) return otherwise()
+    throw error
   }
 }
 
@@ -123,6 +156,8 @@ export class LookLedger {
   private readonly guestClaimed: boolean
   /** Bytes of objects written since the last flush. */
   private written = 0
+  /** Bytes of log kept for what was not written yet. */
+  private held = 0
   total = 0
 
   constructor(audit: AuditStage, guestClaimed: boolean) {
@@ -135,17 +170,22 @@ export class LookLedger {
     return this.counts.size
   }
 
-  /** Throws E_AUDIT. */
-  count(op: string, rule: string | null, object: string): void {
-    this.total += 1
+  /** Answers why the log has no room for it, in which case it is not counted, or null. Throws E_AUDIT. */
+  count(op: string, rule: string | null, object: string): NoRoom | null {
     const named = this.written < MAX_LOOK_BYTES_PER_FLUSH ? clipText(object) : FURTHER
     const key = `${op}\n${rule ?? ''}\n${named}`
     const known = this.counts.get(key)
     if (known !== undefined) known.count += 1
     else {
       if (this.counts.size >= MAX_DISTINCT_LOOKS) this.writeAll()
+      const bytes = entryBytes(named, rule) + LOOK_RECORD_BYTES
+      const refused = this.audit.hold(bytes)
+      if (refused !== null) return refused
+      this.held += bytes
       this.counts.set(key, { op, rule, object: named, count: 1 })
     }
+    this.total += 1
+    return null
   }
 
   flush(): void {
@@ -157,10 +197,12 @@ export class LookLedger {
     const entries = [...this.counts.values()]
     // Before the first record: a log that takes no more must not make this grow.
     this.counts.clear()
+    this.audit.release(this.held)
+    this.held = 0
     let batch: LookCount[] = []
     let bytes = 0
     for (const entry of entries) {
-      const size = jsonBytes(entry.object) + jsonBytes(entry.rule ?? '') + ENTRY_BYTES
+      const size = entryBytes(entry.object, entry.rule)
       if (bytes + size > MAX_LOOK_RECORD_BYTES && batch.length > 0) {
         this.write(batch)
         batch = []
@@ -174,6 +216,10 @@ export class LookLedger {
   }
 
   private write(counts: readonly LookCount[]): void {
-    this.audit.append({ type: 'LOOK', counts, ...(this.guestClaimed ? { guest_claimed: true } : {}) })
+    this.audit.append({ type: 'LOOK', counts, ...(this.guestClaimed ? { guest_claimed: true } : {}) }, true)
   }
+}
+
+function entryBytes(object: string, rule: string | null): number {
+  return jsonBytes(object) + jsonBytes(rule ?? '') + ENTRY_BYTES
 }

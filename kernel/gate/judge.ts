@@ -1,9 +1,11 @@
 import { AuthorityError, type Denial, type ErrorCode, operationRow } from '@authority/protocol'
+import { LogBytesExceeded } from '../audit/index.ts'
 import type { ReserveResult } from '../budget/types.ts'
 import type { CapabilityVerdict } from '../capability/types.ts'
 import type { PreparedEffect } from '../effects/contract.ts'
 import type { Question } from '../vocabulary/index.ts'
 import { Approvals } from './approvals.ts'
+import { budgetDenial, logRefusal } from './budget-refusal.ts'
 import { DenialLedger } from './coalesce.ts'
 import { clipText } from './text.ts'
 import type { LookRequest, Stages } from './types.ts'
@@ -119,15 +121,13 @@ export class Judge {
 
   /** The denial for a budget that does not hold the worst case, its record durable. */
   async refuseBudget(request: LookRequest, object: string, refusal: BudgetRefusal): Promise<AuthorityError> {
-    const { account, dimension, limit, available, asked } = refusal
-    const reason = refusal.frozen
-      ? `account ${account} is frozen: it was overrun`
-      : `the ${dimension} budget of ${account} does not hold it: ${asked} needed, ${available} of ${limit} left`
-    return this.refuse(
-      request,
-      { allow: false, code: 'E_BUDGET_EXCEEDED', reason, rule: `budget:${account}/${dimension}`, fix: null, question: null },
-      object,
-    )
+    return this.refuse(request, budgetDenial(refusal), object)
+  }
+
+  /** The same for looking: not waited for. */
+  refuseLook(request: LookRequest, object: string, refusal: BudgetRefusal): AuthorityError {
+    const refused = budgetDenial(refusal)
+    return denialError(refused, request.effect, this.record(request, refused, object))
   }
 
   /** A stage that fails decided nothing, and nothing is allowed by it. */
@@ -141,6 +141,7 @@ export class Judge {
       if (request.operation === 'image.open') return this.judgeImageFile(questions)
       return this.judgeEffect(request, questions, turn)
     } catch (error) {
+      if (error instanceof LogBytesExceeded) return budgetDenial(logRefusal(error))
       return refused('E_INTERNAL', `it could not be decided: ${error instanceof Error ? error.message : 'unknown fault'}`)
     }
   }

@@ -3,7 +3,8 @@ import type { AuditStage } from '../audit/types.ts'
 import type { BudgetStage, Reservation, ReserveResult } from '../budget/types.ts'
 import type { ByteLease } from '../effects/contract.ts'
 import type { Json } from '../vocabulary/index.ts'
-import { LEASE_STEP_BYTES, MAX_LEASE_STEP_BYTES } from './limits.ts'
+import { logRefusal } from './budget-refusal.ts'
+import { LEASE_RECORD_BYTES, LEASE_STEP_BYTES, MAX_LEASE_STEP_BYTES } from './limits.ts'
 
 export interface LeaseOptions {
   readonly audit: AuditStage
@@ -68,7 +69,9 @@ export class PipelineLease implements ByteLease {
     const { audit, budget, reservation, intent } = this.options
     const free = budget.available(reservation.accounts, 'bytes')
     const more = Math.max(needed, Math.min(this.step, free))
-    const extended = await budget.extendShared(reservation, { bytes: more })
+    const noRoom = audit.hold(LEASE_RECORD_BYTES)
+    if (noRoom !== null) throw await this.options.refuse(logRefusal(noRoom))
+    const extended = await budget.extendShared(reservation, { bytes: more }).finally(() => audit.release(LEASE_RECORD_BYTES))
     if (!extended.ok) throw await this.options.refuse(extended)
     this.step = Math.min(this.step * 2, MAX_LEASE_STEP_BYTES)
     audit.append({ type: 'LEASE', intent, reserve: { bytes: more } })

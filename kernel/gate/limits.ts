@@ -16,6 +16,10 @@ export const MAX_DISTINCT_LOOKS = 2048
 export const MAX_LOOK_RECORD_BYTES = 32 * 1024
 /** Bytes of LOOK records between two flushes; past it looks are counted without their objects until the next: looking around must not fill the log. */
 export const MAX_LOOK_BYTES_PER_FLUSH = 4 << 20
+/** Room in the log for a LOOK record beside its entries: frame, stamp, names. */
+export const LOOK_RECORD_BYTES = 192
+/** Room in the log for a LEASE record, kept before the lease is given. */
+export const LEASE_RECORD_BYTES = 256
 /** ms between two flushes of LOOK and DENY_REPEAT records. */
 export const COALESCE_MS = 5_000
 /** Bytes added to a lease when it is renewed: doubles up to the maximum, so that long streams cost few records. */

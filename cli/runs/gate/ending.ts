@@ -39,7 +39,7 @@ export async function sealRun(options: {
     reason,
     effects,
     denials,
-    spent: runSpending(core.budget),
+    spent: { ...runSpending(core.budget), ...(core.limits.log_bytes === undefined ? {} : { log_bytes: core.audit.frameBytes }) },
     limits: core.limits,
     shownDenials: core.pipeline.firstDenials.slice(0, MAX_SHOWN_DENIALS),
     audit: { path: core.audit.path, root: sealed?.root ?? null, records: sealed === null ? 0 : sealed.seq + 1 },

@@ -3,6 +3,7 @@ import type { OperatorOperation } from '@authority/kernel/gate'
 import { AuthorityError, type OperationName, type WireValue } from '@authority/protocol'
 import type { RunRecord } from '../run-record.ts'
 import { type GateCore, type PolicyFileSet, runSpending } from './core.ts'
+import { withLogBytes } from './log-bytes.ts'
 
 export interface OperatorSubject {
   /** Known only after the gate's parts are made: asked for at each call. */
@@ -22,7 +23,7 @@ export function operatorOperations({ core, record, stop }: OperatorSubject): Rea
           statistics: core().pipeline.statistics,
           spent: runSpending(core().budget),
           limits: core().limits,
-          rows: core().budget.rows(),
+          rows: withLogBytes(core().budget.rows(), core().audit.frameBytes),
         }),
       ],
     ],

@@ -56,6 +56,8 @@ export class TimeKeeper {
   }
 
   private write(): void {
+    // The end has its room; until then time is added up.
+    if (this.audit.tight && !this.over) return
     this.lastRecord = this.clock.monotonicMs()
     const { wall_time_ms, cpu_ms } = this.unwritten
     if (wall_time_ms + cpu_ms === 0) return
