@@ -16,10 +16,11 @@ function documentOf(rules: number): OracleDocument {
   const connect = Array.from({ length: half }, (_, index) => `dns:h${index}.example.org:443`)
   return {
     fs: {
+      look: [],
       read,
       write: [],
-      deny: { read: ['/data/1/secret/**', '/data/2/*.key'], write: [] },
-      ask: { read: ['/data/3/ask/**'], write: [] },
+      deny: { look: [], read: ['/data/1/secret/**', '/data/2/*.key'], write: [] },
+      ask: { look: [], read: ['/data/3/ask/**'], write: [] },
     },
     net: {
       dns: [],

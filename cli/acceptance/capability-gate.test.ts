@@ -97,7 +97,7 @@ test('every effect on record says how many µs each stage of the gate took', asy
   const took = records.filter(({ type }) => type === 'OUTCOME').map(({ us }) => us ?? {})
   expect(took).toHaveLength(2)
   for (const us of took) {
-    expect(Object.keys(us)).toEqual(expect.arrayContaining(['policy', 'budget', 'intent', 'execute']))
+    expect(Object.keys(us)).toEqual(expect.arrayContaining(['capability', 'policy', 'budget', 'intent', 'execute']))
     expect(Object.values(us).filter((time) => !Number.isSafeInteger(time) || time < 0)).toEqual([])
     // INTENT was flushed to the disk in between: a clock that stands still would say 0.
     expect(us.intent).toBeGreaterThan(0)

@@ -207,7 +207,9 @@ describe('the control port', () => {
     const script = new Script().handshake().deaf('control').mute()
     script.push('control', Buffer.concat(Array.from({ length: 1_000 }, (_, id) => encodeGuestMessage(question(id)))), 400)
     const out = await attack(script.hang())
-    expect(out.end).toMatchObject({ exitCode: 125, endedBy: 'guest', reason: 'the guest does not read its control port' })
+    // QEMU 10 takes nothing more from a port whose guest takes nothing: there the silence ends it, not the bytes it leaves.
+    expect(out.end.exitCode).toBe(125)
+    expect(out.end.reason).toMatch(/^(the guest does not read its control port|the guest hangs: no answer to PING)$/)
   })
 
   test.concurrent('a guest that says nothing is ended by the time limit', async () => {

@@ -4,7 +4,7 @@ import { parseResolver } from '../config/index.ts'
 import { build } from '../embedded/build-info.ts'
 import { CliError } from '../runs/errors.ts'
 import { assertExpected } from '../runs/expectations.ts'
-import { assertMounts } from '../runs/mount-check.ts'
+import { checkMounts } from '../runs/mount-check.ts'
 import { reconcileHome } from '../runs/reconcile.ts'
 import { createRunFolder, discardUnstarted } from '../runs/registry.ts'
 import type { ServeSpec, StartFacts } from '../runs/run-spec.ts'
@@ -36,7 +36,7 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
   const budgets = parseBudgets(flags.budget)
 
   const home = homeOf(context)
-  assertMounts(mounts, home.path)
+  checkMounts(mounts, home.path)
   // Nothing is passed by name here: a command has the environment this one has, and without a command there is none.
   const given = { image: rest === null ? [] : Object.keys(env), env: [] }
   assertExpected(

@@ -1,7 +1,7 @@
 import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { readRecords, type ShownRecord } from '@authority/kernel/audit'
-import { type Lesson, LOOKING, learn, loadPolicy, type Need, type Rung } from '@authority/kernel/policy'
+import { type Lesson, learn, loadPolicy, type Need, type Rung } from '@authority/kernel/policy'
 import type { Action } from '@authority/kernel/vocabulary'
 import { CliError } from '../runs/errors.ts'
 import { loadPolicyFiles } from '../runs/policy-files.ts'
@@ -11,12 +11,12 @@ import type { Context } from './index.ts'
 import { readNamed } from './shared.ts'
 
 /** What learning starts from where there is no policy yet. */
-const EMPTY_POLICY = '{ "version": "1.0" }\n'
+const EMPTY_POLICY = { json: '{ "version": "1.0" }\n', toml: 'version = "1.0"\n' } as const
 /** Refusals that a rule of the policy can change. */
 const POLICY_CODES: readonly string[] = ['E_POLICY_DENY', 'E_CAP_MISSING']
 /** Under it a program may read all of its image: a policy must then say what it did read. */
 const IMAGE_RULE = 'built-in:image'
-const ACTIONS: readonly string[] = ['fs.read', 'fs.write', 'net.dns', 'net.connect', 'net.listen', 'tools', 'infer']
+const ACTIONS: readonly string[] = ['fs.look', 'fs.read', 'fs.write', 'net.dns', 'net.connect', 'net.listen', 'tools', 'infer']
 
 /** What a run was refused, and what it read of its own image where no policy had to allow that. */
 export async function needsOf(log: string): Promise<Need[]> {
@@ -45,15 +45,10 @@ export function needOf(record: Extract<ShownRecord, { type: 'DENY' }>): Need | n
   // The fix names the one object at fault, where the record's may name both ends of a rename.
   const object = objectOf(record.fix) ?? record.object
   return {
-    question: { action: action as Action, object, ...(isLook(record) ? { reach: true } : {}) },
+    question: { action: action as Action, object },
     image: op === 'image.open',
     count: 1,
   }
-}
-
-/** Asked only whether it is there. Where the reason leaves that open, as a capability's does, it counts as reading. */
-function isLook({ op, action, reason }: Extract<ShownRecord, { type: 'DENY' }>): boolean {
-  return op === 'fs.stat' && action === 'fs.read' && reason.startsWith(LOOKING)
 }
 
 /** The one object a recorded fix is about: a literal path, or a connection's own spelling. */
@@ -61,7 +56,7 @@ function objectOf(fix: string | null): string | null {
   if (fix === null) return null
   try {
     const { document } = loadPolicy(Buffer.from(fix), 'fix', { format: 'json' })
-    const [path] = [...document.fs.read, ...document.fs.write]
+    const [path] = [...document.fs.look, ...document.fs.read, ...document.fs.write]
     return path === undefined ? null : path.replace(/\[([*?[\]{}\\])\]/g, '$1')
   } catch {
     return null
@@ -82,17 +77,14 @@ export interface LearnOptions {
 export async function teach(options: LearnOptions, context: Context): Promise<boolean> {
   const { terminal, cwd } = context
   const file = resolve(cwd, options.file)
-  if (!/\.json$/i.test(file))
-    throw new CliError(
-      'usage',
-      `${options.file} is not a JSON policy`,
-      'learning rewrites JSON; into TOML, copy the rules it shows by hand',
-    )
+  const format = /\.(json|toml)$/i.exec(file)?.[1]?.toLowerCase()
+  if (format !== 'json' && format !== 'toml')
+    throw new CliError('usage', `${options.file} is no name of a policy`, 'end it in .json or .toml')
   const fresh = !existsSync(file)
-  const before = fresh ? EMPTY_POLICY : Buffer.from(readNamed(file, 'the policy', 'policy')).toString('utf8')
+  const before = fresh ? EMPTY_POLICY[format] : Buffer.from(readNamed(file, 'the policy', 'policy')).toString('utf8')
   // Included files count as allowed already.
   const include = includeBeside(file)
-  const lesson = learn(before, options.file, await needsOf(options.log), options.rung, { include })
+  const lesson = learn(before, options.file, await needsOf(options.log), options.rung, { include, format })
   loadPolicyFiles(Buffer.from(lesson.text), file, options.file, {})
   if (!options.json) for (const line of lessonLines(lesson, options, fresh)) terminal.note(line)
   const changed = lesson.proposals.length > 0
@@ -104,7 +96,7 @@ export async function teach(options: LearnOptions, context: Context): Promise<bo
       written: write,
       proposals: lesson.proposals,
       left_out: lesson.leftOut.map(({ need, why }) => ({ permission: need.question.action, object: need.question.object, why })),
-      policy: JSON.parse(lesson.text) as unknown,
+      policy: lesson.tree,
     })
   else if (write) terminal.note(`authority: wrote ${safe(options.file)}`)
   else if (changed) terminal.note(`authority: nothing written; --yes writes without asking`)

@@ -19,7 +19,7 @@ export const POLICY_WHY = {
   flags: { policy: { kind: 'text', value: 'FILE', doc: 'the policy to ask' }, host: HOST, json: JSON_FLAG },
   notes: [
     'For example: authority policy why fs.write /workspace/out/a.txt --policy policy.json',
-    'PERMISSION is fs.read, fs.write, net.dns, net.connect, net.listen, tools or infer. Without --policy: `policy.json` here.',
+    'PERMISSION is fs.look, fs.read, fs.write, net.dns, net.connect, net.listen, tools or infer. Without --policy: `policy.json` here.',
     'Exit code: 0 allowed, 1 denied.',
   ],
 } as const satisfies Verb
@@ -55,7 +55,7 @@ export const POLICY_LEARN = {
   summary: 'add to a policy what a run was refused, after asking',
   positionals: ['RUN|PATH'],
   flags: {
-    policy: { kind: 'text', value: 'FILE', doc: 'the JSON policy to add to; made when it is not there (policy.json)' },
+    policy: { kind: 'text', value: 'FILE', doc: 'the policy to add to, .json or .toml; made when it is not there (policy.json)' },
     level: { kind: 'text', value: 'HOW', doc: 'literal (exactly what was refused), folder or glob where several share a place' },
     yes: { kind: 'switch', short: 'y', doc: 'write without asking' },
     json: JSON_FLAG,

@@ -69,7 +69,7 @@ export const RUN = {
     learn: {
       kind: 'text',
       value: 'FILE',
-      doc: 'at the end, add what was refused to this JSON policy (asks first; made when it is not there)',
+      doc: 'at the end, add what was refused to this policy, .json or .toml (asks first; made when it is not there)',
     },
     yes: { kind: 'switch', short: 'y', doc: 'with --learn: write without asking' },
     'approve-with': APPROVE_WITH,

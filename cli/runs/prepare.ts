@@ -20,7 +20,7 @@ import { ensureInitrd, ensureKernel, locateQemu, pickAccel } from '../machine/in
 import { CliError } from './errors.ts'
 import { assertExpected } from './expectations.ts'
 import type { Home } from './home.ts'
-import { assertMounts } from './mount-check.ts'
+import { assertSideBySide, checkMounts } from './mount-check.ts'
 import { loadPolicyFiles, type PolicyFiles } from './policy-files.ts'
 import type { RunSpec } from './run-spec.ts'
 import { scratchFolders } from './scratch.ts'
@@ -74,7 +74,8 @@ const BUN_MEMORY_MIB = 512
 /** Finds and makes everything a run needs; nothing is started. Throws CliError and AuthorityError with the documented exit code. */
 export async function prepareRun(request: RunRequest, tools: PrepareTools): Promise<RunSpec> {
   const { home } = tools
-  assertMounts(request.mounts, home.path)
+  assertSideBySide(request.mounts)
+  const points = checkMounts(request.mounts, home.path)
   // Before anything is built: a policy that does not load is the commonest mistake.
   const operators = request.policyPath === null ? null : operatorPolicy(request.policyPath, request)
   const image = await openTarget(request, tools)
@@ -94,7 +95,7 @@ export async function prepareRun(request: RunRequest, tools: PrepareTools): Prom
       request.mounts.map((mount) => mount.guest),
       opened.reader,
     )
-    opened = await withMountPoints(opened, [...request.mounts.map((mount) => mount.guest), ...scratch], home.cache)
+    opened = await withMountPoints(opened, { folders: [...points.folders, ...scratch], files: points.files }, home.cache)
     const launcher = installCell(home, tools.cellBinary())
     const machine = await chooseMachine(request, manifest, launcher, tools)
     return {

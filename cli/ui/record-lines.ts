@@ -22,7 +22,7 @@ function what(record: ShownRecord): string {
     case 'INTENT':
       return `INTENT ${record.op} ${shown(record.object)}${requested(record)}, by ${record.rule ?? 'no rule'}${charges(', reserves', record.reserve)}${by(record)}`
     case 'OUTCOME':
-      return `OUTCOME of ${record.intent}: ${record.status}${record.code === undefined ? '' : ` ${record.code}`}${charges(', took', record.captured)}${record.overrun === true ? ', OVERRUN' : ''}`
+      return `OUTCOME of ${record.intent}: ${record.status}${record.code === undefined ? '' : ` ${record.code}`}${charges(', took', record.captured)}${record.overrun === true ? ', OVERRUN' : ''}${stages({ ...record.us })}`
     case 'LEASE':
       return `LEASE of ${record.intent}${charges(', reserves', record.reserve)}`
     case 'CLOSE':
@@ -72,6 +72,11 @@ function requested(record: { readonly requested: string; readonly object: string
 function by({ claimed }: { readonly claimed?: { readonly pid: number; readonly exe: string } }): string {
   if (claimed === undefined) return ''
   return `, guest claims ${claimed.exe === '' ? '' : `${shown(claimed.exe)} `}pid ${claimed.pid}`
+}
+
+function stages(us: Readonly<Partial<Record<string, number>>>): string {
+  const parts = Object.entries(us).map(([stage, time]) => `${stage} ${time}`)
+  return parts.length === 0 ? '' : `, µs: ${parts.join(', ')}`
 }
 
 function charges(word: string, amounts: Readonly<Partial<Record<string, number>>>): string {

@@ -115,6 +115,7 @@ export type RecordBody =
 /** Integers, µs on the monotonic clock. A stage that was not measured is absent. */
 export interface StageTimes {
   readonly capability?: number
+  /** With finding the object, and the wait for a person where one was asked. */
   readonly policy?: number
   readonly budget?: number
   /** Until the INTENT was durable. */

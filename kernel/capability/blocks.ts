@@ -2,7 +2,7 @@ import { decode, encode, type WireValue } from '@authority/protocol'
 import type { Charges } from '../vocabulary/index.ts'
 import { malformed } from './errors.ts'
 import { type Fields, fieldsOf, writeBudget, writeRate } from './fields.ts'
-import { SECTIONS, type Sections } from './sections.ts'
+import { ADDED_SECTION, SECTIONS, type Sections } from './sections.ts'
 import type { Block } from './token.ts'
 
 /** Block types. Block 0 is a GRANT or RUN_GRANT and no other block is; every other type is refused. */
@@ -78,6 +78,12 @@ export function decodeBlock(block: Block, index: number): BlockBody {
   return body
 }
 
+/** The last element of a payload, where it is there. */
+export function writeAdded(sections: Sections): (readonly string[])[] {
+  const list = sections.get(ADDED_SECTION)
+  return list === undefined ? [] : [list]
+}
+
 /** The sections as they stand in a payload: a list or null each. */
 export function writeSections(sections: Sections): (readonly string[] | null)[] {
   return SECTIONS.map((action) => sections.get(action) ?? null)
@@ -85,8 +91,11 @@ export function writeSections(sections: Sections): (readonly string[] | null)[] 
 
 function readBody(type: number, fields: Fields): BlockBody {
   switch (type) {
-    case BLOCK_TYPE.GRANT:
-      return { kind: 'grant', sections: fields.sections(), ...readLimits(fields) }
+    case BLOCK_TYPE.GRANT: {
+      const sections = fields.sections()
+      const limits = readLimits(fields)
+      return { kind: 'grant', sections: new Map([...sections, ...fields.added()]), ...limits }
+    }
     case BLOCK_TYPE.RUN_GRANT:
       return { kind: 'run-grant', digest: fields.bytes('digest', DIGEST_BYTES), ...readLimits(fields) }
     default: {
@@ -94,13 +103,14 @@ function readBody(type: number, fields: Fields): BlockBody {
       const sections = fields.sections()
       const notBefore = fields.time('not-before')
       const expires = fields.time('expiry')
+      const limits = readLimits(fields)
       return {
         kind: 'restrict',
         closed,
-        sections,
+        sections: new Map([...sections, ...fields.added()]),
         ...(notBefore === null ? {} : { notBefore }),
         ...(expires === null ? {} : { expires }),
-        ...readLimits(fields),
+        ...limits,
       }
     }
   }
@@ -126,9 +136,16 @@ function typeOf(body: BlockBody): number {
 function encodePayload(body: BlockBody): Uint8Array {
   const limits: WireValue[] = [body.delegate ?? null, body.uses ?? null, writeRate(body.rate), writeBudget(body.budget)]
   try {
-    if (body.kind === 'grant') return encode([...writeSections(body.sections), ...limits])
+    if (body.kind === 'grant') return encode([...writeSections(body.sections), ...limits, ...writeAdded(body.sections)])
     if (body.kind === 'run-grant') return encode([body.digest, ...limits])
-    return encode([body.closed, ...writeSections(body.sections), body.notBefore ?? null, body.expires ?? null, ...limits])
+    return encode([
+      body.closed,
+      ...writeSections(body.sections),
+      body.notBefore ?? null,
+      body.expires ?? null,
+      ...limits,
+      ...writeAdded(body.sections),
+    ])
   } catch (error) {
     throw malformed(error instanceof Error ? error.message : 'a value the format cannot hold')
   }

@@ -1,7 +1,7 @@
 import { DIMENSIONS } from '../vocabulary/index.ts'
 import { type BlockBody, decodeBlock, type Limits } from './blocks.ts'
 import { hex } from './chain.ts'
-import { SECTIONS } from './sections.ts'
+import { ALL_SECTIONS } from './sections.ts'
 import { parseToken } from './token.ts'
 
 /** What a token says about itself, in words, for `cap show`. Nothing was verified: only the gate that minted it can say whether it is genuine. */
@@ -28,7 +28,7 @@ const HEADLINE: Readonly<Record<BlockBody['kind'], string>> = { grant: 'grants',
 
 function sectionLines(body: BlockBody): string[] {
   if (body.kind === 'run-grant') return [`what the policy of the run allows (grants ${hex(body.digest).slice(0, 16)}…)`]
-  const lines = SECTIONS.flatMap((action) => {
+  const lines = ALL_SECTIONS.flatMap((action) => {
     const patterns = body.sections.get(action)
     if (patterns === undefined) return []
     return [`${action}${body.kind === 'restrict' ? ' to' : ''} ${patterns.length === 0 ? 'nothing' : patterns.map(quoted).join(', ')}`]

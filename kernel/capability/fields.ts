@@ -12,7 +12,7 @@ import {
   MAX_TIME_MS,
   MAX_USES,
 } from './limits.ts'
-import { SECTIONS, type Sections } from './sections.ts'
+import { ADDED_SECTION, SECTIONS, type Sections } from './sections.ts'
 
 /** Reads the elements of a payload one after the other; each of the wrong kind, out of range, missing or too many is E_CAP_INVALID. */
 export interface Fields {
@@ -24,6 +24,8 @@ export interface Fields {
   rate(): Rate | null
   budget(): Charges | null
   sections(): Sections
+  /** The last element, where there is one. It is never null: one encoding for one meaning. */
+  added(): Sections
   /** Nothing may be left: an element this build does not know might be a restriction. */
   end(): void
 }
@@ -66,6 +68,8 @@ export function fieldsOf(value: WireValue, where: string): Fields {
       }
       return sections
     },
+    added: () =>
+      at < elements.length ? new Map([[ADDED_SECTION, patternsOf(next(ADDED_SECTION), `${where}: ${ADDED_SECTION}`)]]) : new Map(),
     end: () => {
       if (at < elements.length) throw malformed(`${where} has ${elements.length - at} elements this build does not know`)
     },

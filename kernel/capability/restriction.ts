@@ -15,7 +15,7 @@ export interface Restriction extends Grants, Limits {
 export interface Grant extends Grants, Limits {}
 
 const SECTION_KEYS: Readonly<Record<string, readonly Action[]>> = {
-  fs: ['fs.read', 'fs.write'],
+  fs: ['fs.look', 'fs.read', 'fs.write'],
   net: ['net.dns', 'net.connect', 'net.listen'],
 }
 const LIST_KEYS = ['tools', 'infer'] as const

@@ -18,8 +18,8 @@ export function rulesOf(body: BlockBody, compile: CompileRules, runRules: Rules)
   return { allows: (question) => leavesAlone(body.sections, question) || listed.allows(question) }
 }
 
-/** An absent section is not restricted; looking is, only when both reading and writing are. */
+/** An absent section is not restricted; looking is also restricted where both reading and writing are. */
 function leavesAlone(sections: { has(action: Question['action']): boolean }, question: Question): boolean {
-  if (question.reach === true) return !sections.has('fs.read') || !sections.has('fs.write')
+  if (question.action === 'fs.look') return !sections.has('fs.look') && !(sections.has('fs.read') && sections.has('fs.write'))
   return !sections.has(question.action)
 }

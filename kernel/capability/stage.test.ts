@@ -73,13 +73,32 @@ describe('narrowing', () => {
 
   test('looking is restricted only when both reading and writing are', () => {
     const { stage } = testStage()
-    const look = (object: string) => ({ ...read(object), reach: true as const })
+    const look = (object: string) => ({ action: 'fs.look' as const, object })
     const one = stage.bind('s', attenuate(stage.runToken, { fs: { read: ['/work/docs/**'] } }))
     const both = stage.bind('s', attenuate(stage.runToken, { fs: { read: ['/work/docs/**'], write: [] } }))
     expect(stage.check('s', one, [look('/work/src')]).allow).toBe(true)
     expect(stage.check('s', both, [look('/work/src')]).allow).toBe(false)
     expect(stage.check('s', both, [look('/work')]).allow).toBe(true)
     expect(stage.check('s', one, [look('/etc')]).allow).toBe(false)
+  })
+
+  test('looking can be granted and restricted for itself; a token without the section is unchanged', () => {
+    const { stage } = testStage()
+    const look = (object: string) => ({ action: 'fs.look' as const, object })
+    const granted = stage.bind('s', stage.mint({ fs: { look: ['/l/**'] } }, { notBefore: NOW, expires: NOW + 1000 }))
+    expect(['/', '/l/a', '/m'].map((object) => stage.check('s', granted, [look(object)]).allow)).toEqual([true, true, false])
+    expect(stage.check('s', granted, [read('/l/a')]).allow).toBe(false)
+    const narrowed = stage.bind('s', attenuate(stage.runToken, { fs: { look: ['/work/docs/**'] } }))
+    expect(['/work', '/work/docs/a', '/work/src'].map((object) => stage.check('s', narrowed, [look(object)]).allow)).toEqual([
+      true,
+      true,
+      false,
+    ])
+    // Looking alone is narrowed: what may be read is left as it was.
+    expect(stage.check('s', narrowed, [read('/work/src')]).allow).toBe(true)
+    const closed = stage.bind('s', attenuate(stage.runToken, { closed: true, fs: { look: ['/work/docs/**'] } }))
+    expect(stage.check('s', closed, [look('/work/docs/a')]).allow).toBe(true)
+    expect(stage.check('s', closed, [read('/work/docs/a')]).allow).toBe(false)
   })
 
   test('a block says how many may follow', () => {

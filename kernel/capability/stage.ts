@@ -1,6 +1,6 @@
 import { encode } from '@authority/protocol'
 import type { Charges, Clock, Question, RandomBytes } from '../vocabulary/index.ts'
-import { type BlockBody, writeSections } from './blocks.ts'
+import { type BlockBody, writeAdded, writeSections } from './blocks.ts'
 import { unhex } from './chain.ts'
 import { continuedCounters, refusesUse, takeUse } from './counters.ts'
 import { refuse } from './errors.ts'
@@ -78,7 +78,8 @@ class HmacCapabilities implements OperatorCapabilities {
     this.#key = { run, keyId: keyIdOf(this.#keyBytes), mac: options.mac.keyed(this.#keyBytes) }
     for (const id of options.revoked ?? []) this.#registry.revoke(id)
     this.#runRules = options.compile(options.grants)
-    this.#runDigest = options.mac.digest(encode(writeSections(sectionsOf(options.grants))))
+    const granted = sectionsOf(options.grants)
+    this.#runDigest = options.mac.digest(encode([...writeSections(granted), ...writeAdded(granted)]))
     this.runToken = this.#mint({ kind: 'run-grant', digest: this.#runDigest }, { notBefore: Math.floor(this.#now()), expires: MAX_TIME_MS })
     this.#own = this.#verify(this.runToken)
     this.#registry.hold(this.#own.blocks)

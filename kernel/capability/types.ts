@@ -3,7 +3,7 @@ import type { ErrorCode, Question } from '../vocabulary/index.ts'
 
 /** What block 0 grants or a later block still allows: pattern lists per section, in the policy's own pattern grammar. */
 export interface Grants {
-  readonly fs?: { readonly read?: readonly string[]; readonly write?: readonly string[] }
+  readonly fs?: { readonly look?: readonly string[]; readonly read?: readonly string[]; readonly write?: readonly string[] }
   readonly net?: { readonly dns?: readonly string[]; readonly connect?: readonly string[]; readonly listen?: readonly string[] }
   readonly tools?: readonly string[]
   readonly infer?: readonly string[]

@@ -42,9 +42,9 @@ export class AdmitPipeline implements Gate {
     const run = new EffectRun(effect)
     const watch = new Stopwatch(this.nowUs)
     try {
-      const asked = await this.judge.decide(request, effect.requested, effect.requestedText, 'first')
+      const asked = await this.judge.decide(request, effect.requested, effect.requestedText, 'first', watch)
       const object = await this.find(request, asked)
-      const allowed = await this.judge.decide(request, object.questions, object.object, 'again')
+      const allowed = await this.judge.decide(request, object.questions, object.object, 'again', watch)
       watch.lap('policy')
       const held = await this.reserve(request, object, allowed)
       watch.lap('budget')

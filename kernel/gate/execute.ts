@@ -99,6 +99,7 @@ async function recordFailure(
   error: unknown,
 ): Promise<AuthorityError> {
   const { audit, budget } = stages
+  watch.lap('execute')
   const failure = failureOf(request, error)
   const captured = { ...held.work.charges, concurrency: 0 }
   budget.settle(held.work, captured)

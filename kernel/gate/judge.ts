@@ -7,6 +7,7 @@ import type { Question } from '../vocabulary/index.ts'
 import { Approvals } from './approvals.ts'
 import { budgetDenial, logRefusal } from './budget-refusal.ts'
 import { DenialLedger } from './coalesce.ts'
+import type { Stopwatch } from './stopwatch.ts'
 import { clipText } from './text.ts'
 import type { LookRequest, Stages } from './types.ts'
 
@@ -46,15 +47,15 @@ export class Judge {
   }
 
   /** Every question must be allowed by capability and by policy. Throws the denial, its record durable, and E_AUDIT when nothing is allowed any more. */
-  async decide(request: LookRequest, questions: readonly Question[], object: string, turn: Turn): Promise<Allowed> {
+  async decide(request: LookRequest, questions: readonly Question[], object: string, turn: Turn, watch?: Stopwatch): Promise<Allowed> {
     this.assertNotLatched()
-    let verdict = this.judge(request, questions, turn)
+    let verdict = this.judge(request, questions, turn, watch)
     // Once for each question that is asked about; the whole is judged again after each answer, as it then stands.
     for (let round = 0; !verdict.allow && verdict.ask === true && round <= questions.length; round++) {
       const refusal = await this.approvals.obtain(request, verdict)
       if (refusal !== null) throw await this.refuse(request, refusal, object)
       this.assertNotLatched()
-      verdict = this.judge(request, questions, 'again')
+      verdict = this.judge(request, questions, 'again', watch)
     }
     if (verdict.allow) return verdict
     throw await this.refuse(request, verdict, object)
@@ -131,7 +132,7 @@ export class Judge {
   }
 
   /** A stage that fails decided nothing, and nothing is allowed by it. */
-  private judge(request: LookRequest, questions: readonly Question[], turn: Turn): Judgement {
+  private judge(request: LookRequest, questions: readonly Question[], turn: Turn, watch?: Stopwatch): Judgement {
     const question = questions[0] ?? null
     const refused = (code: ErrorCode, reason: string): Refusal => ({ allow: false, code, reason, rule: null, fix: null, question })
     // Every effect is about something. One that asks nothing would be allowed by every rule.
@@ -139,18 +140,20 @@ export class Judge {
       return refused('E_POLICY_DENY', 'the effect asks for no permission')
     try {
       if (request.operation === 'image.open') return this.judgeImageFile(questions)
-      return this.judgeEffect(request, questions, turn)
+      return this.judgeEffect(request, questions, turn, watch)
     } catch (error) {
       if (error instanceof LogBytesExceeded) return budgetDenial(logRefusal(error))
       return refused('E_INTERNAL', `it could not be decided: ${error instanceof Error ? error.message : 'unknown fault'}`)
     }
   }
 
-  private judgeEffect(request: LookRequest, questions: readonly Question[], turn: Turn): Judgement {
+  private judgeEffect(request: LookRequest, questions: readonly Question[], turn: Turn, watch?: Stopwatch): Judgement {
     const { capability, policy } = this.stages
     const { session } = request.subject
+    watch?.lap('policy')
     const verdict =
       turn === 'first' ? capability.check(session, request.handle, questions) : capability.check(session, request.handle, questions, true)
+    watch?.lap('capability')
     // The run's own capability grants what the policy could: where it covers nothing, the policy says why and what would allow it.
     if (!verdict.allow && verdict.code !== 'E_CAP_MISSING') return capabilityRefusal(verdict, questions)
     let rule: string | null = null

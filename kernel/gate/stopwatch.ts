@@ -12,16 +12,17 @@ export class Stopwatch {
     this.last = nowUs?.() ?? 0
   }
 
-  /** The time since the last lap was this stage's. */
+  /** The time since the last lap was this stage's, which may have had others: an effect is decided twice. */
   lap(stage: keyof StageTimes): void {
     if (this.nowUs === undefined) return
     const now = this.nowUs()
-    this.laps[stage] = Math.max(0, Math.round(now - this.last))
+    this.laps[stage] = (this.laps[stage] ?? 0) + Math.max(0, now - this.last)
     this.last = now
   }
 
   /** As a field of the record; empty when nothing was measured. */
   get field(): { readonly us?: StageTimes } {
-    return this.nowUs === undefined ? {} : { us: { ...this.laps } }
+    if (this.nowUs === undefined) return {}
+    return { us: Object.fromEntries(Object.entries(this.laps).map(([stage, us]) => [stage, Math.round(us)])) }
   }
 }

@@ -10,7 +10,7 @@ test('from READY to the end of the port', async () => {
   const { guest, clock, link } = linked()
   guest.send(READY)
   expect(await link.waitReady()).toEqual({ bootMs: 900, kernel: '6.1.0' })
-  const armed = link.arm({ ...SETUP, mounts: [{ number: 1, path: '/work', readonly: true }] })
+  const armed = link.arm({ ...SETUP, mounts: [{ number: 1, path: '/work', readonly: true, file: false }] })
   expect(guest.of(GATE_TO_GUEST.SETUP)).toMatchObject([{ version: GUEST_VERSION, mounts: [{ number: 1, path: '/work', readonly: true }] }])
   guest.send(ARMED)
   await armed

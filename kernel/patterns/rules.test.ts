@@ -159,21 +159,25 @@ describe('a rule set', () => {
     ['/logs/c', false],
     ['/etc', false],
     ['/wor', false],
-  ])('reaches %s: %s', (path, expected) => {
-    expect(rules.reaches(path)).toBe(expected)
-    expect(rules.match({ action: 'fs.read', object: path, reach: true }) !== null).toBe(expected)
+  ])('lets %s be looked at: %s', (path, expected) => {
+    expect(rules.match(ask('fs.look', path)) !== null).toBe(expected)
   })
 
-  it('never takes reach for reading, nor for anything but files', () => {
-    expect(rules.match({ action: 'fs.read', object: '/' })).toBeNull()
-    expect(rules.match({ action: 'net.dns', object: 'api.example.com', reach: true })).toBeNull()
+  it('never takes looking for reading or changing', () => {
+    expect(rules.match(ask('fs.read', '/'))).toBeNull()
+    const looking = compileRules({ fs: { look: ['/l/**'] } })
+    expect(['fs.look', 'fs.read', 'fs.write'].map((action) => looking.match({ action: action as Action, object: '/l/a' }))).toEqual([
+      '/fs/look/0',
+      null,
+      null,
+    ])
+    expect(looking.match(ask('fs.look', '/'))).toBe('/fs/look/0')
   })
 
   it('allows nothing when there is nothing', () => {
     const none = compileRules({})
-    for (const action of ['fs.read', 'fs.write', 'net.dns', 'net.connect', 'net.listen', 'tools', 'infer'] as const)
+    for (const action of ['fs.look', 'fs.read', 'fs.write', 'net.dns', 'net.connect', 'net.listen', 'tools', 'infer'] as const)
       expect(none.match(ask(action, '/'))).toBeNull()
-    expect(none.reaches('/')).toBe(false)
   })
 
   it('refuses more rules than its limit', () => {
@@ -196,7 +200,7 @@ describe('the index', () => {
           patterns.findIndex((text) => parsePathGlob(text).alternatives.some((one) => test(one.segments, segments)))
         const match = first(matchAlternative)
         expect(rules.match(ask('fs.read', object))).toBe(match === -1 ? null : `/fs/read/${match}`)
-        expect(rules.reaches(object)).toBe(match !== -1 || first(reachesAlternative) !== -1)
+        expect(rules.match(ask('fs.look', object)) !== null).toBe(match !== -1 || first(reachesAlternative) !== -1)
       }),
       { numRuns: 2000 },
     )
@@ -214,8 +218,9 @@ describe('the index', () => {
         const possible =
           rules.match(ask('fs.read', directory)) !== null || below.some((rest) => rules.match(ask('fs.read', base + rest)) !== null)
         // The bounded search can only miss a pattern that needs more segments than it tries.
-        if (possible) expect(rules.reaches(directory)).toBe(true)
-        else if (pathSegments(directory)?.length !== 0 || text.split('/').length <= 4) expect(rules.reaches(directory)).toBe(false)
+        if (possible) expect(rules.match(ask('fs.look', directory)) !== null).toBe(true)
+        else if (pathSegments(directory)?.length !== 0 || text.split('/').length <= 4)
+          expect(rules.match(ask('fs.look', directory)) !== null).toBe(false)
       }),
     )
   })

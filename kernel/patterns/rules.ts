@@ -6,16 +6,20 @@ import { isCanonicalName } from './host-pattern.ts'
 import { MAX_RULES, MAX_RULES_BYTES } from './limits.ts'
 import { isName, type NamePattern, parseNamePattern } from './name-pattern.ts'
 import { compileConnectRules, compileListenRules, compileNameRules } from './net-rules.ts'
-import { compilePathRules } from './path-rules.ts'
+import { compilePathRules, type PathRules } from './path-rules.ts'
 import { PatternError } from './pattern-error.ts'
+
+/** Sections whose rules let a path be looked at. */
+export type LookedThrough = 'fs.look' | 'fs.read' | 'fs.write'
+export const LOOKED_THROUGH: readonly LookedThrough[] = ['fs.read', 'fs.write', 'fs.look']
 
 export interface RuleSet {
   /** JSON pointer into the lists of the lowest rule that allows the question (`/fs/read/0`), or null. A question whose object is not canonical is allowed by none. */
   match(question: Question): string | null
-  /** As `match` for a reach question, through the rules of one action only. */
-  matchReachBy(action: 'fs.read' | 'fs.write', path: string): string | null
-  /** Whether some rule could allow something at or below this directory, for reading or writing. */
-  reaches(path: string): boolean
+  /** As `match` for looking, through the rules of these sections only. */
+  matchLook(path: string, through: readonly LookedThrough[]): string | null
+  /** The lowest rule of this section that matches the path itself. */
+  matchAt(section: LookedThrough, path: string): string | null
   /** Whether some rule lets this name be resolved: `net.dns`, or a `net.connect` rule that names it. */
   mayResolve(name: string): boolean
   /** Pointer of a rule that comes close to allowing the question, for explanations. */
@@ -27,16 +31,19 @@ export function compileRules(lists: Grants): RuleSet {
   checkSizes(lists)
   const read = compilePathRules(lists.fs?.read ?? [])
   const write = compilePathRules(lists.fs?.write ?? [])
+  const look = compilePathRules(lists.fs?.look ?? [])
   const dns = compileNameRules(lists.net?.dns ?? [])
   const connect = compileConnectRules(lists.net?.connect ?? [])
   const listen = compileListenRules(lists.net?.listen ?? [])
   const tools = compileNames(lists.tools ?? [])
   const infer = compileNames(lists.infer ?? [])
+  const paths: Readonly<Record<LookedThrough, PathRules>> = { 'fs.look': look, 'fs.read': read, 'fs.write': write }
 
   function match(question: Question): string | null {
     const { action, object } = question
-    if (question.reach === true) return action === 'fs.read' || action === 'fs.write' ? matchReach(object) : null
     switch (action) {
+      case 'fs.look':
+        return matchLook(object, LOOKED_THROUGH)
       case 'fs.read':
         return pointer('/fs/read', read.match(object))
       case 'fs.write':
@@ -58,18 +65,17 @@ export function compileRules(lists: Grants): RuleSet {
     }
   }
 
-  function matchReach(path: string): string | null {
-    return (
-      pointer('/fs/read', read.match(path)) ??
-      pointer('/fs/write', write.match(path)) ??
-      pointer('/fs/read', read.reaches(path)) ??
-      pointer('/fs/write', write.reaches(path))
-    )
-  }
-
-  function matchReachBy(action: 'fs.read' | 'fs.write', path: string): string | null {
-    const [list, rules] = action === 'fs.read' ? (['/fs/read', read] as const) : (['/fs/write', write] as const)
-    return pointer(list, rules.match(path) ?? rules.reaches(path))
+  /** The object itself before a folder on the way to something. */
+  function matchLook(path: string, through: readonly LookedThrough[]): string | null {
+    for (const section of through) {
+      const rule = paths[section].match(path)
+      if (rule !== null) return pointer(LOOK_LISTS[section], rule)
+    }
+    for (const section of through) {
+      const rule = paths[section].reaches(path)
+      if (rule !== null) return pointer(LOOK_LISTS[section], rule)
+    }
+    return null
   }
 
   function matchName(name: string): string | null {
@@ -85,6 +91,7 @@ export function compileRules(lists: Grants): RuleSet {
 
   function nearest(question: Question): string | null {
     const { action, object } = question
+    if (action === 'fs.look') return pointer('/fs/look', look.nearest(object)) ?? pointer('/fs/read', read.nearest(object))
     if (action === 'fs.read') return pointer('/fs/read', read.nearest(object))
     if (action === 'fs.write') return pointer('/fs/write', write.nearest(object))
     if (action === 'net.dns') return pointer('/net/dns', dns.nearest(object)) ?? pointer('/net/connect', connect.names.nearest(object))
@@ -95,11 +102,28 @@ export function compileRules(lists: Grants): RuleSet {
       : null
   }
 
-  return { match, matchReachBy, nearest, reaches: (path) => matchReach(path) !== null, mayResolve: (name) => matchName(name) !== null }
+  return {
+    match,
+    matchLook,
+    matchAt: (section, path) => pointer(LOOK_LISTS[section], paths[section].match(path)),
+    nearest,
+    mayResolve: (name) => matchName(name) !== null,
+  }
 }
 
+const LOOK_LISTS: Readonly<Record<LookedThrough, string>> = { 'fs.look': '/fs/look', 'fs.read': '/fs/read', 'fs.write': '/fs/write' }
+
 function checkSizes(lists: Grants): void {
-  const all = [lists.fs?.read, lists.fs?.write, lists.net?.dns, lists.net?.connect, lists.net?.listen, lists.tools, lists.infer]
+  const all = [
+    lists.fs?.look,
+    lists.fs?.read,
+    lists.fs?.write,
+    lists.net?.dns,
+    lists.net?.connect,
+    lists.net?.listen,
+    lists.tools,
+    lists.infer,
+  ]
   let units = 0
   for (const list of all) {
     if (list === undefined) continue

@@ -165,6 +165,7 @@ function ownRules(policy: LoadedPolicy): { readonly origin: string; readonly tex
   const asked = askedRules(document)
   const { fs, net, tools, infer } = document
   const denied: readonly (readonly [string, readonly string[]])[] = [
+    ['/fs/deny/look', fs.deny.look],
     ['/fs/deny/read', fs.deny.read],
     ['/fs/deny/write', fs.deny.write],
     ['/net/deny/dns', net.deny.dns],
@@ -173,7 +174,7 @@ function ownRules(policy: LoadedPolicy): { readonly origin: string; readonly tex
     ['/infer/deny', infer.deny],
   ]
   const listed = [expanded, asked].flatMap((lists) =>
-    [lists.read, lists.write, lists.dns, lists.connect, lists.listen, lists.tools, lists.infer].flat(),
+    [lists.look, lists.read, lists.write, lists.dns, lists.connect, lists.listen, lists.tools, lists.infer].flat(),
   )
   return [
     ...listed.filter(({ origin }) => !origin.startsWith('profile:') && !origin.startsWith('/net/hosts/')),

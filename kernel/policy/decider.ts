@@ -1,5 +1,15 @@
 /** One decision: always-deny ▸ deny ▸ ask ▸ allow ▸ default deny. */
-import { classify, compileRules, isNever, mayBeOpened, parseEndpoint, pathSegments, type RuleSet } from '../patterns/index.ts'
+import {
+  classify,
+  compileRules,
+  isNever,
+  LOOKED_THROUGH,
+  type LookedThrough,
+  mayBeOpened,
+  parseEndpoint,
+  pathSegments,
+  type RuleSet,
+} from '../patterns/index.ts'
 import type { Question } from '../vocabulary/index.ts'
 import { type AlwaysDenyOptions, type AlwaysDenyRule, alwaysDenied, guardedFolder } from './always-deny.ts'
 import { compileDeny, type DenyRules } from './deny.ts'
@@ -11,6 +21,9 @@ import { quoted } from './load-error.ts'
 import { originOf } from './merge.ts'
 import { type CompiledTools, compileTools, toolRuleText } from './tool-rule.ts'
 import type { PolicyVerdict } from './types.ts'
+
+const AFTER_DENIED_READ: readonly LookedThrough[] = ['fs.write', 'fs.look']
+const AFTER_DENIED_WRITE: readonly LookedThrough[] = ['fs.read', 'fs.look']
 
 export class Decider {
   readonly #document: PolicyDocument
@@ -32,7 +45,7 @@ export class Decider {
     this.#rules = compileRules(grants)
     this.#deny = compileDeny(document)
     this.#asked = askedRules(document)
-    const asked = [this.#asked.read, this.#asked.write, this.#asked.connect, this.#asked.infer]
+    const asked = [this.#asked.look, this.#asked.read, this.#asked.write, this.#asked.connect, this.#asked.infer]
     const { tools: __, ...askedGrants } = grantsOf(this.#asked)
     this.#ask = asked.every((rules) => rules.length === 0) ? null : compileRules(askedGrants)
     this.#tools = { allow: compileTools(document.tools.allow, 'holds'), ask: compileTools(document.tools.ask, 'applies') }
@@ -40,7 +53,7 @@ export class Decider {
   }
 
   decide(question: Question): PolicyVerdict {
-    if (question.reach === true) return this.#reach(question)
+    if (question.action === 'fs.look') return this.#look(question)
     const never = neverReason(question)
     if (never !== null) return { allow: false, rule: 'always-deny:address', reason: never, fix: null }
     return (
@@ -52,20 +65,23 @@ export class Decider {
     return this.#rules.mayResolve(name) || this.#ask?.mayResolve(name) === true
   }
 
-  /** Looking is allowed through reading or through writing, each after its own deny list; it is harmless to what always-deny protects, and asks nobody. */
-  #reach(question: Question): PolicyVerdict {
-    if (question.action !== 'fs.read' && question.action !== 'fs.write') return this.#nothing(question)
+  /**
+   * Looking is allowed through rules for looking, reading and changing, each of the latter two after its own deny list; it is harmless to what always-deny
+   * protects. What may be neither read nor changed by a deny rule is not looked at either. Only `fs.ask.look` asks, of the object itself.
+   */
+  #look(question: Question): PolicyVerdict {
     const { object } = question
+    const denied = this.#denied(question)
+    if (denied !== null) return denied
     const deniedRead = this.#deny.match({ action: 'fs.read', object })
     const deniedWrite = this.#deny.match({ action: 'fs.write', object })
     if (deniedRead !== null && deniedWrite !== null) return this.#denied({ action: 'fs.read', object }) ?? this.#nothing(question)
-    const find = (rules: RuleSet | null): string | null =>
-      deniedRead === null && deniedWrite === null
-        ? (rules?.match({ action: 'fs.read', object, reach: true }) ?? null)
-        : (rules?.matchReachBy(deniedRead === null ? 'fs.read' : 'fs.write', object) ?? null)
-    const rule = find(this.#rules)
+    const pending = this.#ask?.matchAt('fs.look', object) ?? null
+    if (pending !== null) return this.#asking(question, ruleAt(this.#asked, pending)?.origin ?? pending)
+    const through = deniedRead !== null ? AFTER_DENIED_READ : deniedWrite !== null ? AFTER_DENIED_WRITE : LOOKED_THROUGH
+    const rule = this.#rules.matchLook(object, through)
     if (rule !== null) return this.#verdict(this.#expanded, rule)
-    const asked = find(this.#ask)
+    const asked = this.#ask?.matchLook(object, through) ?? null
     return asked === null ? this.#nothing(question) : this.#verdict(this.#asked, asked)
   }
 
@@ -93,9 +109,11 @@ export class Decider {
 
   #askedFor(question: Question): PolicyVerdict | null {
     const rule = question.action === 'tools' ? this.#toolOrigin('ask', question) : this.#askedOrigin(question)
-    return rule === null
-      ? null
-      : { allow: false, ask: true, rule, reason: `${say(question)} needs the approval of a person (${rule})`, fix: null }
+    return rule === null ? null : this.#asking(question, rule)
+  }
+
+  #asking(question: Question, rule: string): PolicyVerdict {
+    return { allow: false, ask: true, rule, reason: `${say(question)} needs the approval of a person (${rule})`, fix: null }
   }
 
   #askedOrigin(question: Question): string | null {
@@ -168,17 +186,14 @@ function guardReason(rule: AlwaysDenyRule, path: string, folder: boolean): strin
   return `${what}, because ${rule.why} (always-deny ${rule.id}); only a rule for exactly this path lifts it`
 }
 
-/** How the reason of a denied look begins: access(2) asks under the same operation, and for more. */
-export const LOOKING = 'looking at'
-
-function say(question: Question): string {
-  return `${question.reach === true ? LOOKING : question.action} ${quoted(question.object)}`
+function say({ action, object }: Question): string {
+  return `${action === 'fs.look' ? 'looking at' : action} ${quoted(object)}`
 }
 
 function malformed(question: Question): string {
   const { action, object } = question
   const wrong =
-    ((action === 'fs.read' || action === 'fs.write') && pathSegments(object) === null) ||
+    ((action === 'fs.look' || action === 'fs.read' || action === 'fs.write') && pathSegments(object) === null) ||
     ((action === 'net.connect' || action === 'net.listen') && parseEndpoint(object) === null)
   return wrong ? ' (it is not in canonical form)' : ''
 }

@@ -8,11 +8,12 @@ import { fold } from './fold.ts'
 import { compileTools } from './tool-rule.ts'
 
 export interface DenyRules {
-  /** JSON pointer of the rule that denies, or null. A `reach` question is denied where reading is (for fs.read) or changing is (for fs.write). */
+  /** JSON pointer of the rule that denies, or null. What may not be looked at may be neither read nor changed. */
   match(question: Question): string | null
 }
 
 export function compileDeny(document: PolicyDocument): DenyRules {
+  const look = compileFolded(document.fs.deny.look)
   const read = compileFolded(document.fs.deny.read)
   const write = compileFolded(document.fs.deny.write)
   const options = { publicSuffix: 'accept' } as const
@@ -25,9 +26,11 @@ export function compileDeny(document: PolicyDocument): DenyRules {
     match: ({ action, object, args }) => {
       switch (action) {
         case 'fs.read':
-          return at('/fs/deny/read', read(object))
+          return at('/fs/deny/read', read(object)) ?? at('/fs/deny/look', look(object))
         case 'fs.write':
-          return at('/fs/deny/write', write(object))
+          return at('/fs/deny/write', write(object)) ?? at('/fs/deny/look', look(object))
+        case 'fs.look':
+          return at('/fs/deny/look', look(object))
         case 'net.dns':
           return isCanonicalName(object) ? at('/net/deny/dns', dns.match(object)) : null
         case 'net.connect': {

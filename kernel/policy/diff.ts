@@ -25,6 +25,7 @@ export interface PolicyDiff {
 }
 
 const LISTS: readonly (readonly [Exclude<keyof Expanded, 'asked'>, Action])[] = [
+  ['look', 'fs.look'],
   ['read', 'fs.read'],
   ['write', 'fs.write'],
   ['dns', 'net.dns'],
@@ -74,7 +75,13 @@ function only(document: PolicyDocument, list: Exclude<keyof Expanded, 'asked'>, 
   const texts = asking ? [] : [rule.text]
   return {
     ...EMPTY_DOCUMENT,
-    fs: { ...EMPTY_DOCUMENT.fs, deny: fs.deny, ask: fs.ask, ...(list === 'read' || list === 'write' ? { [list]: texts } : {}) },
+    fs: {
+      ...EMPTY_DOCUMENT.fs,
+      deny: fs.deny,
+      // What is read or changed after approval may be looked at: that is not this rule's doing.
+      ask: list === 'look' ? { ...EMPTY_DOCUMENT.fs.ask, look: fs.ask.look } : fs.ask,
+      ...(list === 'look' || list === 'read' || list === 'write' ? { [list]: texts } : {}),
+    },
     net: {
       ...EMPTY_DOCUMENT.net,
       deny: net.deny,
@@ -133,6 +140,7 @@ export function replay(policy: LoadedPolicy, effects: Iterable<RecordedEffect>):
 
 function questionsOf({ action, object }: RecordedEffect): Question[] | null {
   switch (action) {
+    case 'fs.look':
     case 'fs.read':
     case 'fs.write': {
       // Both ends of a rename or link.

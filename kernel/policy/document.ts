@@ -20,14 +20,15 @@ import { type Located, readStructure, type Structure } from './structure.ts'
 import type { ToolRule } from './tool-rule.ts'
 import { type Node, pointerTo } from './tree.ts'
 
+export interface PathLists {
+  readonly look: readonly string[]
+  readonly read: readonly string[]
+  readonly write: readonly string[]
+}
+
 export interface PolicyDocument {
   readonly profiles: readonly ProfileName[]
-  readonly fs: {
-    readonly read: readonly string[]
-    readonly write: readonly string[]
-    readonly deny: { readonly read: readonly string[]; readonly write: readonly string[] }
-    readonly ask: { readonly read: readonly string[]; readonly write: readonly string[] }
-  }
+  readonly fs: PathLists & { readonly deny: PathLists; readonly ask: PathLists }
   readonly net: {
     readonly dns: readonly string[]
     readonly connect: readonly string[]
@@ -60,7 +61,7 @@ export interface ReadDocument {
 
 export const EMPTY_DOCUMENT: PolicyDocument = {
   profiles: [],
-  fs: { read: [], write: [], deny: { read: [], write: [] }, ask: { read: [], write: [] } },
+  fs: { look: [], read: [], write: [], deny: { look: [], read: [], write: [] }, ask: { look: [], read: [], write: [] } },
   net: { dns: [], connect: [], listen: [], hosts: new Map(), deny: { dns: [], connect: [] }, ask: { connect: [] } },
   tools: { allow: [], deny: [], ask: [] },
   infer: { models: [], deny: [], ask: [], max_tokens: null },
@@ -101,15 +102,19 @@ class Reader {
 
   document(operatorHosts: Readonly<Record<string, string>>): PolicyDocument {
     const list = (pointer: string): readonly string[] => this.#structure.lists.get(pointer)?.rules.map((rule) => rule.text) ?? []
+    const paths = (section: string): PathLists => ({
+      look: list(`${section}/look`),
+      read: list(`${section}/read`),
+      write: list(`${section}/write`),
+    })
     const tools = (pointer: string): readonly ToolRule[] =>
       this.#structure.lists.get(pointer)?.rules.map((rule) => rule.tool ?? rule.text) ?? []
     return {
       profiles: [...new Set(list('/profiles').filter(isProfile))],
       fs: {
-        read: list('/fs/read'),
-        write: list('/fs/write'),
-        deny: { read: list('/fs/deny/read'), write: list('/fs/deny/write') },
-        ask: { read: list('/fs/ask/read'), write: list('/fs/ask/write') },
+        ...paths('/fs'),
+        deny: paths('/fs/deny'),
+        ask: paths('/fs/ask'),
       },
       net: {
         dns: list('/net/dns'),

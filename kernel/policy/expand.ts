@@ -25,6 +25,7 @@ export interface ExpandedRule {
 }
 
 export interface Expanded {
+  readonly look: readonly ExpandedRule[]
   readonly read: readonly ExpandedRule[]
   readonly write: readonly ExpandedRule[]
   readonly dns: readonly ExpandedRule[]
@@ -43,6 +44,7 @@ export function expand(document: PolicyDocument): Expanded {
     PROFILES[name].read.map((text, index) => ({ text, origin: `profile:${name}/fs/read/${index}` })),
   )
   return {
+    look: own('/fs/look', document.fs.look),
     read: [...own('/fs/read', document.fs.read), ...profiles],
     write: own('/fs/write', document.fs.write),
     dns: own('/net/dns', document.net.dns),
@@ -60,6 +62,7 @@ export function askedRules(document: PolicyDocument): Expanded {
     texts.map((text, index) => ({ text, origin: originOf(document, pointerTo(list, index)) }))
   const { fs, net, infer } = document
   return {
+    look: own('/fs/ask/look', fs.ask.look),
     read: own('/fs/ask/read', fs.ask.read),
     write: own('/fs/ask/write', fs.ask.write),
     dns: [],
@@ -109,8 +112,10 @@ export function grantsOf(expanded: Expanded): Grants {
   const { asked } = expanded
   const texts = (list: Exclude<keyof Expanded, 'asked'>): string[] =>
     [...expanded[list], ...(asked?.[list] ?? [])].map((rule) => rule.name ?? rule.text)
+  const look = texts('look')
   return {
-    fs: { read: texts('read'), write: texts('write') },
+    // Left out where there is none: the digest of such grants stays what it was before there was such a section.
+    fs: { ...(look.length === 0 ? {} : { look }), read: texts('read'), write: texts('write') },
     net: { dns: texts('dns'), connect: texts('connect'), listen: texts('listen') },
     tools: texts('tools'),
     infer: texts('infer'),
@@ -121,6 +126,7 @@ export function grantsOf(expanded: Expanded): Grants {
 export function ruleAt(expanded: Expanded, pointer: string): ExpandedRule | null {
   const slash = pointer.lastIndexOf('/')
   const lists: Readonly<Record<string, readonly ExpandedRule[]>> = {
+    '/fs/look': expanded.look,
     '/fs/read': expanded.read,
     '/fs/write': expanded.write,
     '/net/dns': expanded.dns,

@@ -21,12 +21,12 @@ export function fixFor(question: Question): string | null {
   return section === null ? null : JSON.stringify({ version: POLICY_VERSION, ...section })
 }
 
-function sectionFor({ action, object, reach }: Question): Record<string, unknown> | null {
+function sectionFor({ action, object }: Question): Record<string, unknown> | null {
   switch (action) {
+    case 'fs.look':
     case 'fs.read':
     case 'fs.write':
-      if (pathSegments(object) === null) return null
-      return { fs: { [action === 'fs.write' && reach !== true ? 'write' : 'read']: [literalPathPattern(object)] } }
+      return pathSegments(object) === null ? null : { fs: { [action.slice('fs.'.length)]: [literalPathPattern(object)] } }
     case 'net.dns':
       return isCanonicalName(object) && broadHost({ kind: 'name', name: object }, object) === null ? { net: { dns: [object] } } : null
     case 'net.connect': {

@@ -2,7 +2,6 @@
 export { ALWAYS_DENY, type AlwaysDenyOptions, type AlwaysDenyRule, alwaysDenied, guardedFolder } from './always-deny.ts'
 export { type CaseReport, type CaseResult, type PolicyCase, readCases, runCases } from './cases.ts'
 export { type Containment, containsPolicy } from './contains/index.ts'
-export { LOOKING } from './decider.ts'
 export { type DiffEntry, diffPolicies, type PolicyDiff, type RecordedEffect, type Replay, replay } from './diff.ts'
 export type { PolicyDocument } from './document.ts'
 export { checkExpectations, type RunSurroundings } from './expectations.ts'

@@ -4,6 +4,7 @@
  */
 import { compileRules, isPublicSuffix, literalPathPattern, parseEndpoint } from '../patterns/index.ts'
 import type { Question } from '../vocabulary/index.ts'
+import { addRules } from './add-rules.ts'
 import { alwaysDenied, guardedFolder } from './always-deny.ts'
 import { fixFor } from './fix.ts'
 import { MAX_NEEDS } from './limits.ts'
@@ -37,11 +38,13 @@ export interface Lesson {
   readonly leftOut: readonly { readonly need: Need; readonly why: string }[]
   /** The whole policy with the proposals added: loads, and allows every need that is not left out. */
   readonly text: string
+  /** The same as JSON has it. */
+  readonly tree: unknown
 }
 
-/** `json`: the text of the policy to add to, a JSON document that loads. Throws PolicyLoadError when it does not. */
-export function learn(json: string, source: string, needs: readonly Need[], rung: Rung, options: LoadOptions = {}): Lesson {
-  const base = loadPolicy(new TextEncoder().encode(json), source, { ...options, format: 'json' })
+/** `policy`: the text of the policy to add to, JSON or TOML as its name says. Throws PolicyLoadError when it does not load. */
+export function learn(policy: string, source: string, needs: readonly Need[], rung: Rung, options: LoadOptions = {}): Lesson {
+  const base = loadPolicy(new TextEncoder().encode(policy), source, options)
   const leftOut: { need: Need; why: string }[] = []
   const open: Need[] = []
   for (const need of distinct(needs)) {
@@ -61,7 +64,8 @@ export function learn(json: string, source: string, needs: readonly Need[], rung
     ...(profile === null ? [] : [{ permission: 'profiles', rule: profile.name, covers: open.length - rest.length, wider: null }]),
     ...climb(rest, rung),
   ]
-  return { proposals, leftOut, text: add(json, proposals) }
+  const format = options.format ?? (source.toLowerCase().endsWith('.toml') ? 'toml' : 'json')
+  return { proposals, leftOut, ...addRules(policy, format, proposals) }
 }
 
 /**
@@ -73,8 +77,8 @@ export function withoutImpliedLooks<T>(items: readonly T[], questionOf: (item: T
   const above = new Set<string>()
   for (const item of items) {
     const question = questionOf(item)
-    if (question === null || !(question.action === 'fs.read' || question.action === 'fs.write')) continue
-    if (question.reach !== true) seen.add(question.object)
+    if (question === null || !question.action.startsWith('fs.')) continue
+    if (question.action !== 'fs.look') seen.add(question.object)
     for (const folder of foldersAbove(question.object)) {
       if (above.has(folder)) break
       above.add(folder)
@@ -82,7 +86,7 @@ export function withoutImpliedLooks<T>(items: readonly T[], questionOf: (item: T
   }
   return items.filter((item) => {
     const question = questionOf(item)
-    return question?.reach !== true || !(seen.has(question.object) || above.has(question.object))
+    return question?.action !== 'fs.look' || !(seen.has(question.object) || above.has(question.object))
   })
 }
 
@@ -106,7 +110,7 @@ function refusal(base: LoadedPolicy, { question, image }: Need): string | null {
 function distinct(needs: readonly Need[]): Need[] {
   const found = new Map<string, Need>()
   for (const need of needs) {
-    const key = `${need.image} ${need.question.reach === true} ${need.question.action} ${need.question.object}`
+    const key = `${need.image} ${need.question.action} ${need.question.object}`
     const known = found.get(key)
     if (known === undefined && found.size >= MAX_NEEDS) continue
     found.set(key, known === undefined ? need : { ...known, count: known.count + need.count })
@@ -158,7 +162,7 @@ function rungsOf({ action, object }: Question): {
   readonly rule: string
   readonly places: readonly (string | null)[]
 } {
-  if (action === 'fs.read' || action === 'fs.write') {
+  if (action === 'fs.look' || action === 'fs.read' || action === 'fs.write') {
     const parts = object.split('/').slice(1)
     const folder = parts.slice(0, -1).map(literalPathPattern).join('/')
     const above = parts
@@ -180,21 +184,4 @@ function rungsOf({ action, object }: Question): {
     rule: object,
     places: stem === undefined ? [] : [null, `${stem}*`],
   }
-}
-
-/** Into the text's own lists, its keys and their order kept. */
-function add(json: string, proposals: readonly Proposal[]): string {
-  const root = JSON.parse(json) as Record<string, unknown>
-  for (const { permission, rule } of proposals) {
-    let table = root
-    const keys = permission.split('.')
-    const last = keys.pop() ?? ''
-    for (const key of keys) {
-      table[key] ??= {}
-      table = table[key] as Record<string, unknown>
-    }
-    const list = (table[last] ?? []) as unknown[]
-    table[last] = list.includes(rule) ? list : [...list, rule]
-  }
-  return `${JSON.stringify(root, null, 2)}\n`
 }

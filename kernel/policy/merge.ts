@@ -1,6 +1,6 @@
 /** Several policy files as one document: lists added together, the lowest limit of each kind, a name mapped to two addresses is an error. */
 import type { Dimension } from '../vocabulary/index.ts'
-import type { PolicyDocument } from './document.ts'
+import type { PathLists, PolicyDocument } from './document.ts'
 import { pointerTo } from './tree.ts'
 
 export interface Part {
@@ -26,6 +26,11 @@ export function mergeParts(parts: readonly Part[], conflict: (name: string, part
     origins.set(pointer, from)
     return all
   }
+  const paths = (section: string, pick: (document: PolicyDocument) => PathLists): PathLists => ({
+    look: list(`${section}/look`, (document) => pick(document).look),
+    read: list(`${section}/read`, (document) => pick(document).read),
+    write: list(`${section}/write`, (document) => pick(document).write),
+  })
   const lowest = (pick: (document: PolicyDocument) => number | null): number | null =>
     parts.reduce<number | null>((least, { document }) => lower(least, pick(document)), null)
   const union = (pick: (document: PolicyDocument) => readonly string[] | null): string[] | null =>
@@ -33,10 +38,9 @@ export function mergeParts(parts: readonly Part[], conflict: (name: string, part
   return {
     profiles: [...new Set(parts.flatMap(({ document }) => document.profiles))],
     fs: {
-      read: list('/fs/read', ({ fs }) => fs.read),
-      write: list('/fs/write', ({ fs }) => fs.write),
-      deny: { read: list('/fs/deny/read', ({ fs }) => fs.deny.read), write: list('/fs/deny/write', ({ fs }) => fs.deny.write) },
-      ask: { read: list('/fs/ask/read', ({ fs }) => fs.ask.read), write: list('/fs/ask/write', ({ fs }) => fs.ask.write) },
+      ...paths('/fs', ({ fs }) => fs),
+      deny: paths('/fs/deny', ({ fs }) => fs.deny),
+      ask: paths('/fs/ask', ({ fs }) => fs.ask),
     },
     net: {
       dns: list('/net/dns', ({ net }) => net.dns),

@@ -18,7 +18,12 @@ const connects = fc.oneof(
 const toolNames = fc.constantFrom('t', 'tt', 't*', 'u', '*')
 
 interface Lists {
-  readonly fs: { readonly read: string[]; readonly write: string[]; readonly deny: { readonly read: string[]; readonly write: string[] } }
+  readonly fs: {
+    readonly look: string[]
+    readonly read: string[]
+    readonly write: string[]
+    readonly deny: { readonly look: string[]; readonly read: string[]; readonly write: string[] }
+  }
   readonly net: {
     readonly dns: string[]
     readonly connect: string[]
@@ -31,7 +36,12 @@ interface Lists {
 const few = <T>(of: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(of, { maxLength: 4 })
 const denyConnects = fc.tuple(hosts, ports).map(([host, port]) => `dns:${host}:${port}`)
 const lists: fc.Arbitrary<Lists> = fc.record({
-  fs: fc.record({ read: few(globs), write: few(globs), deny: fc.record({ read: few(globs), write: few(globs) }) }),
+  fs: fc.record({
+    look: few(globs),
+    read: few(globs),
+    write: few(globs),
+    deny: fc.record({ look: few(globs), read: few(globs), write: few(globs) }),
+  }),
   net: fc.record({ dns: few(hosts), connect: few(connects), deny: fc.record({ dns: few(hosts), connect: few(denyConnects) }) }),
   tools: fc.record({ allow: few(toolNames), deny: few(toolNames) }),
   infer: fc.record({ models: few(toolNames) }),
@@ -44,7 +54,7 @@ const question = (action: Action, object: fc.Arbitrary<string>): fc.Arbitrary<Qu
 const questions: fc.Arbitrary<Question> = fc.oneof(
   question('fs.read', paths),
   question('fs.write', paths),
-  paths.map((object): Question => ({ action: 'fs.read', object, reach: true })),
+  question('fs.look', paths),
   question('net.dns', fc.constantFrom('a.test', 'b.test', 'x.a.test', 'y.b.test', 'localhost')),
   question(
     'net.connect',
@@ -89,7 +99,12 @@ describe('theorems', () => {
       fc.property(lists, lists, questions, (document, more, asked) => {
         const wider: Lists = {
           ...document,
-          fs: { ...document.fs, read: [...document.fs.read, ...more.fs.read], write: [...document.fs.write, ...more.fs.write] },
+          fs: {
+            ...document.fs,
+            look: [...document.fs.look, ...more.fs.look],
+            read: [...document.fs.read, ...more.fs.read],
+            write: [...document.fs.write, ...more.fs.write],
+          },
           net: { ...document.net, dns: [...document.net.dns, ...more.net.dns], connect: [...document.net.connect, ...more.net.connect] },
           tools: { ...document.tools, allow: [...document.tools.allow, ...more.tools.allow] },
           infer: { models: [...document.infer.models, ...more.infer.models] },
@@ -107,7 +122,11 @@ describe('theorems', () => {
           ...document,
           fs: {
             ...document.fs,
-            deny: { read: [...document.fs.deny.read, ...more.fs.deny.read], write: [...document.fs.deny.write, ...more.fs.deny.write] },
+            deny: {
+              look: [...document.fs.deny.look, ...more.fs.deny.look],
+              read: [...document.fs.deny.read, ...more.fs.deny.read],
+              write: [...document.fs.deny.write, ...more.fs.deny.write],
+            },
           },
           net: {
             ...document.net,
@@ -130,12 +149,12 @@ describe('theorems', () => {
         const before = policyOf(document).decide(asked)
         const asking = policyFrom({
           ...document,
-          fs: { ...document.fs, ask: { read: more.fs.read, write: more.fs.write } },
+          fs: { ...document.fs, ask: { look: more.fs.look, read: more.fs.read, write: more.fs.write } },
           net: { ...document.net, ask: { connect: more.net.connect } },
           tools: { ...document.tools, ask: more.tools.allow },
           infer: { ...document.infer, ask: more.infer.models },
         }).decide(asked)
-        const harmless = asked.reach === true || asked.action === 'net.dns'
+        const harmless = (asked.action === 'fs.look' && before.ask !== true) || asked.action === 'net.dns'
         if (asking.allow && !harmless) expect(before.allow).toBe(true)
         if (asking.ask === true) expect(asking.allow).toBe(false)
       }),
@@ -148,7 +167,7 @@ describe('theorems', () => {
     const trap = (): never => {
       throw new Error('trap')
     }
-    for (const key of ['action', 'object', 'reach', 'args'] as const) {
+    for (const key of ['action', 'object', 'args'] as const) {
       const asked = Object.defineProperty({ action: 'tools', object: 't', args: {} }, key, { get: trap }) as unknown as Question
       const verdict = policy.decide(asked)
       expect([verdict.allow, verdict.ask]).toEqual([false, undefined])
@@ -162,7 +181,7 @@ describe('theorems', () => {
         if (!policy.decide(asked).allow) return
         const allowedOnly = policyFrom({
           ...document,
-          fs: { read: document.fs.read, write: document.fs.write },
+          fs: { look: document.fs.look, read: document.fs.read, write: document.fs.write },
           net: { dns: document.net.dns, connect: document.net.connect },
           tools: { allow: document.tools.allow },
         })
@@ -183,7 +202,7 @@ describe('a fix', () => {
         const fixed = loadPolicy(bytesOf(verdict.fix), 'fix')
         expect(fixed.decide(asked).allow).toBe(true)
         // Reading implies looking, a directory on the way may be looked at, and connecting to a name implies resolving it.
-        const implied = other.reach === true || (asked.action === 'net.connect' && other.action === 'net.dns')
+        const implied = other.action === 'fs.look' || (asked.action === 'net.connect' && other.action === 'net.dns')
         if (!implied && (other.action !== asked.action || other.object !== asked.object) && !sameAddress(asked, other))
           expect(fixed.decide(other).allow).toBe(false)
       }),
@@ -193,7 +212,7 @@ describe('a fix', () => {
 
   it('is there for every canonical question that some rule could allow', () => {
     fc.assert(
-      fc.property(paths, fc.constantFrom('fs.read', 'fs.write'), (object, action) => {
+      fc.property(paths, fc.constantFrom('fs.look', 'fs.read', 'fs.write'), (object, action) => {
         const verdict = policyFrom({}).decide({ action, object })
         expect(verdict.fix).not.toBeNull()
       }),

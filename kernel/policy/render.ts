@@ -8,7 +8,7 @@ export function renderDocument(document: PolicyDocument): string {
   const whole = {
     version: POLICY_VERSION,
     profiles: document.profiles,
-    fs: { read: fs.read, write: fs.write, deny: fs.deny, ask: fs.ask },
+    fs: { look: fs.look, read: fs.read, write: fs.write, deny: fs.deny, ask: fs.ask },
     net: {
       dns: net.dns,
       connect: net.connect,

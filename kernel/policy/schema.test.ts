@@ -46,8 +46,8 @@ describe('ask', () => {
   })
 
   it('lets what is asked about be looked at, and is covered by the run’s own capability', () => {
-    expect(policy.decide({ action: 'fs.read', object: '/keys', reach: true }).allow).toBe(true)
-    expect(policy.decide({ action: 'fs.read', object: '/keys/k', reach: true }).allow).toBe(true)
+    expect(policy.decide({ action: 'fs.look', object: '/keys' }).allow).toBe(true)
+    expect(policy.decide({ action: 'fs.look', object: '/keys/k' }).allow).toBe(true)
     expect(policy.grants.fs?.read).toEqual(['/work/**', '/keys/**'])
     expect(policy.mayResolve('b.test.example')).toBe(true)
   })

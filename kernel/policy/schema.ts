@@ -40,13 +40,19 @@ export const POLICY_SHAPE = {
     include: rules('include', 'Names of further policy files in the same folder; their rules are added to these, the lowest budget holds.'),
     profiles: rules('profile', 'Built-in sets of read rules for what a kind of program needs inside its image.'),
     fs: object('Files, by the path the agent sees.', {
+      look: rules(
+        'path',
+        'Absolute globs that may be looked at (is it there, which attributes), as what may be read or written may anyway.',
+      ),
       read: rules('path', 'Absolute globs that may be read.'),
       write: rules('path', 'Absolute globs that may be created, changed, renamed and removed; does not imply reading.'),
       deny: object('Wins over every allow rule; also covers names that differ only in case or Unicode form.', {
+        look: rules('path', 'Absolute globs never looked at, and so neither read nor changed.'),
         read: rules('path', 'Absolute globs never read.'),
         write: rules('path', 'Absolute globs never changed.'),
       }),
       ask: object('Waits for a person; wins over every allow rule.', {
+        look: rules('path', 'Absolute globs looked at only after approval. A look does not wait: it fails until it was approved.'),
         read: rules('path', 'Absolute globs read only after approval.'),
         write: rules('path', 'Absolute globs changed only after approval.'),
       }),

@@ -33,6 +33,7 @@ export function viewPolicy(policy: LoadedPolicy): PolicyView {
     id: policy.id,
     source: policy.source,
     sections: [
+      { permission: 'fs.look', allow: expanded.look, deny: deny('/fs/deny/look', document.fs.deny.look), ask: asked.look },
       { permission: 'fs.read', allow: expanded.read, deny: deny('/fs/deny/read', document.fs.deny.read), ask: asked.read },
       { permission: 'fs.write', allow: expanded.write, deny: deny('/fs/deny/write', document.fs.deny.write), ask: asked.write },
       { permission: 'net.dns', allow: expanded.dns, deny: deny('/net/deny/dns', document.net.deny.dns), ask: [] },
@@ -62,7 +63,7 @@ export function showPolicy(policy: LoadedPolicy): string {
   const lines = [`policy ${view.id}`, `source ${view.source}`]
   for (const { permission, allow, deny, ask } of view.sections) {
     if (allow.length === 0 && deny.length === 0 && ask.length === 0) {
-      lines.push('', `${permission}: nothing`)
+      lines.push('', `${permission}: nothing${permission === 'fs.look' ? ' beyond what may be read or written' : ''}`)
       continue
     }
     lines.push('', `${permission}:`)

@@ -54,7 +54,7 @@ describe('order of decision', () => {
   })
 
   it('lets be looked at what may be read or written, and the way there', () => {
-    const look = (object: string): boolean => policy.decide(ask('fs.read', object, { reach: true })).allow
+    const look = (object: string): boolean => policy.decide(ask('fs.look', object)).allow
     expect(['/', '/work', '/work/a', '/work/.envrc', '/work/Secret', '/etc', '/worker'].map(look)).toEqual([
       true,
       true,
@@ -65,11 +65,36 @@ describe('order of decision', () => {
       false,
     ])
     const both = policyFrom({ fs: { read: ['/w/**'], write: ['/w/**'], deny: { read: ['/w/x/**'], write: ['/w/x/**'] } } })
-    expect(both.decide(ask('fs.read', '/w/x', { reach: true }))).toMatchObject({ allow: false, rule: '/fs/deny/read/0' })
-    expect(policyFrom({ fs: { read: ['/w/**'], deny: { read: ['/w/x/**'] } } }).decide(ask('fs.read', '/w/x', { reach: true })).allow).toBe(
-      false,
-    )
-    expect(policy.decide(ask('tools', 'git.log', { reach: true })).allow).toBe(false)
+    expect(both.decide(ask('fs.look', '/w/x'))).toMatchObject({ allow: false, rule: '/fs/deny/read/0' })
+    expect(policyFrom({ fs: { read: ['/w/**'], deny: { read: ['/w/x/**'] } } }).decide(ask('fs.look', '/w/x')).allow).toBe(false)
+  })
+
+  it('lets be looked at and no more what `fs.look` names, and the way there', () => {
+    const looking = policyFrom({ fs: { look: ['/l/a', '/t/**'] } })
+    const looks = (object: string): boolean => looking.decide(ask('fs.look', object)).allow
+    expect(['/', '/l', '/l/a', '/t/x/y', '/l/b', '/l/a/b'].map(looks)).toEqual([true, true, true, true, false, false])
+    for (const action of ['fs.read', 'fs.write'] as const) expect(looking.decide(ask(action, '/l/a')).allow).toBe(false)
+    expect(looking.decide(ask('fs.look', '/l/b'))).toMatchObject({ rule: null, fix: '{"version":"1.0","fs":{"look":["/l/b"]}}' })
+    expect(looking.decide(ask('fs.look', '/t/x'))).toMatchObject({ rule: '/fs/look/1' })
+  })
+
+  it('what may not be looked at is neither read nor changed; what may be neither is not looked at, whatever lets it', () => {
+    const all = { look: ['/w/**'], read: ['/w/**'], write: ['/w/**'] }
+    const hidden = policyFrom({ fs: { ...all, deny: { look: ['/w/s'] } } })
+    for (const action of ['fs.look', 'fs.read', 'fs.write'] as const)
+      for (const object of ['/w/s', '/w/S'])
+        expect(hidden.decide(ask(action, object))).toMatchObject({ allow: false, rule: '/fs/deny/look/0' })
+    expect(hidden.decide(ask('fs.look', '/w/t')).allow).toBe(true)
+    const both = policyFrom({ fs: { ...all, deny: { read: ['/w/s'], write: ['/w/s'] } } })
+    expect(both.decide(ask('fs.look', '/w/s'))).toMatchObject({ allow: false, rule: '/fs/deny/read/0' })
+    expect(policyFrom({ fs: { look: ['/w/s'], deny: { read: ['/w/s'] } } }).decide(ask('fs.look', '/w/s')).allow).toBe(true)
+  })
+
+  it('asks about a look only where `fs.ask.look` names the object itself', () => {
+    const asking = policyFrom({ fs: { read: ['/w/**'], ask: { look: ['/w/a/b'], read: ['/r/c'] } } })
+    expect(asking.decide(ask('fs.look', '/w/a/b'))).toMatchObject({ allow: false, ask: true, rule: '/fs/ask/look/0' })
+    expect(['/w/a', '/w/c', '/r/c', '/r'].map((object) => asking.decide(ask('fs.look', object)).allow)).toEqual([true, true, true, true])
+    expect(policyFrom({ fs: { ask: { look: ['/w/a/b'] } } }).decide(ask('fs.look', '/w/a')).allow).toBe(true)
   })
 
   it('refuses objects that are not canonical, and says so', () => {
@@ -270,7 +295,7 @@ describe('without any policy', () => {
     ] as const) {
       expect(policy.decide(ask(action, object)).allow).toBe(false)
     }
-    expect(policy.decide(ask('fs.read', '/', { reach: true })).allow).toBe(false)
+    expect(policy.decide(ask('fs.look', '/')).allow).toBe(false)
     expect(policy.mayResolve('a.example.org')).toBe(false)
     expect(policy).toMatchObject({ source: 'built-in: deny everything outside', budgets: {} })
   })

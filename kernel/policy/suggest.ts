@@ -50,6 +50,7 @@ export function suggestPolicy(fixes: readonly string[], { base = EMPTY_DOCUMENT,
     profiles: PROFILE_NAMES.filter((name) => base.profiles.includes(name) || profiles.includes(name)),
     fs: {
       ...base.fs,
+      look: all((document) => document.fs.look),
       read: all((document) => document.fs.read),
       write: writes.filter((rule) => !guarded(rule) || base.fs.write.includes(rule)),
     },

@@ -136,30 +136,36 @@ describe('policy learn', () => {
   })
 
   it('what was only looked at is not made readable where another rule lets it be looked at', () => {
-    const look = (object: string): Need => ({ question: { action: 'fs.read', object, reach: true }, image: false, count: 1 })
+    const look = (object: string): Need => ({ question: { action: 'fs.look', object }, image: false, count: 1 })
     const rules = (...given: Need[]): string[] =>
       learn(EMPTY, 'p.json', given, 'literal').proposals.map(({ permission, rule }) => `${permission} ${rule}`)
     expect(rules(look('/out/new'), need('fs.write', '/out/new'))).toEqual(['fs.write /out/new'])
     expect(rules(need('fs.write', '/out/d/new'), look('/out/d'), look('/out'), look('/'))).toEqual(['fs.write /out/d/new'])
     expect(rules(look('/in/a'), need('fs.read', '/in/a'))).toEqual(['fs.read /in/a'])
-    expect(rules(look('/out'), look('/out/new'))).toEqual(['fs.read /out/new'])
+    expect(rules(look('/out'), look('/out/new'))).toEqual(['fs.look /out/new'])
     // A read is a read, and neither a neighbour nor what no rule may lift stands in for a look.
     expect(rules(need('fs.read', '/out/new'), need('fs.write', '/out/new'))).toEqual(['fs.read /out/new', 'fs.write /out/new'])
-    expect(rules(look('/out/new'), need('fs.write', '/out/newer'))).toEqual(['fs.read /out/new', 'fs.write /out/newer'])
-    expect(rules(look('/r/.git/config'), need('fs.write', '/r/.git/config'))).toEqual(['fs.read /r/.git/config'])
+    expect(rules(look('/out/new'), need('fs.write', '/out/newer'))).toEqual(['fs.look /out/new', 'fs.write /out/newer'])
+    expect(rules(look('/r/.git/config'), need('fs.write', '/r/.git/config'))).toEqual(['fs.look /r/.git/config'])
+  })
+
+  it('a rule for looking gives way to the same rule for reading or changing', () => {
+    const base = '{"version":"1.0","fs":{"look":["/in/a","/in/b"]}}'
+    const taught = (given: Need[]): unknown => JSON.parse(learn(base, 'p.json', given, 'literal').text)
+    expect(taught([need('fs.read', '/in/a')])).toEqual({ version: '1.0', fs: { look: ['/in/b'], read: ['/in/a'] } })
+    expect(taught([need('fs.read', '/in/a'), need('fs.write', '/in/b')])).toEqual({
+      version: '1.0',
+      fs: { read: ['/in/a'], write: ['/in/b'] },
+    })
   })
 
   const questions: fc.Arbitrary<Question> = fc.oneof(
     fc
       .tuple(
-        fc.constantFrom<Action>('fs.read', 'fs.write'),
+        fc.constantFrom<Action>('fs.look', 'fs.read', 'fs.write'),
         fc.array(fc.constantFrom('a', 'b', '.git', 'hooks', '*', '[x]', 'é', 'config'), { maxLength: 4 }),
-        fc.boolean(),
       )
-      .map(([action, parts, look]): Question => {
-        const object = `/${parts.join('/')}`
-        return action === 'fs.read' && look ? { action, object, reach: true } : { action, object }
-      }),
+      .map(([action, parts]): Question => ({ action, object: `/${parts.join('/')}` })),
     fc
       .constantFrom('a.example.org', 'b.example.org', 'localhost', 'x.co.uk', 'com')
       .map((object): Question => ({ action: 'net.dns', object })),
@@ -197,7 +203,7 @@ describe('policy learn', () => {
           ({ action, object }) =>
             (action === 'net.connect' && other.action === 'net.dns' && object.startsWith(`dns:${other.object}:`)) ||
             // Looking at what a rule names, and at the folders on the way there.
-            (other.reach === true && `${object}/`.startsWith(other.object === '/' ? '/' : `${other.object}/`)),
+            (other.action === 'fs.look' && `${object}/`.startsWith(other.object === '/' ? '/' : `${other.object}/`)),
         )
         if (rung === 'literal' && !implied && !asked.some(({ action, object }) => action === other.action && object === other.object))
           expect(policy.decide(other).allow).toBe(false)

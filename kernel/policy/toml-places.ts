@@ -1,6 +1,6 @@
 /**
- * Where each value of a valid TOML text begins: JSON pointer → index, and `key:POINTER` → index of its key.
- * Only for messages: a wrong or missing place never changes what a policy means. Every step moves forward, so it ends.
+ * Where each value of a valid TOML text begins: JSON pointer → index, `key:POINTER` → index of its key, `end:POINTER` → index after it.
+ * For messages, and for changes that are read again: a wrong or missing place never changes what a policy means. Every step moves forward, so it ends.
  */
 import { pointerTo } from './tree.ts'
 
@@ -54,6 +54,11 @@ export function locateToml(text: string): ReadonlyMap<string, number> {
   }
 
   function value(pointer: string): void {
+    anyValue(pointer)
+    places.set(`end:${pointer}`, at)
+  }
+
+  function anyValue(pointer: string): void {
     const char = text[at]
     if (char === '"' || char === "'") string()
     else if (char === '[') {

@@ -12,7 +12,8 @@ export interface Explanation {
   readonly text: string
 }
 
-const ACTIONS: readonly Action[] = ['fs.read', 'fs.write', 'net.dns', 'net.connect', 'net.listen', 'tools', 'infer']
+/** Everything a policy decides about. */
+export const ACTIONS: readonly Action[] = ['fs.look', 'fs.read', 'fs.write', 'net.dns', 'net.connect', 'net.listen', 'tools', 'infer']
 
 /** `action` and `object` as a person writes them (`net.connect GitHub.com:443` is understood). Returns a sentence when they cannot be. */
 export function explain(

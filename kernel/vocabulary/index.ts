@@ -2,18 +2,14 @@
 import type { Action, ErrorCode, OperationName, Via } from '@authority/protocol'
 
 /**
- * One thing that capability and policy must both allow.
+ * One thing that capability and policy must both allow. `fs.look` asks only whether something is there and what its attributes are (lookup, stat, a directory on
+ * the way): a rule for looking, reading or changing allows it, for the object itself and for every folder that leads to something the rule could allow.
  * Objects are canonical text: fs.* an absolute guest path without `.`/`..`/empty components; net.dns a lower-case A-label name;
  * net.connect/net.listen `dns:NAME:PORT`, `ip:ADDRESS:PORT` (IPv6 in brackets); tools a tool name; infer a model name.
  */
 export interface Question {
   readonly action: Action
   readonly object: string
-  /**
-   * Asks only whether the object may be looked at (lookup, stat, a directory on the way): allowed when fs.read or fs.write allows the object itself,
-   * or when a rule could allow something below it. Only with fs.*; never allows reading or changing.
-   */
-  readonly reach?: true
   /**
    * Only with fs.write: the object is an empty directory that is made or removed (mkdir, rmdir). Some names, such as `.git`, may be made only so: as a file, a link or the target
    * of a rename they would arrive with contents nobody decided.

@@ -48,13 +48,13 @@ describe('typed messages', () => {
     timeS: 1_700_000_000,
     timeNs: 5,
     hostname: 'agent',
-    mounts: [{ number: 1, path: '/work', readonly: false }],
+    mounts: [{ number: 1, path: '/work', readonly: false, file: false }],
     scratch: [{ path: '/tmp', size: 1 << 20, mode: 0o1777 }],
   }
 
   test('nested tuples are objects by name', () => {
     expect(parseGateToGuest(encodeGateToGuest(SETUP).subarray(8))).toEqual(SETUP)
-    expect(hex(encodeGateToGuest(SETUP))).toContain(hex(encode([[1, '/work', false]])))
+    expect(hex(encodeGateToGuest(SETUP))).toContain(hex(encode([[1, '/work', false, false]])))
   })
 
   test('names on the wire and in code are the same but for their case', () => {
@@ -85,7 +85,7 @@ describe('typed messages', () => {
     expect(parseGuestMessage(output(MAX_STDIO_BYTES)().subarray(8)).type).toBe(GUEST_TO_GATE.OUTPUT)
     expect(failureOf(output(MAX_STDIO_BYTES + 1)).message).toContain('`data`')
     expect(failureOf(output(0)).message).toContain('`data`')
-    const mounts = Array.from({ length: MAX_MOUNTS + 1 }, (_, i) => ({ number: i + 1, path: `/m${i}`, readonly: true }))
+    const mounts = Array.from({ length: MAX_MOUNTS + 1 }, (_, i) => ({ number: i + 1, path: `/m${i}`, readonly: true, file: false }))
     expect(failureOf(() => encodeGateToGuest({ ...SETUP, mounts })).message).toContain('`mounts`')
     expect(failureOf(() => encodeGuestMessage({ type: 99 } as never)).code).toBe('E_PROTOCOL')
   })

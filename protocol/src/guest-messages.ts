@@ -43,6 +43,8 @@ export interface GuestMount {
   readonly number: number
   readonly path: string
   readonly readonly: boolean
+  /** One regular file instead of a folder. */
+  readonly file: boolean
 }
 export interface GuestScratch {
   readonly path: string

@@ -117,6 +117,7 @@ const mount = tuple(
   field('number', uint(MAX_U32, 1), 'link session of the FUSE port'),
   path,
   field('readonly', bool, 'mounted read-only in the guest too'),
+  field('file', bool, 'one regular file instead of a folder'),
 )
 const scratch = tuple(path, field('size', uint(), 'bytes at most'), field('mode', uint(0o7777), 'permission bits of its root'))
 

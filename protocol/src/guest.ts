@@ -18,7 +18,7 @@ export const PORTS = {
 } as const
 
 /** Version of this table; init refuses to start the agent under another. */
-export const GUEST_VERSION = 1
+export const GUEST_VERSION = 2
 
 /** Session 0 of the effects and of the net port. */
 export const LINK_CONTROL = {

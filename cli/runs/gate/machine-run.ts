@@ -159,7 +159,12 @@ export class MachineRun {
       timeS: Math.floor(now / 1000),
       timeNs: Math.floor((now % 1000) * 1e6),
       hostname: 'authority',
-      mounts: core.mounts.list.map((mount) => ({ number: linkNumberOf(mount.number), path: mount.guest, readonly: mount.readonly })),
+      mounts: core.mounts.list.map(({ number, guest, readonly, kind }) => ({
+        number: linkNumberOf(number),
+        path: guest,
+        readonly,
+        file: kind === 'file',
+      })),
       scratch: spec.scratch.map(({ guest, bytes }) => ({ path: guest, size: bytes, mode: 0o1777 })),
     }
   }

@@ -253,7 +253,7 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
     unsigned('a missing field', swap('"session":"s:1",', '', 2)),
     unsigned('a field of another type', swap('"session":"s:1"', '"session":1', 2)),
     unsigned('a bad status', swap('"status":"ok"', '"status":"fine"')),
-    unsigned('stage times', swap('"captured":', '"us":{"policy":7,"execute":12},"captured":', 3)),
+    unsigned('stage times', swap('"captured":', '"us":{"capability":3,"policy":7,"budget":2,"intent":900,"execute":12},"captured":', 3)),
     unsigned('stage times that are none', swap('"captured":', '"us":{"policy":-7},"captured":', 3)),
     unsigned('the wrong number', swap('"seq":3', '"seq":4', 3)),
     unsigned('the clock back', swap('"boot_ms":', '"boot_ms":0,"was":', 6)),

@@ -16,6 +16,7 @@ const NAMES = ['x.example.com', 'y.example.com']
 const list = <T>(values: readonly T[]) => fc.option(fc.subarray([...values]), { nil: undefined, freq: 2 })
 const grantsArbitrary: fc.Arbitrary<Grants> = fc
   .record({
+    look: list(TREES),
     read: list(TREES),
     write: list(TREES),
     dns: list(NAMES),
@@ -24,8 +25,8 @@ const grantsArbitrary: fc.Arbitrary<Grants> = fc
     infer: list(['m']),
   })
   .map(
-    ({ read, write, dns, connect, tools, infer }) =>
-      clean({ fs: clean({ read, write }), net: clean({ dns, connect }), tools, infer }) as Grants,
+    ({ look, read, write, dns, connect, tools, infer }) =>
+      clean({ fs: clean({ look, read, write }), net: clean({ dns, connect }), tools, infer }) as Grants,
   )
 const restriction: fc.Arbitrary<Restriction> = fc
   .record({
@@ -35,12 +36,8 @@ const restriction: fc.Arbitrary<Restriction> = fc
   })
   .map(({ grants, closed, expires }) => ({ ...grants, ...clean({ closed, expires }), delegate: 15 }))
 const question: fc.Arbitrary<Question> = fc.oneof(
-  fc.record({ action: fc.constantFrom<Action>('fs.read', 'fs.write'), object: fc.constantFrom(...PATHS) }),
-  fc.record({
-    action: fc.constantFrom<Action>('fs.read', 'fs.write'),
-    object: fc.constantFrom(...PATHS),
-    reach: fc.constant(true as const),
-  }),
+  fc.record({ action: fc.constantFrom<Action>('fs.look', 'fs.read', 'fs.write'), object: fc.constantFrom(...PATHS) }),
+  fc.record({ action: fc.constant<Action>('fs.look'), object: fc.constantFrom(...PATHS) }),
   fc.record({ action: fc.constant<Action>('net.dns'), object: fc.constantFrom(...NAMES) }),
   fc.record({ action: fc.constant<Action>('net.connect'), object: fc.constantFrom(...NAMES.map((name) => `dns:${name}:443`)) }),
   fc.record({ action: fc.constantFrom<Action>('tools', 'infer'), object: fc.constantFrom('t', 'u', 'm') }),
@@ -60,9 +57,9 @@ const inTree = (tree: string, path: string): boolean =>
   tree === path || tree === '/**' || (tree.endsWith('/**') && (path === tree.slice(0, -3) || path.startsWith(tree.slice(0, -2))))
 const leadsTo = (tree: string, path: string): boolean => path === '/' || inTree(tree, path) || tree.startsWith(`${path}/`)
 
-function listed(grants: Grants, { action, object, reach }: Question): boolean {
+function listed(grants: Grants, { action, object }: Question): boolean {
   const trees = (name: Action) => listOf(grants, name) ?? []
-  if (reach) return [...trees('fs.read'), ...trees('fs.write')].some((tree) => leadsTo(tree, object))
+  if (action === 'fs.look') return [...trees('fs.look'), ...trees('fs.read'), ...trees('fs.write')].some((tree) => leadsTo(tree, object))
   if (action === 'fs.read' || action === 'fs.write') return trees(action).some((tree) => inTree(tree, object))
   if (action === 'net.dns') return trees('net.dns').includes(object) || trees('net.connect').includes(`dns:${object}:443`)
   return trees(action).includes(object)
@@ -73,8 +70,8 @@ function naive(grant: Grants, restrictions: readonly Restriction[], now: number,
   return restrictions.every((each) => {
     if (each.expires !== undefined && now >= each.expires) return false
     if (each.closed === true || listed(each, asked)) return listed(each, asked)
-    const about: readonly Action[] = asked.reach ? ['fs.read', 'fs.write'] : [asked.action]
-    return about.some((action) => listOf(each, action) === undefined)
+    if (listOf(each, asked.action) !== undefined) return false
+    return asked.action !== 'fs.look' || listOf(each, 'fs.read') === undefined || listOf(each, 'fs.write') === undefined
   })
 }
 

@@ -6,6 +6,7 @@ import { O, type Stat, type Syscalls } from './syscalls.ts'
 /** One `-v HOST:GUEST[:ro]`. */
 export interface MountRequest {
   readonly guest: string
+  /** A folder or a regular file. */
   readonly host: string
   readonly readonly: boolean
 }
@@ -18,9 +19,11 @@ export interface Mount {
   /** Real host path when the run began: for the operator, never for the agent. */
   readonly host: string
   readonly readonly: boolean
-  /** O_PATH descriptor of the folder. */
+  /** A file is mounted by its inode, as a bind mount is: its name in the guest cannot be replaced, and on the host it stays this file wherever it is moved. */
+  readonly kind: 'folder' | 'file'
+  /** O_PATH descriptor of the folder or file. */
   readonly root: number
-  /** Readable descriptor of the folder, to lock for name changes. */
+  /** Readable descriptor of it; a folder's is locked for name changes. */
   readonly lock: number
 }
 
@@ -62,6 +65,11 @@ export class Mounts {
     return ground !== mount && !(looking && ground?.guest === guest)
   }
 
+  /** Whether this canonical guest path is a mounted file itself: it exists, and its name is not the agent's to make or change. */
+  isFile(object: string): boolean {
+    return this.list.some((mount) => mount.kind === 'file' && mount.guest === object)
+  }
+
   isProtected(stat: Stat): boolean {
     return this.#protected.has(identity(stat))
   }
@@ -84,9 +92,9 @@ export function openMounts(sys: Syscalls, requests: readonly MountRequest[], opt
     })
   const opened: Mount[] = []
   try {
-    const home = realPath(sys, options.home)
-    for (const request of requests) opened.push(openMount(sys, request, opened, home))
-    return new Mounts(sys, opened, identities(sys, options.protect ?? []))
+    const ground = { home: realPath(sys, options.home), protected: identities(sys, options.protect ?? []) }
+    for (const request of requests) opened.push(openMount(sys, request, opened, ground))
+    return new Mounts(sys, opened, ground.protected)
   } catch (error) {
     for (const mount of opened) {
       sys.close(mount.root)
@@ -96,25 +104,31 @@ export function openMounts(sys: Syscalls, requests: readonly MountRequest[], opt
   }
 }
 
-function openMount(sys: Syscalls, request: MountRequest, before: readonly Mount[], home: string | null): Mount {
+/** What no mount may overlap, and what none may let change. */
+interface OutOfBounds {
+  readonly home: string | null
+  readonly protected: ReadonlySet<string>
+}
+
+function openMount(sys: Syscalls, request: MountRequest, before: readonly Mount[], { home, protected: inUse }: OutOfBounds): Mount {
   const place = `mount ${request.host}:${request.guest}`
   const guest = guestPoint(request.guest, place)
   if (before.some((other) => other.guest === guest))
     throw new AuthorityError('E_CONFLICT', `${place}: ${guest} is mounted twice`, { hint: 'Give each -v its own guest path.' })
-  const root = sys.openat2(AT_FDCWD, request.host, O.PATH | O.CLOEXEC | sys.flags.DIRECTORY, 0, 0)
+  const root = sys.openat2(AT_FDCWD, request.host, O.PATH | O.CLOEXEC, 0, 0)
   if (!root.ok) {
-    if (root.errno === 'ENOTDIR')
-      throw new AuthorityError('E_CONFLICT', `${place}: not a folder`, { errno: 'ENOTDIR', hint: 'Mount the folder that holds the file.' })
-    const why = root.errno === 'ENOENT' ? 'the host folder does not exist' : `the host folder cannot be opened (${root.errno})`
+    const why = root.errno === 'ENOENT' ? 'it does not exist on the host' : `it cannot be opened on the host (${root.errno})`
     throw new AuthorityError('E_NOT_FOUND', `${place}: ${why}`, { errno: root.errno, hint: 'Create it first, or check the -v option.' })
   }
   let lock: number | null = null
   try {
-    const host = sys.pathOf(root.value)
-    const locked = sys.reopen(root.value, O.RDONLY | sys.flags.DIRECTORY)
+    const [host, stat] = [sys.pathOf(root.value), sys.stat(root.value, '')]
+    // Decided before it is opened: opening a fifo or a device may wait or do something.
+    const kind = stat.ok ? mountable(stat.value, place) : 'folder'
+    const locked = sys.reopen(root.value, O.RDONLY | (kind === 'folder' ? sys.flags.DIRECTORY : 0))
     if (locked.ok) lock = locked.value
-    if (!host.ok || !locked.ok)
-      throw new AuthorityError('E_IO', `${place}: the host folder cannot be read`, {
+    if (!host.ok || !stat.ok || !locked.ok)
+      throw new AuthorityError('E_IO', `${place}: it cannot be read on the host`, {
         errno: 'EACCES',
         hint: 'Its owner or permissions keep you out.',
       })
@@ -123,12 +137,23 @@ function openMount(sys: Syscalls, request: MountRequest, before: readonly Mount[
         hint: 'The agent could rewrite its own keys and logs. Mount another folder.',
       })
     }
-    return { number: before.length, guest, host: host.value, readonly: request.readonly, root: root.value, lock: locked.value }
+    if (kind === 'file' && !request.readonly && inUse.has(identity(stat.value)))
+      throw new AuthorityError('E_CONFLICT', `${place}: this file decides what the run may do`, { hint: 'Mount it with :ro.' })
+    return { number: before.length, guest, host: host.value, readonly: request.readonly, kind, root: root.value, lock: locked.value }
   } catch (error) {
     sys.close(root.value)
     if (lock !== null) sys.close(lock)
     throw error
   }
+}
+
+function mountable(stat: Stat, place: string): Mount['kind'] {
+  if (stat.kind === 'directory') return 'folder'
+  if (stat.kind === 'file') return 'file'
+  throw new AuthorityError('E_CONFLICT', `${place}: neither a folder nor a regular file`, {
+    errno: 'EINVAL',
+    hint: 'Devices, fifos and sockets are never mounted.',
+  })
 }
 
 const AT_FDCWD = -100

@@ -1,5 +1,5 @@
 /**
- * What each operation asks policy and capability: reading asks `fs.read`, everything that changes asks `fs.write`, looking asks `reach`. The path as requested
+ * What each operation asks policy and capability: reading asks `fs.read`, everything that changes asks `fs.write`, looking asks `fs.look`. The path as requested
  * and the path of the object found must both be allowed.
  */
 import { OPEN_FLAGS } from '@authority/protocol'
@@ -44,7 +44,7 @@ export interface NameRef {
   letGo(held: HeldName): void
 }
 
-export type FsAction = 'fs.read' | 'fs.write'
+export type FsAction = 'fs.look' | 'fs.read' | 'fs.write'
 
 export const reads = (flags: number): boolean => (flags & OPEN_FLAGS.READ) !== 0
 export const writes = (flags: number): boolean => (flags & ~OPEN_FLAGS.READ) !== 0
@@ -59,7 +59,7 @@ export function ask(actions: readonly FsAction[], object: string): Question[] {
 }
 
 export function askReach(object: string): Question[] {
-  return [{ action: 'fs.read', object, reach: true }]
+  return ask(['fs.look'], object)
 }
 
 /** A mount point itself may always be looked at: the operator put it there, and the guest's kernel asks for it before anything below. */

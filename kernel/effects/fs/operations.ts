@@ -45,8 +45,10 @@ export function fileClasses(context: FsContext): EffectClass[] {
 function open(context: FsContext, path: string, flags: number, mode: number, session: EffectSession): PreparedEffect {
   const keep = (handle: FileHandle): number => session.hold(handle)
   const request = { flags, mode, keep }
-  if ((flags & OPEN_FLAGS.CREATE) !== 0) return openName(context, nameAt(context, path), request)
-  return openObject(context, objectAt(context, path, !writes(flags)), request)
+  const object = objectAt(context, path, !writes(flags))
+  // A mounted file is there already, and the name it is mounted at is nobody's to make.
+  const creates = (flags & OPEN_FLAGS.CREATE) !== 0 && !context.mounts.isFile(object.object)
+  return creates ? openName(context, nameAt(context, path), request) : openObject(context, object, request)
 }
 
 export function fileBytes(): BytesOperation[] {

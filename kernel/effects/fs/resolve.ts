@@ -60,6 +60,7 @@ export function locate(mounts: Mounts, path: GuestPath): { readonly mount: Mount
  */
 export function holdObject(sys: Syscalls, mounts: Mounts, path: GuestPath, follow: boolean, links: boolean): HeldObject | Missing {
   const { mount, rest } = locate(mounts, path)
+  if (mount.kind === 'file') return holdMountedFile(sys, mounts, mount, rest, path)
   const flags = follow ? 0 : sys.flags.NOFOLLOW
   const opened = openBeneath(sys, mount.root, rest.join('/'), flags, links ? 0 : RESOLVE.NO_SYMLINKS)
   if (opened.ok) return describe(sys, mounts, mount, opened.value, path.text)
@@ -71,12 +72,21 @@ export function holdObject(sys: Syscalls, mounts: Mounts, path: GuestPath, follo
   return { missing: opened.errno, guest: whereMissing(sys, mount, rest, path.text) }
 }
 
+/** A mounted file has no names below it: the descriptor is another one of the very file that was mounted. */
+function holdMountedFile(sys: Syscalls, mounts: Mounts, mount: Mount, rest: readonly string[], path: GuestPath): HeldObject {
+  if (rest.length > 0 || path.directory) throw hostError('ENOTDIR', path.text)
+  const opened = sys.reopen(mount.root, O.PATH)
+  if (!opened.ok) throw hostError(opened.errno, path.text)
+  return describe(sys, mounts, mount, opened.value, path.text)
+}
+
 /** The directory of a change, held, and the name in it. Symbolic links on the way are refused. Throws AuthorityError. */
 export function holdName(sys: Syscalls, mounts: Mounts, path: GuestPath): HeldName {
   const { mount, rest } = locate(mounts, path)
   const name = rest.at(-1)
   if (name === undefined) throw hostError('EBUSY', path.text, 'This is the mount itself.')
   if (name === '..') throw hostError('EINVAL', path.text, 'Name the entry itself, not `..`.')
+  if (mount.kind === 'file') throw hostError('ENOTDIR', path.text)
   const opened = openBeneath(sys, mount.root, rest.slice(0, -1).join('/'), sys.flags.DIRECTORY, RESOLVE.NO_SYMLINKS)
   if (!opened.ok) {
     if (opened.errno === 'EXDEV') throw escapes(path.text)

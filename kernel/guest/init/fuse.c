@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -138,9 +139,10 @@ static bool mount_one(const struct host_mount *wanted, struct fault *fault)
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return fault_set(fault, "fuse", "/dev/fuse cannot be opened");
-	if (!mountpoint_prepare(wanted->path, mounts[mount_count].path, fault, "fuse"))
+	if (!(wanted->file ? mountpoint_prepare_file : mountpoint_prepare)(wanted->path, mounts[mount_count].path, fault, "fuse"))
 		return false;
-	snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions", fd);
+	snprintf(options, sizeof options, "fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions", fd,
+		 wanted->file ? S_IFREG : S_IFDIR);
 	unsigned long flags = MS_NOSUID | MS_NODEV | (wanted->read_only ? MS_RDONLY : 0);
 	if (mount("authority", mounts[mount_count].path, "fuse", flags, options) != 0)
 		return fault_set(fault, "fuse", "%.100s cannot be mounted", wanted->path);

@@ -118,7 +118,29 @@ static int ensure_directory(char *full, size_t parent_length)
 	return covered != 0 ? -1 : mkdir(full, 0755);
 }
 
-bool mountpoint_prepare(const char *path, char out[PATH_MAX], struct fault *fault, const char *stage)
+/* The last component is a file of the image or of scratch, or an empty one that is made. */
+static int ensure_file(char *full, size_t parent_length)
+{
+	struct stat found;
+	if (lstat(full, &found) == 0) {
+		if (S_ISREG(found.st_mode))
+			return 0;
+		errno = S_ISLNK(found.st_mode) ? ELOOP : S_ISDIR(found.st_mode) ? EISDIR : EINVAL;
+		return -1;
+	}
+	if (errno != ENOENT)
+		return -1;
+	if (mknod(full, S_IFREG | 0444, 0) == 0)
+		return 0;
+	if (errno != EROFS)
+		return -1;
+	full[parent_length] = 0;
+	int covered = cover(full);
+	full[parent_length] = '/';
+	return covered != 0 ? -1 : mknod(full, S_IFREG | 0444, 0);
+}
+
+static bool prepare(const char *path, char out[PATH_MAX], int (*ensure_last)(char *, size_t), struct fault *fault, const char *stage)
 {
 	if (!path_is_plain(path) || path[1] == 0) {
 		errno = EINVAL;
@@ -133,8 +155,18 @@ bool mountpoint_prepare(const char *path, char out[PATH_MAX], struct fault *faul
 		length += component;
 		out[length] = 0;
 		at += component;
-		if (ensure_directory(out, parent_length) != 0)
+		if ((*at == '/' ? ensure_directory : ensure_last)(out, parent_length) != 0)
 			return fault_set(fault, stage, "%.100s cannot be a mount point: %.50s", path, out + sizeof IMAGE_ROOT - 1);
 	}
 	return true;
+}
+
+bool mountpoint_prepare(const char *path, char out[PATH_MAX], struct fault *fault, const char *stage)
+{
+	return prepare(path, out, ensure_directory, fault, stage);
+}
+
+bool mountpoint_prepare_file(const char *path, char out[PATH_MAX], struct fault *fault, const char *stage)
+{
+	return prepare(path, out, ensure_file, fault, stage);
 }

@@ -12,6 +12,8 @@
  * followed by init they would lead out of the image.
  */
 bool mountpoint_prepare(const char *path, char out[PATH_MAX], struct fault *fault, const char *stage);
+/* As above for a file: the last component is a regular file, empty when it had to be made. */
+bool mountpoint_prepare_file(const char *path, char out[PATH_MAX], struct fault *fault, const char *stage);
 /* Absolute, without empty, `.` or `..` components. */
 bool path_is_plain(const char *path);
 

@@ -8,7 +8,7 @@
 /* Versions */
 #define AUTHORITY_PROTOCOL_VERSION 1u
 #define AUTHORITY_GENERATION 1u
-#define AUTHORITY_GUEST_VERSION 1u
+#define AUTHORITY_GUEST_VERSION 2u
 
 /* Names of the virtio-serial ports */
 #define AUTHORITY_PORT_EFFECTS "authority.effects"

@@ -8,11 +8,12 @@
 
 static bool parse_mount(struct cbor_reader *in, struct host_mount *out)
 {
-	if (cbor_array(in, 3) != 3)
+	if (cbor_array(in, 4) != 4)
 		return false;
 	out->number = (uint32_t)cbor_uint(in, UINT32_MAX);
 	cbor_text_into(in, out->path, sizeof out->path);
 	out->read_only = cbor_bool(in);
+	out->file = cbor_bool(in);
 	return !in->bad;
 }
 

@@ -14,6 +14,8 @@ struct host_mount {
 	uint32_t number;
 	char path[PATH_MAX];
 	bool read_only;
+	/* One regular file instead of a folder. */
+	bool file;
 };
 
 struct scratch {

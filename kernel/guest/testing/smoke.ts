@@ -219,7 +219,7 @@ function setupNow(): GuestSetup {
 }
 
 function mount(number: number, path: string): GuestSetup['mounts'][number] {
-  return { number, path, readonly: false }
+  return { number, path, readonly: false, file: false }
 }
 
 function expectEqual(found: unknown, expected: unknown): void {

@@ -40,6 +40,22 @@ describe('contains', () => {
     ['beside the deny', { fs: { read: ['/a/**'], deny: { read: ['/a/s/**'] } } }, read('/a/t/**'), 'yes'],
     ['a twin of the deny', { fs: { read: ['/a/**'], deny: { read: ['/a/s'] } } }, read('/a/S'), 'no: fs.read /a/S'],
     ['the child’s own deny', read('/a/[!s]*'), { fs: { read: ['/a/*'], deny: { read: ['/a/s*'] } } }, 'yes'],
+    ['looking', { fs: { look: ['/a/**'] } }, { fs: { look: ['/a/b'] } }, 'yes'],
+    ['looking at more', { fs: { look: ['/a/b'] } }, { fs: { look: ['/a/**'] } }, 'no: fs.look /a/a'],
+    ['reading implies looking', read('/a/**'), { fs: { look: ['/a/*'] } }, 'yes'],
+    ['looking does not imply reading', { fs: { look: ['/a/**'] } }, read('/a/b'), 'no: fs.read /a/b'],
+    ['the way to something', read('/a/b/c'), { fs: { look: ['/a', '/a/b', '/'] } }, 'yes'],
+    ['beside the way', read('/a/b/c'), { fs: { look: ['/a/c'] } }, 'no: fs.look /a/c'],
+    ['a look the parent denies', { fs: { look: ['/a/**'], deny: { look: ['/a/s'] } } }, { fs: { look: ['/a/**'] } }, 'no: fs.look /a/s'],
+    [
+      'hidden by both other denials',
+      { fs: { look: ['/a/**'], deny: { read: ['/a/s'], write: ['/a/s'] } } },
+      { fs: { look: ['/a/s'] } },
+      'no: fs.look /a/s',
+    ],
+    ['the same hiding', { fs: { look: ['/a/**'], deny: { look: ['/a/s'] } } }, { fs: { look: ['/a/*'], deny: { look: ['/a/s'] } } }, 'yes'],
+    ['asking before a look', { fs: { look: ['/a/**'] } }, { fs: { ask: { look: ['/a/b'] } } }, 'yes'],
+    ['looking inside asking', { fs: { ask: { look: ['/a/**'] } } }, { fs: { look: ['/a/b'] } }, 'no: fs.look /a'],
     ['asking inside allowing', read('/a/**'), { fs: { ask: { read: ['/a/b'] } } }, 'yes'],
     ['allowing inside asking', { fs: { ask: { read: ['/a/**'] } } }, read('/a/b'), 'no: fs.read /a/b'],
     ['a lifted always-deny', { fs: { write: ['/a/**'] } }, { fs: { write: ['/a/.git/config'] } }, 'no: fs.write /a/.git/config'],
@@ -119,17 +135,18 @@ const connects = fc.oneof(
 const few = <T>(of: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(of, { maxLength: 3 })
 const documents = fc.record({
   fs: fc.record({
+    look: fc.array(globs, { maxLength: 1 }),
     read: few(globs),
-    deny: fc.record({ read: fc.array(globs, { maxLength: 1 }) }),
-    ask: fc.record({ read: fc.array(globs, { maxLength: 1 }) }),
+    deny: fc.record({ look: fc.array(globs, { maxLength: 1, size: 'xsmall' }), read: fc.array(globs, { maxLength: 1 }) }),
+    ask: fc.record({ look: fc.array(globs, { maxLength: 1, size: 'xsmall' }), read: fc.array(globs, { maxLength: 1 }) }),
   }),
   net: fc.record({ dns: few(hosts), connect: few(connects), deny: fc.record({ dns: fc.array(hosts, { maxLength: 1 }) }) }),
   tools: fc.record({ allow: few(fc.constantFrom('t', 'tt', 't*', '*')), deny: fc.array(fc.constantFrom('t', 'tt*'), { maxLength: 1 }) }),
 })
 const questions: fc.Arbitrary<Question> = fc.oneof(
   fc
-    .array(fc.constantFrom('a', 'b', 'ab', 'A', 'c', 'aé', 'á'), { maxLength: 3 })
-    .map((parts): Question => ({ action: 'fs.read', object: `/r/${parts.join('/')}` })),
+    .tuple(fc.constantFrom('fs.read', 'fs.look'), fc.array(fc.constantFrom('a', 'b', 'ab', 'A', 'c', 'aé', 'á'), { maxLength: 3 }))
+    .map(([action, parts]): Question => ({ action, object: ['/r', ...parts].join('/') })),
   fc.constantFrom('a.test', 'x.a.test', 'y.x.a.test', 'y.a.test', 'b.test').map((object): Question => ({ action: 'net.dns', object })),
   fc
     .tuple(

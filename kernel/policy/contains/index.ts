@@ -1,9 +1,10 @@
 /**
- * `policy contains PARENT CHILD`: whether everything the child lets happen, the parent lets happen too. Reading, changing, connecting, listening, resolving, tools,
- * models, budgets, and what a run must be given; only looking (names and attributes on the way) is not compared.
+ * `policy contains PARENT CHILD`: whether everything the child lets happen, the parent lets happen too. Reading, changing, looking, connecting, listening, resolving,
+ * tools, models, budgets, and what a run must be given.
  */
 import type { Dimension } from '../../vocabulary/index.ts'
 import type { LoadedPolicy } from '../stage.ts'
+import { looksContained } from './looking.ts'
 import { modelsContained, toolsContained } from './names.ts'
 import { netContained } from './net.ts'
 import { pathsContained } from './paths.ts'
@@ -16,6 +17,7 @@ export function containsPolicy(parent: LoadedPolicy, child: LoadedPolicy): Conta
   const answers = [
     () => pathsContained(parent, child, 'fs.read'),
     () => pathsContained(parent, child, 'fs.write'),
+    () => looksContained(parent, child),
     () => netContained(parent, child),
     () => toolsContained(parent, child),
     () => modelsContained(parent, child),
@@ -34,6 +36,7 @@ export function containsPolicy(parent: LoadedPolicy, child: LoadedPolicy): Conta
 /** Effects only: budgets and expectations left out. For `policy diff`. */
 export function effectsContained(parent: LoadedPolicy, child: LoadedPolicy, action: string): Containment {
   if (action === 'fs.read' || action === 'fs.write') return pathsContained(parent, child, action)
+  if (action === 'fs.look') return looksContained(parent, child)
   if (action === 'tools') return toolsContained(parent, child)
   return action === 'infer' ? modelsContained(parent, child) : netContained(parent, child)
 }

@@ -19,6 +19,8 @@ export interface PathSet {
   /** Where the set is after one more character; `/` begins a name. */
   advance(places: ReadonlySet<string>, char: string): ReadonlySet<string>
   accepts(places: ReadonlySet<string>): boolean
+  /** At the end of a name: whether something strictly below could match. */
+  reaches(places: ReadonlySet<string>): boolean
 }
 
 const BETWEEN = -1
@@ -67,16 +69,18 @@ export function pathSet(patterns: readonly string[], relaxed: boolean): PathSet 
 
   const start = new Set<string>()
   for (const alternative of alternatives.keys()) add(start, { alternative, segment: 0, step: BETWEEN })
+  const between = (places: ReadonlySet<string>, test: (segment: number, length: number) => boolean): boolean => {
+    for (const key of places) {
+      const place = placeOf(key)
+      if (place.step === BETWEEN && test(place.segment, segmentsOf(place).length)) return true
+    }
+    return false
+  }
   return {
     start,
     advance,
-    accepts: (places) => {
-      for (const key of places) {
-        const place = placeOf(key)
-        if (place.step === BETWEEN && place.segment === segmentsOf(place).length) return true
-      }
-      return false
-    },
+    accepts: (places) => between(places, (segment, length) => segment === length),
+    reaches: (places) => between(places, (segment, length) => segment < length),
   }
 }
 

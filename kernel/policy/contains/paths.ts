@@ -94,5 +94,7 @@ function liftsMore(parent: LoadedPolicy, child: LoadedPolicy, action: Action): C
 
 function listsOf({ expanded, document }: LoadedPolicy, action: Action): Lists {
   const key = action === 'fs.read' ? 'read' : 'write'
-  return { allow: expanded[key].map(({ text }) => text), ask: document.fs.ask[key], deny: document.fs.deny[key] }
+  const { ask, deny } = document.fs
+  // What may not be looked at may be neither read nor changed.
+  return { allow: expanded[key].map(({ text }) => text), ask: ask[key], deny: [...deny[key], ...deny.look] }
 }

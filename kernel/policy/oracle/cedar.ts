@@ -6,7 +6,7 @@ type Cedar = typeof import('@cedar-policy/cedar-wasm/nodejs')
 const cedar = createRequire(import.meta.url)('@cedar-policy/cedar-wasm/nodejs') as Cedar
 
 export interface OracleDocument {
-  readonly fs: OracleSection<{ readonly read: readonly string[]; readonly write: readonly string[] }>
+  readonly fs: OracleSection<{ readonly look: readonly string[]; readonly read: readonly string[]; readonly write: readonly string[] }>
   readonly net: {
     readonly dns: readonly string[]
     readonly connect: readonly string[]
@@ -27,6 +27,28 @@ function path(glob: string): string {
   const folder = glob.slice(0, glob.lastIndexOf('/'))
   return `(${like(glob)} && !(${like(`${folder}/*/*`)}))`
 }
+
+/** The folders that lead to something the glob could match, and what the glob matches itself. */
+function looked(glob: string): string {
+  const star = glob.indexOf('*')
+  const base = star === -1 ? glob : glob.slice(0, glob.lastIndexOf('/', star))
+  const above = ['/', ...(star === -1 ? [] : [base])]
+  for (let end = base.lastIndexOf('/'); end > 0; end = base.lastIndexOf('/', end - 1)) above.push(base.slice(0, end))
+  return `(${[path(glob), ...above.map((folder) => `context.object == ${quote(folder)}`)].join(' || ')})`
+}
+
+/** Rules for looking, and rules for reading or changing as far as those are not denied. */
+function looking({ look, read, write }: OracleDocument['fs'] | OracleDocument['fs']['ask'], denied: Denied): string[] {
+  const unless = (rules: readonly string[], deny: string): string[] => rules.map((rule) => `(${looked(rule)} && !(${deny}))`)
+  return [...look.map(looked), ...unless(read, denied.read), ...unless(write, denied.write)]
+}
+
+interface Denied {
+  readonly read: string
+  readonly write: string
+}
+const any = (conditions: readonly string[]): string =>
+  conditions.length === 0 ? 'false' : conditions.map((each) => `(${each})`).join(' || ')
 
 function host(pattern: string): string {
   return pattern.startsWith('*.') ? `context.name like ${quote(pattern)}` : `context.name == ${quote(pattern)}`
@@ -53,9 +75,12 @@ const resolving = (rules: readonly string[]): string[] =>
 
 /** Two policy sets: what is allowed without asking, and what is allowed once a person agreed. */
 export function translate({ fs, net, tools }: OracleDocument): { readonly allow: string; readonly ask: string } {
+  const hidden = fs.deny.look.map(path)
+  const denied: Denied = { read: any(fs.deny.read.map(path)), write: any(fs.deny.write.map(path)) }
   const denies = [
-    ...statements('forbid', 'fs.read', fs.deny.read.map(path)),
-    ...statements('forbid', 'fs.write', fs.deny.write.map(path)),
+    ...statements('forbid', 'fs.look', [...hidden, `(${denied.read}) && (${denied.write})`]),
+    ...statements('forbid', 'fs.read', [...hidden, ...fs.deny.read.map(path)]),
+    ...statements('forbid', 'fs.write', [...hidden, ...fs.deny.write.map(path)]),
     ...statements('forbid', 'net.dns', net.deny.dns.map(host)),
     ...statements('forbid', 'net.connect', [
       ...net.deny.connect.map(connect),
@@ -64,12 +89,15 @@ export function translate({ fs, net, tools }: OracleDocument): { readonly allow:
     ...statements('forbid', 'tools', tools.deny.map(tool)),
   ]
   const asks = (effect: 'permit' | 'forbid'): string[] => [
+    ...statements(effect, 'fs.look', fs.ask.look.map(path)),
     ...statements(effect, 'fs.read', fs.ask.read.map(path)),
     ...statements(effect, 'fs.write', fs.ask.write.map(path)),
     ...statements(effect, 'net.connect', net.ask.connect.map(connect)),
     ...statements(effect, 'tools', tools.ask.map(tool)),
   ]
   const allows = [
+    // What may be read or changed after approval may be looked at without, and so may the folders on the way to what is asked about.
+    ...statements('permit', 'fs.look', [...looking(fs, denied), ...looking(fs.ask, denied)]),
     ...statements('permit', 'fs.read', fs.read.map(path)),
     ...statements('permit', 'fs.write', fs.write.map(path)),
     ...statements('permit', 'net.dns', [...net.dns.map(host), ...resolving(net.connect), ...resolving(net.ask.connect)]),

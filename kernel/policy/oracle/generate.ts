@@ -15,7 +15,7 @@ const ranges = fc
   .map(([range, port]) => `ip:${range}:${port}`)
 const connects = fc.oneof(names, ranges)
 const tools = fc.constantFrom('t', 'tt', 't*', 'u', 'git.*')
-const paths = fc.record({ read: few(globs), write: few(globs) })
+const paths = fc.record({ look: few(globs), read: few(globs), write: few(globs) })
 
 export const documents: fc.Arbitrary<OracleDocument> = fc
   .record({
@@ -34,7 +34,7 @@ export const documents: fc.Arbitrary<OracleDocument> = fc
 
 export const questions: fc.Arbitrary<Question> = fc.oneof(
   fc
-    .tuple(fc.constantFrom('fs.read', 'fs.write'), fc.array(fc.constantFrom('a', 'b', 'ab', 'a.md', 'c'), { minLength: 1, maxLength: 4 }))
+    .tuple(fc.constantFrom('fs.look', 'fs.read', 'fs.write'), fc.array(fc.constantFrom('a', 'b', 'ab', 'a.md', 'c'), { maxLength: 4 }))
     .map(([action, parts]): Question => ({ action, object: `/${parts.join('/')}` })),
   fc.constantFrom('a.test', 'b.test', 'x.a.test', 'y.x.a.test', 'c.test').map((object): Question => ({ action: 'net.dns', object })),
   fc

@@ -13,6 +13,19 @@ function glob(pattern: string): RegExp {
   return new RegExp(`^${source}$`)
 }
 
+/** Whether something below the folder could match: segment by segment, as far as the folder goes. */
+function leadsTo(pattern: string, folder: string): boolean {
+  const rule = pattern.split('/').slice(1)
+  const names = folder === '/' ? [] : folder.split('/').slice(1)
+  for (const [index, name] of names.entries()) {
+    const segment = rule[index]
+    if (segment === undefined) return false
+    if (segment === '**') return true
+    if (!glob(`/${segment}`).test(`/${name}`)) return false
+  }
+  return rule.length > names.length
+}
+
 function host(pattern: string, name: string): boolean {
   return pattern.startsWith('*.') ? name.endsWith(pattern.slice(1)) && name.length > pattern.length - 1 : name === pattern
 }
@@ -45,11 +58,19 @@ export function naive({ fs, net, tools }: OracleDocument, { action, object }: Qu
   const ends = (rules: readonly string[]): boolean => rules.some((rule) => connects(rule, object))
   const names = (rules: readonly string[]): boolean => rules.some((rule) => host(rule, object))
   const named = (rules: readonly string[]): boolean => rules.some((rule) => tool(rule, object))
+  const looked = (rules: readonly string[]): boolean => rules.some((rule) => glob(rule).test(object) || leadsTo(rule, object))
+  const hidden = paths(fs.deny.look)
   switch (action) {
+    case 'fs.look': {
+      const [deniedRead, deniedWrite] = [paths(fs.deny.read), paths(fs.deny.write)]
+      const through = ({ look, read, write }: OracleDocument['fs']['ask']): boolean =>
+        looked(look) || (!deniedRead && looked(read)) || (!deniedWrite && looked(write))
+      return pick(hidden || (deniedRead && deniedWrite), paths(fs.ask.look), through(fs) || through(fs.ask))
+    }
     case 'fs.read':
-      return pick(paths(fs.deny.read), paths(fs.ask.read), paths(fs.read))
+      return pick(hidden || paths(fs.deny.read), paths(fs.ask.read), paths(fs.read))
     case 'fs.write':
-      return pick(paths(fs.deny.write), paths(fs.ask.write), paths(fs.write))
+      return pick(hidden || paths(fs.deny.write), paths(fs.ask.write), paths(fs.write))
     case 'net.dns':
       return pick(names(net.deny.dns), false, names([...net.dns, ...hostsOf(net.connect), ...hostsOf(net.ask.connect)]))
     case 'net.connect': {

@@ -5,7 +5,7 @@ export type EffectClassName = 'change' | 'bytes' | 'look' | 'control'
 export type Via = 'session' | 'fuse' | 'init' | 'operator'
 
 /** The sections of a policy and of a capability that can grant something. */
-export type Action = 'fs.read' | 'fs.write' | 'net.dns' | 'net.connect' | 'net.listen' | 'tools' | 'infer'
+export type Action = 'fs.look' | 'fs.read' | 'fs.write' | 'net.dns' | 'net.connect' | 'net.listen' | 'tools' | 'infer'
 
 export interface OperationRow {
   readonly code: number

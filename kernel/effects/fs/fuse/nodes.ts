@@ -178,7 +178,8 @@ export class Nodes {
 
   unpin(node: Node): void {
     node.pins -= 1
-    if (node.pins === 0) {
+    // The root is pinned for as long as it is mounted; of a mounted file it is what gets opened.
+    if (node.pins === (node.id === ROOT_NODE ? 1 : 0)) {
       node.openedAs = null
       this.#closeRetired(node)
     }

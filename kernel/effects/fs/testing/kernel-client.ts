@@ -11,6 +11,8 @@ const MS_NODEV = 4
 const MNT_DETACH = 2
 const MESSAGE_BYTES = (1 << 20) + 4096
 
+let points = 0
+
 export interface KernelMount {
   /** Where the guest side is mounted. */
   readonly point: string
@@ -28,12 +30,14 @@ function libc() {
 /** null when this host cannot: no root, no /dev/fuse, no kernel support. */
 export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}): KernelMount | null {
   if (process.getuid?.() !== 0 || !fs.existsSync('/dev/fuse')) return null
-  const point = path.join(world.dir, 'mnt')
-  fs.mkdirSync(point)
+  const point = path.join(world.dir, `mnt${points++}`)
+  const file = world.context.mounts.list[0]?.kind === 'file'
+  if (file) fs.writeFileSync(point, '')
+  else fs.mkdirSync(point)
   fs.chmodSync(world.dir, 0o711)
   const device = fs.openSync('/dev/fuse', 'r+')
   const text = (value: string): Buffer => Buffer.from(`${value}\0`)
-  const options = `fd=${device},rootmode=40000,user_id=1000,group_id=1000,allow_other,default_permissions`
+  const options = `fd=${device},rootmode=${file ? '100000' : '40000'},user_id=1000,group_id=1000,allow_other,default_permissions`
   const { mount, umount2 } = libc()
   if (mount(text('authority'), text(point), text('fuse'), MS_NOSUID | MS_NODEV, text(options)) !== 0) {
     fs.closeSync(device)

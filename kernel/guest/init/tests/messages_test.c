@@ -20,9 +20,10 @@ static size_t write_setup(uint8_t *bytes, size_t capacity)
 	cbor_put_uint(&out, 5);
 	cbor_put_text(&out, "authority", 64);
 	cbor_put_array(&out, 1);
-	cbor_put_array(&out, 3);
+	cbor_put_array(&out, 4);
 	cbor_put_uint(&out, 1);
 	cbor_put_text(&out, "/work", 64);
+	cbor_put_bool(&out, true);
 	cbor_put_bool(&out, true);
 	cbor_put_array(&out, 1);
 	cbor_put_array(&out, 3);
@@ -70,7 +71,7 @@ static void reads_setup(void)
 	uint8_t bytes[512];
 	struct frame frame = item_frame(bytes, write_setup(bytes, sizeof bytes));
 	CHECK(setup_parse(&frame, &setup) && setup.mount_count == 1 && setup.scratch_count == 1);
-	CHECK(strcmp(setup.mounts[0].path, "/work") == 0 && setup.mounts[0].read_only && setup.scratch[0].mode == 01777);
+	CHECK(strcmp(setup.mounts[0].path, "/work") == 0 && setup.mounts[0].read_only && setup.mounts[0].file && setup.scratch[0].mode == 01777);
 	for (size_t length = 0; length < frame.item_length; length++) {
 		struct frame cut = item_frame(bytes, length);
 		CHECK(!setup_parse(&cut, &setup));

@@ -52,7 +52,7 @@ def attenuate(token: str, restriction: Mapping[str, Any]) -> str:
     """A token that allows only what both `token` and `restriction` allow. Raises E_CAP_INVALID.
 
     Offline: the tag of an open token is the key of its next block, so whoever holds a token can narrow it and nobody can take that back. A sealed one
-    cannot be told from outside; narrowed, it is refused by the gate. Keys, all optional: fs {read, write}, net {dns, connect, listen}, tools, infer (lists
+    cannot be told from outside; narrowed, it is refused by the gate. Keys, all optional: fs {look, read, write}, net {dns, connect, listen}, tools, infer (lists
     of policy patterns); closed (what is not named allows nothing); not_before, expires (ms since the epoch); ttl (ms from now, or "90s", "5m", "1h");
     delegate, uses, rate {count, period_ms, burst}, budget {dimension: limit}.
     """
@@ -136,7 +136,7 @@ def _encode_restriction(value: Mapping[str, Any], now_ms: int) -> bytes:
     closed = own.get("closed", False)
     if not isinstance(closed, bool):
         raise _unusable("closed is not true or false")
-    fs = _entries(own.get("fs", {}), "fs", _FS)
+    fs = _entries(own.get("fs", {}), "fs", (*_FS, "look"))
     net = _entries(own.get("net", {}), "net", _NET)
     payload = [
         closed,
@@ -150,6 +150,8 @@ def _encode_restriction(value: Mapping[str, Any], now_ms: int) -> bytes:
         _integer(own, "uses", 0, MAX_SAFE_INTEGER),
         _rate(own.get("rate")),
         _budget(own.get("budget")),
+        # Added later: it stands last, and only where it is given.
+        *([_patterns(fs["look"], "fs.look")] if "look" in fs else []),
     ]
     try:
         encoded = encode(payload)

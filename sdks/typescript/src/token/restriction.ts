@@ -6,7 +6,7 @@ type Patterns = readonly string[]
 
 /** What a token shall be narrowed to. What is not named stays as it was, or is taken away when `closed`. Patterns are those of a policy. */
 export interface Restriction {
-  readonly fs?: { readonly read?: Patterns; readonly write?: Patterns }
+  readonly fs?: { readonly look?: Patterns; readonly read?: Patterns; readonly write?: Patterns }
   readonly net?: { readonly dns?: Patterns; readonly connect?: Patterns; readonly listen?: Patterns }
   readonly tools?: Patterns
   readonly infer?: Patterns
@@ -53,7 +53,7 @@ export function encodeRestriction(value: Restriction, nowMs: number): Uint8Array
   if (own.size === 0) throw unusable('the restriction restricts nothing')
   const closed = own.get('closed') ?? false
   if (typeof closed !== 'boolean') throw unusable('closed is not true or false')
-  const fs = ownEntries(own.get('fs') ?? {}, 'fs', FS)
+  const fs = ownEntries(own.get('fs') ?? {}, 'fs', [...FS, 'look'])
   const net = ownEntries(own.get('net') ?? {}, 'net', NET)
   const payload: WireValue[] = [
     closed,
@@ -67,6 +67,8 @@ export function encodeRestriction(value: Restriction, nowMs: number): Uint8Array
     integer(own, 'uses', 0, Number.MAX_SAFE_INTEGER),
     rate(own.get('rate')),
     budget(own.get('budget')),
+    // Added later: it stands last, and only where it is given.
+    ...(fs.has('look') ? [patterns(fs.get('look'), 'fs.look')] : []),
   ]
   try {
     return encode(payload)
