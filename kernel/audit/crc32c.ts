@@ -1,9 +1,10 @@
 /** CRC-32C (Castagnoli, reflected 0x82F63B78, RFC 3720 appendix B.4), eight bytes a step. It finds accidents and torn writes; the hashes find people. */
 const POLYNOMIAL = 0x82f63b78
+/** Signed: in an array of unsigned numbers half of the values are floats to the engine, and the CRC costs twice as much. */
 const T = makeTables()
 
-function makeTables(): Uint32Array {
-  const t = new Uint32Array(8 * 256)
+function makeTables(): Int32Array {
+  const t = new Int32Array(8 * 256)
   for (let n = 0; n < 256; n++) {
     let c = n
     for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ POLYNOMIAL : c >>> 1

@@ -1,6 +1,6 @@
 /** One record as it lies in a segment (FORMAT.md "Frame"). Big-endian, 8-aligned. */
 import { crc32c } from './crc32c.ts'
-import { HASH_BYTES, sha256 } from './hash.ts'
+import { sha256Pair } from './hash.ts'
 import { FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES } from './limits.ts'
 
 const CHAIN = 0x02
@@ -28,11 +28,7 @@ export function frameBytes(payload: number): number {
 
 /** chain = SHA-256(0x02 ‖ previous ‖ leaf). */
 export function nextChain(previous: Uint8Array, leaf: Uint8Array): Uint8Array {
-  const buffer = new Uint8Array(1 + 2 * HASH_BYTES)
-  buffer[0] = CHAIN
-  buffer.set(previous, 1)
-  buffer.set(leaf, 1 + HASH_BYTES)
-  return sha256(buffer)
+  return sha256Pair(CHAIN, previous, leaf)
 }
 
 /** CRC-32C over salt ‖ seq ‖ length ‖ back ‖ chain ‖ payload of the frame at `at`; the salt makes stale bytes of another file never valid. */

@@ -15,14 +15,36 @@ function bunSha256(bytes: Uint8Array): Uint8Array {
 
 export const sha256: (bytes: Uint8Array) => Uint8Array = typeof Bun === 'undefined' ? nodeSha256 : bunSha256
 
+/** Used by one call at a time: hashing is synchronous. */
+const pair = new Uint8Array(1 + 2 * HASH_BYTES)
+
+/** SHA-256(prefix ‖ left ‖ right), the two being hashes. */
+export function sha256Pair(prefix: number, left: Uint8Array, right: Uint8Array): Uint8Array {
+  pair[0] = prefix
+  pair.set(left, 1)
+  pair.set(right, 1 + HASH_BYTES)
+  return sha256(pair)
+}
+
 /** A hash that is fed piece by piece; `copy().digest()` leaves it usable. */
 export function sha256Stream(): Hash {
   return createHash('sha256')
 }
 
-export function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(createHmac('sha256', key).update(bytes).digest())
+export type HexMac = (bytes: Uint8Array) => string
+
+function nodeHmac(key: Uint8Array): HexMac {
+  return (bytes) => createHmac('sha256', key).update(bytes).digest('hex')
 }
+
+function bunHmac(key: Uint8Array): HexMac {
+  // The key's own blocks are hashed once, here.
+  const keyed = new Bun.CryptoHasher('sha256', key)
+  return (bytes) => keyed.copy().update(bytes).digest('hex')
+}
+
+/** HMAC-SHA256 under one key, in hex. */
+export const hmacSha256: (key: Uint8Array) => HexMac = typeof Bun === 'undefined' ? nodeHmac : bunHmac
 
 export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')

@@ -11,9 +11,13 @@ interface OpenEffect {
 /** A level, not a sum: it is never captured. */
 const LEVELS: ReadonlySet<string> = new Set<Dimension>(['concurrency'])
 
-export function addCharges(a: Charges, b: Charges): Charges {
-  const sum: { [key: string]: number } = { ...a }
-  for (const [dimension, amount] of Object.entries(b)) sum[dimension] = (sum[dimension] ?? 0) + amount
+function addTo(sum: { [dimension: string]: number }, charges: Charges): void {
+  for (const dimension in charges) sum[dimension] = (sum[dimension] ?? 0) + (charges[dimension as Dimension] ?? 0)
+}
+
+function addCharges(a: Charges, b: Charges): Charges {
+  const sum = { ...a }
+  addTo(sum, b)
   return sum
 }
 
@@ -23,7 +27,7 @@ function chargedInFull(reserved: Charges): Charges {
 
 export class Ledger {
   readonly #open = new Map<number, OpenEffect>()
-  #spent: Charges = {}
+  readonly #spent: { [dimension: string]: number } = {}
   #effects = 0
   #denials = 0
   #last: RecordBody['type'] | null = null
@@ -41,7 +45,7 @@ export class Ledger {
     return this.#denials
   }
   get spent(): Charges {
-    return this.#spent
+    return { ...this.#spent }
   }
   get last(): RecordBody['type'] | null {
     return this.#last
@@ -68,7 +72,7 @@ export class Ledger {
         this.#close(body.intent, body.captured)
         return
       case 'TIME':
-        this.#spent = addCharges(this.#spent, body.captured)
+        addTo(this.#spent, body.captured)
         return
       case 'DENY':
         this.#denials++
@@ -79,7 +83,7 @@ export class Ledger {
   }
 
   #outcome(intent: number, captured: Charges, leased: Charges | undefined): void {
-    this.#spent = addCharges(this.#spent, captured)
+    addTo(this.#spent, captured)
     const effect = this.#open.get(intent)
     if (!effect) return
     if (!effect.outcome) this.outcomesOwed--
@@ -93,7 +97,7 @@ export class Ledger {
   }
 
   #close(intent: number, captured: Charges): void {
-    this.#spent = addCharges(this.#spent, captured)
+    addTo(this.#spent, captured)
     const effect = this.#open.get(intent)
     if (!effect) return
     if (!effect.closed) this.closesOwed--

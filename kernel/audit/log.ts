@@ -12,6 +12,7 @@ import { CompactRange } from './merkle.ts'
 import { encodeHeader, type SegmentHeader, segmentName, startChain } from './segment.ts'
 
 const LEAF = 0x00
+const COMMA = 0x2c
 const FIRST_PENDING_BYTES = 64 * 1024
 const ZEROS_AT_ONCE = 1024 * 1024
 
@@ -137,12 +138,8 @@ export class Log {
     if (this.#broken !== null) throw auditError(this.#broken)
     const seq = this.#range.size
     if (nests(body, MAX_NESTING)) throw auditError(`A ${String(body.type)} record that nests more than ${MAX_NESTING} deep was refused.`)
-    const { t, boot_ms } = this.#settings.stamp()
-    // The body never has these three: putting the texts together is the same as stringifying the whole, without copying the body.
-    const text = `{"seq":${seq},"t":"${t}","boot_ms":${boot_ms},${JSON.stringify(body).slice(1)}`
-    const { read, written } = this.#utf8.encodeInto(text, this.#payload)
-    if (read < text.length || written > MAX_PAYLOAD_BYTES)
-      throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
+    const written = this.#encode(seq, body)
+    if (written > MAX_PAYLOAD_BYTES) throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
     if (this.frameBytes + frameBytes(written) + keep > this.#settings.maxBytes) throw new LogFull(frameBytes(written))
     this.#makeRoom(frameBytes(written))
     const leaf = sha256(this.#scratch.subarray(0, 1 + written))
@@ -157,6 +154,17 @@ export class Log {
     this.#chain = chain
     this.#range.append(leaf)
     return seq
+  }
+
+  /** The body never has these three members: putting them before its own is the same as stringifying the whole. Returns its bytes, or Infinity. */
+  #encode(seq: number, body: { readonly [key: string]: Json | undefined }): number {
+    const { t, boot_ms } = this.#settings.stamp()
+    const head = this.#utf8.encodeInto(`{"seq":${seq},"t":"${t}","boot_ms":${boot_ms}`, this.#payload).written
+    const text = JSON.stringify(body)
+    const { read, written } = this.#utf8.encodeInto(text, this.#payload.subarray(head))
+    // In place of the body's own brace.
+    this.#payload[head] = COMMA
+    return read < text.length ? Number.POSITIVE_INFINITY : head + written
   }
 
   /** Makes everything appended durable: one write, one flush. Any failure latches for good: after a failed flush the next one may report success for lost pages. */
@@ -255,7 +263,9 @@ export class Log {
 function nests(value: Json | { readonly [key: string]: Json | undefined } | undefined, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   if (levels === 0) return true
-  for (const name in value) if (nests((value as { readonly [key: string]: Json | undefined })[name], levels - 1)) return true
+  // Most members are no objects: they are passed over here, not by a call for each.
+  for (const member of Array.isArray(value) ? value : Object.values(value))
+    if (typeof member === 'object' && member !== null && nests(member, levels - 1)) return true
   return false
 }
 

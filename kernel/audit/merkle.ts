@@ -1,5 +1,5 @@
 /** RFC 6962 Merkle trees: hashes, the compact range a writer keeps, and proofs over leaf hashes in memory. */
-import { HASH_BYTES, sameBytes, sha256 } from './hash.ts'
+import { HASH_BYTES, sameBytes, sha256, sha256Pair } from './hash.ts'
 
 const LEAF = 0x00
 const NODE = 0x01
@@ -15,11 +15,7 @@ export function leafHash(data: Uint8Array): Uint8Array {
 }
 
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const buffer = new Uint8Array(1 + 2 * HASH_BYTES)
-  buffer[0] = NODE
-  buffer.set(left, 1)
-  buffer.set(right, 1 + HASH_BYTES)
-  return sha256(buffer)
+  return sha256Pair(NODE, left, right)
 }
 
 /** The roots of the perfect subtrees a tree of some size consists of, largest first: all an appender needs. At most 53 hashes. */
