@@ -36,18 +36,19 @@ export class Account {
   /** The first dimension that has no room for `amounts`, or -1. */
   refuses(amounts: Amounts): number {
     if (this.#frozenBy !== null && !isOnlyTime(amounts)) return this.#frozenBy
-    for (let i = 0; i < amounts.length; i++) if (at(amounts, i) > this.available(i)) return i
+    for (let i = 0; i < amounts.length; i++) if (at(amounts, i) > 0 && at(amounts, i) > this.available(i)) return i
     return -1
   }
 
   /** Only after `refuses` said -1 for every account of the reservation. */
   hold(amounts: Amounts): void {
-    for (let i = 0; i < amounts.length; i++) this.#reserved[i] = this.reservedOf(i) + at(amounts, i)
+    for (let i = 0; i < amounts.length; i++) if (at(amounts, i) > 0) this.#reserved[i] = this.reservedOf(i) + at(amounts, i)
   }
 
   /** Ends a hold. What was used is captured in full even when it is more than was held; an account that cannot hold it is frozen. */
   capture(held: Amounts, used: Amounts): void {
     for (let i = 0; i < held.length; i++) {
+      if (at(held, i) === 0 && at(used, i) === 0) continue
       this.#reserved[i] = this.reservedOf(i) - at(held, i)
       const room = MAX_AMOUNT - this.capturedOf(i) - this.reservedOf(i)
       if (at(used, i) > room) this.#frozenBy ??= i

@@ -22,7 +22,12 @@ export class Accounts {
   path(names: readonly AccountName[]): readonly Account[] {
     if (names.length === 0 || names.length > MAX_PATH)
       throw new RangeError(`a reservation is charged to 1 to ${MAX_PATH} accounts, not ${names.length}`)
-    return [...new Set(names)].map((name) => this.open(name))
+    const path: Account[] = []
+    for (const name of names) {
+      const account = this.open(name)
+      if (!path.includes(account)) path.push(account)
+    }
+    return path
   }
 
   /** Declared accounts stay, whatever else needs room. */

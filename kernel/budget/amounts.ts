@@ -27,9 +27,9 @@ export function readCharges(charges: Charges): Amounts {
 /** The amounts that are not zero. */
 export function chargesOf(amounts: Amounts): Charges {
   const charges: Partial<Record<Dimension, number>> = {}
-  for (const [index, dimension] of DIMENSIONS.entries()) {
-    const amount = at(amounts, index)
-    if (amount !== 0) charges[dimension] = amount
+  for (let i = 0; i < amounts.length; i++) {
+    const dimension = DIMENSIONS[i]
+    if (dimension !== undefined && at(amounts, i) !== 0) charges[dimension] = at(amounts, i)
   }
   return charges
 }

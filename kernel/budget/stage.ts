@@ -68,7 +68,7 @@ class BudgetLedger implements BudgetStage {
     return { ok: true, reservation: { id: reservation.id, accounts: open.accounts, charges: chargesOf(open.held) } }
   }
 
-  async reserveShared(accounts: readonly AccountName[], charges: Charges): Promise<ReserveResult> {
+  reserveShared(accounts: readonly AccountName[], charges: Charges): ReserveResult | Promise<ReserveResult> {
     const shared = this.#shared
     if (shared === null) return this.reserve(accounts, charges)
     return shared.reserve(() => this.reserve([...accounts, shared.account], charges), charges)
@@ -100,7 +100,8 @@ class BudgetLedger implements BudgetStage {
     const open = this.#find(reservation)
     if (open === null) return { overrun: false }
     used[CONCURRENCY] = 0
-    const overrun = used.some((amount, i) => amount > at(open.held, i))
+    let overrun = false
+    for (let i = 0; i < used.length; i++) if (at(used, i) > at(open.held, i)) overrun = true
     this.#close(reservation.id, open, used)
     return { overrun }
   }

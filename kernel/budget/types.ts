@@ -44,8 +44,8 @@ export interface BudgetStage {
   reserve(accounts: readonly AccountName[], charges: Charges): ReserveResult
   /** Adds to a reservation (a lease that is renewed). */
   extend(reservation: Reservation, more: Charges): ReserveResult
-  /** As `reserve`, of the installation's budget too where it has one (`join`): what this run lacks of it is leased first. */
-  reserveShared(accounts: readonly AccountName[], charges: Charges): Promise<ReserveResult>
+  /** As `reserve`, of the installation's budget too where it has one (`join`): what this run lacks of it is leased first. Answers at once where nothing is shared. */
+  reserveShared(accounts: readonly AccountName[], charges: Charges): ReserveResult | Promise<ReserveResult>
   /** As `extend`, likewise. */
   extendShared(reservation: Reservation, more: Charges): Promise<ReserveResult>
   /** From here on effects are charged to this share as well. */

@@ -120,8 +120,8 @@ class HmacCapabilities implements OperatorCapabilities {
     const late = outOfTime(token.validity, this.#now())
     if (late !== null) return refusal('E_CAP_EXPIRED', `the token: ${late}`, null)
     for (const question of questions) {
-      for (const [index, block] of token.blocks.entries())
-        if (!allows(block.rules, question)) return notCovered(token, handle, question, index, block)
+      const outside = token.blocks.findIndex((block) => !allows(block.rules, question))
+      if (outside >= 0) return notCovered(token, handle, question, outside)
     }
     return again === true || questions.length === 0 ? allowed(token) : this.#use(token)
   }
@@ -254,13 +254,8 @@ function allowed(token: BoundToken): CapabilityVerdict {
   return { allow: true, blocks: token.ids }
 }
 
-function notCovered(
-  { blocks }: BoundToken,
-  handle: number,
-  { action, object }: Question,
-  index: number,
-  { id, body }: LiveBlock,
-): CapabilityVerdict {
+function notCovered({ blocks }: BoundToken, handle: number, { action, object }: Question, index: number): CapabilityVerdict {
+  const { id, body } = blocks[index] as LiveBlock
   // The run's own capability, also presented as a token: it grants what the policy could allow, so the policy says why not, and what would.
   if (handle === 0 || (body.kind === 'run-grant' && blocks.length === 1))
     return refusal('E_CAP_MISSING', `the run's own capability does not cover ${action} on ${object}`, id)

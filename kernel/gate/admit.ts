@@ -42,9 +42,13 @@ export class AdmitPipeline implements Gate {
     const run = new EffectRun(effect)
     const watch = new Stopwatch(this.nowUs)
     try {
-      const asked = await this.judge.decide(request, effect.requested, effect.requestedText, 'first', watch)
-      const object = await this.find(request, asked)
-      const allowed = await this.judge.decide(request, object.questions, object.object, 'again', watch)
+      // Most answers are there at once, and waiting for one costs more than making it.
+      let asked = this.judge.decide(request, effect.requested, effect.requestedText, 'first', watch)
+      if (asked instanceof Promise) asked = await asked
+      let object = this.find(request, asked)
+      if (object instanceof Promise) object = await object
+      let allowed = this.judge.decide(request, object.questions, object.object, 'again', watch)
+      if (allowed instanceof Promise) allowed = await allowed
       watch.lap('policy')
       const held = await this.reserve(request, object, allowed)
       watch.lap('budget')
@@ -117,10 +121,12 @@ export class AdmitPipeline implements Gate {
     const { budget } = this.stages
     const accounts = ['run', classAccount(request.operation), ...allowed.blocks.map((block) => `block:${block}`)]
     const { bytes = 0, ...worst } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
-    const work = await budget.reserveShared(accounts, { calls: 1, concurrency: 1, ...worst })
+    let work = budget.reserveShared(accounts, { calls: 1, concurrency: 1, ...worst })
+    if (work instanceof Promise) work = await work
     if (!work.ok) throw await this.judge.refuseBudget(request, object.object, work)
     try {
-      const lease = await budget.reserveShared(accounts, { bytes })
+      let lease = budget.reserveShared(accounts, { bytes })
+      if (lease instanceof Promise) lease = await lease
       if (lease.ok) return { work: work.reservation, lease: lease.reservation }
       budget.void(work.reservation)
       throw await this.judge.refuseBudget(request, object.object, lease)

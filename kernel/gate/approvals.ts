@@ -4,6 +4,7 @@ import { LogBytesExceeded } from '../audit/index.ts'
 import type { Question } from '../vocabulary/index.ts'
 import { budgetDenial, logRefusal } from './budget-refusal.ts'
 import type { Refusal } from './judge.ts'
+import { signalOf } from './request-abort.ts'
 import type { AdmitRequest, LookRequest, Stages } from './types.ts'
 
 /** Between the judge and the desk where people decide: which request was approved, bound to exactly what it asks. Without a desk nothing can be approved. */
@@ -34,7 +35,7 @@ export class Approvals {
       return this.post(request, refusal)
     const asked = this.request(request, refusal, refusal.question)
     try {
-      const outcome = await approvals.wait(asked, request.signal)
+      const outcome = await approvals.wait(asked, signalOf(request.signal))
       if (outcome === 'approved') {
         this.keep(request, approvals.digestOf(asked))
         return null

@@ -1,9 +1,10 @@
 import { AuthorityError } from '@authority/protocol'
 import type { Reservation } from '../budget/types.ts'
 import type { ByteLease, EffectResult, Permit, PreparedEffect } from '../effects/contract.ts'
-import type { Charges } from '../vocabulary/index.ts'
+import type { Charges, Dimension } from '../vocabulary/index.ts'
 import { type LeaseOptions, PipelineLease } from './lease.ts'
 import { ABORT_GRACE_MS } from './limits.ts'
+import { type Abortable, signalOf } from './request-abort.ts'
 import type { Stopwatch } from './stopwatch.ts'
 import { clipText } from './text.ts'
 import type { AdmitRequest, Stages } from './types.ts'
@@ -30,9 +31,10 @@ export class EffectRun {
     this.effect = effect
   }
 
-  start(permit: Permit): Promise<EffectResult> {
+  start(permit: Permit): EffectResult | Promise<EffectResult> {
+    const work = this.effect.execute(permit)
+    if (!(work instanceof Promise)) return work
     this.work = 'running'
-    const work = execute(this.effect, permit)
     const settled = (): void => {
       this.work = 'settled'
       if (this.released) this.effect.release()
@@ -48,10 +50,6 @@ export class EffectRun {
   }
 }
 
-async function execute(effect: PreparedEffect, permit: Permit): Promise<EffectResult> {
-  return effect.execute(permit)
-}
-
 /** execute → audit OUTCOME (durable). The INTENT is durable already; up to the effect's first step this is synchronous. */
 export async function executeAndRecord(
   stages: Stages,
@@ -64,9 +62,17 @@ export async function executeAndRecord(
 ): Promise<EffectResult> {
   const { audit, budget } = stages
   const lease = new LeaseOnce(stages, intent, held.lease, hooks)
-  const permit: Permit = { intent, signal: request.signal, decideAgain: hooks.decideAgain, lease: () => lease.take() }
+  const permit: Permit = {
+    intent,
+    get signal() {
+      return signalOf(request.signal)
+    },
+    decideAgain: hooks.decideAgain,
+    lease: () => lease.take(),
+  }
   try {
-    const result = await withinGrace(request.signal, run.start(permit))
+    const started = run.start(permit)
+    const result = started instanceof Promise ? await withinGrace(signalOf(request.signal), started) : started
     watch.lap('execute')
     const captured = { ...held.work.charges, ...result.captured, concurrency: 0 }
     const { overrun } = budget.settle(held.work, captured)
@@ -185,10 +191,15 @@ class LeaseOnce {
 
 /** Records hold no zeros: a dimension that is absent was not touched. */
 function spent(charges: Charges): Charges {
-  return Object.fromEntries(Object.entries(charges).filter(([, amount]) => amount !== 0))
+  const some: Partial<Record<Dimension, number>> = {}
+  for (const name in charges) {
+    const amount = charges[name as Dimension]
+    if (amount !== undefined && amount !== 0) some[name as Dimension] = amount
+  }
+  return some
 }
 
-export function abortError(signal: AbortSignal): AuthorityError {
+export function abortError(signal: Abortable): AuthorityError {
   return signal.reason instanceof AuthorityError ? signal.reason : new AuthorityError('E_CANCELLED', 'the request was cancelled')
 }
 

@@ -46,10 +46,24 @@ export class Judge {
     this.approvals = new Approvals(stages)
   }
 
-  /** Every question must be allowed by capability and by policy. Throws the denial, its record durable, and E_AUDIT when nothing is allowed any more. */
-  async decide(request: LookRequest, questions: readonly Question[], object: string, turn: Turn, watch?: Stopwatch): Promise<Allowed> {
+  /**
+   * Every question must be allowed by capability and by policy; what is allowed is answered at once. Rejects with the denial, its record durable;
+   * throws E_AUDIT when nothing is allowed any more.
+   */
+  decide(request: LookRequest, questions: readonly Question[], object: string, turn: Turn, watch?: Stopwatch): Allowed | Promise<Allowed> {
     this.assertNotLatched()
-    let verdict = this.judge(request, questions, turn, watch)
+    const verdict = this.judge(request, questions, turn, watch)
+    return verdict.allow ? verdict : this.askOrRefuse(request, questions, object, verdict, watch)
+  }
+
+  private async askOrRefuse(
+    request: LookRequest,
+    questions: readonly Question[],
+    object: string,
+    first: Refusal,
+    watch?: Stopwatch,
+  ): Promise<Allowed> {
+    let verdict: Judgement = first
     // Once for each question that is asked about; the whole is judged again after each answer, as it then stands.
     for (let round = 0; !verdict.allow && verdict.ask === true && round <= questions.length; round++) {
       const refusal = await this.approvals.obtain(request, verdict)

@@ -2,7 +2,8 @@ import { AuthorityError, type OperationName, operationRow, type WireValue } from
 import { OPERATION_CLASSES } from '../budget/index.ts'
 import type { BudgetStage } from '../budget/types.ts'
 import type { CapabilityStage } from '../capability/types.ts'
-import type { BytesOperation, EffectClass, EffectSession } from '../effects/contract.ts'
+import type { BytesOperation, EffectClass, EffectResult, EffectSession } from '../effects/contract.ts'
+import type { Abortable } from './request-abort.ts'
 import type { ApprovalMode, Gate } from './types.ts'
 
 export interface PerformRequest {
@@ -11,7 +12,7 @@ export interface PerformRequest {
   readonly args: readonly WireValue[]
   readonly session: EffectSession
   readonly handle: number
-  readonly signal: AbortSignal
+  readonly signal: Abortable
   /** The arguments' bytes, for the commitment in the INTENT. */
   readonly argsBytes: () => Uint8Array
   readonly approval?: ApprovalMode
@@ -57,7 +58,8 @@ export class OperationRegistry {
     if (!verdict.allow && verdict.code === 'E_CAP_INVALID') throw new AuthorityError(verdict.code, verdict.reason)
   }
 
-  async perform(request: PerformRequest): Promise<readonly WireValue[]> {
+  /** Throws or rejects with AuthorityError; what needs no waiting is answered at once. */
+  perform(request: PerformRequest): readonly WireValue[] | Promise<readonly WireValue[]> {
     const { operation, args, session } = request
     const effect = this.effects.get(operation)
     if (effect !== undefined) return this.performEffect(request, effect)
@@ -68,15 +70,15 @@ export class OperationRegistry {
     return this.performControl(request)
   }
 
-  private async performEffect(request: PerformRequest, effect: EffectClass): Promise<readonly WireValue[]> {
+  private performEffect(request: PerformRequest, effect: EffectClass): readonly WireValue[] | Promise<readonly WireValue[]> {
     const { operation, session, handle, signal } = request
     const prepared = effect.prepare(request.args, session)
     const common = { operation, subject: session.subject, handle, effect: prepared }
-    const { result } =
+    const done =
       operationRow(operation).class === 'look'
-        ? await this.options.gate.look(common)
-        : await this.options.gate.admit({ ...common, signal, argsBytes: request.argsBytes(), approval: request.approval ?? 'wait' })
-    return result
+        ? this.options.gate.look(common)
+        : this.options.gate.admit({ ...common, signal, argsBytes: request.argsBytes(), approval: request.approval ?? 'wait' })
+    return done instanceof Promise ? done.then(resultOf) : done.result
   }
 
   private performBytes(bytes: BytesOperation, args: readonly WireValue[], session: EffectSession): ReturnType<BytesOperation['perform']> {
@@ -112,4 +114,8 @@ export class OperationRegistry {
         throw new AuthorityError('E_UNSUPPORTED', `${operation} is not available in this version`, { hint: 'LIMITS.md lists what is' })
     }
   }
+}
+
+function resultOf({ result }: EffectResult): readonly WireValue[] {
+  return result
 }

@@ -25,6 +25,7 @@ import type { EffectSession, GateStream, HeldThing, StreamEnds } from '../effect
 import type { Subject } from '../vocabulary/index.ts'
 import { SESSION_END_MS } from './limits.ts'
 import type { OperationRegistry } from './registry.ts'
+import { RequestAbort } from './request-abort.ts'
 import { SessionStream } from './stream.ts'
 import type { ApprovalMode } from './types.ts'
 
@@ -41,8 +42,10 @@ export interface SessionOptions {
 }
 
 interface InFlight {
-  readonly abort: AbortController
+  readonly abort: RequestAbort
   readonly timer: ReturnType<typeof setTimeout>
+  /** Resolves when the request is answered. */
+  answered: Promise<void> | undefined
 }
 
 /** One client's conversation with the gate: SPEC.md's state table, in code. */
@@ -50,8 +53,6 @@ export class Session implements EffectSession {
   readonly subject: Subject
   private readonly options: SessionOptions
   private readonly inFlight = new Map<number, InFlight>()
-  /** Resolve when their requests are answered. */
-  private readonly working = new Set<Promise<void>>()
   private readonly things = new Map<number, HeldThing>()
   private readonly streams = new Map<number, SessionStream>()
   private nextThing = 1
@@ -103,13 +104,14 @@ export class Session implements EffectSession {
   private async finish(): Promise<void> {
     this.over = true
     clearTimeout(this.helloTimer)
+    const working = [...this.inFlight.values()].flatMap(({ answered }) => answered ?? [])
     for (const { abort } of this.inFlight.values()) abort.abort(new AuthorityError('E_CANCELLED', 'the session ended'))
     const streams = [...this.streams.values()].map((stream) => stream.abandon())
     const things = [...this.things.values()]
     this.things.clear()
     this.options.registry.endSession(this.subject.session)
     this.options.onEnd()
-    await within(SESSION_END_MS, [...this.working, ...streams, ...things.map((thing) => thing.close())])
+    await within(SESSION_END_MS, [...working, ...streams, ...things.map((thing) => thing.close())])
   }
 
   private dispatch(message: ClientMessage): void {
@@ -165,19 +167,27 @@ export class Session implements EffectSession {
       throw new AuthorityError('E_PROTOCOL', `request id ${request.id} does not follow ${this.lastRequest}: ids only grow`)
     if (this.inFlight.size >= MAX_IN_FLIGHT) throw new AuthorityError('E_PROTOCOL', `more than ${MAX_IN_FLIGHT} requests unanswered`)
     this.lastRequest = request.id
-    const abort = new AbortController()
+    const abort = new RequestAbort()
     const deadline = request.deadlineMs === 0 ? MAX_DEADLINE_MS : Math.min(request.deadlineMs, MAX_DEADLINE_MS)
     const timer = setTimeout(
       () => abort.abort(new AuthorityError('E_TIMEOUT', `the request's deadline of ${deadline} ms passed`)),
       deadline,
     )
-    this.inFlight.set(request.id, { abort, timer })
-    const done = this.perform(request, abort.signal).then(
+    const inFlight: InFlight = { abort, timer, answered: undefined }
+    this.inFlight.set(request.id, inFlight)
+    // What is known at once is answered in a later turn too: requests that come together count as unanswered together.
+    inFlight.answered = this.performed(request, abort).then(
       (result) => this.settle(request.id, { type: MESSAGE.RESULT, id: request.id, result }),
       (error: unknown) => this.settle(request.id, errorReply(request.id, asAuthorityError(error))),
     )
-    this.working.add(done)
-    done.finally(() => this.working.delete(done))
+  }
+
+  private performed(request: Request, abort: RequestAbort): Promise<readonly WireValue[]> {
+    try {
+      return Promise.resolve(this.perform(request, abort))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** For requests that come after it. */
@@ -187,7 +197,7 @@ export class Session implements EffectSession {
     return []
   }
 
-  private async perform(request: Request, signal: AbortSignal): Promise<readonly WireValue[]> {
+  private perform(request: Request, signal: RequestAbort): readonly WireValue[] | Promise<readonly WireValue[]> {
     const operation = operationOf(request.operation)
     if (operation === undefined) throw new AuthorityError('E_UNSUPPORTED', `operation ${request.operation} is unknown to this gate`)
     const row = operationRow(operation)

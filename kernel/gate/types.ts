@@ -6,6 +6,7 @@ import type { CapabilityStage } from '../capability/types.ts'
 import type { EffectResult, PreparedEffect } from '../effects/contract.ts'
 import type { Policy } from '../policy/types.ts'
 import type { OperationName, Subject } from '../vocabulary/index.ts'
+import type { Abortable } from './request-abort.ts'
 
 export interface AdmitRequest {
   readonly operation: OperationName
@@ -13,7 +14,7 @@ export interface AdmitRequest {
   /** Capability handle of the session; 0 is the run's own. */
   readonly handle: number
   readonly effect: PreparedEffect
-  readonly signal: AbortSignal
+  readonly signal: Abortable
   /** Bytes whose keyed commitment stands in the INTENT. */
   readonly argsBytes?: Uint8Array
   /** What to do where a person must approve first; left out: wait. */

@@ -37,7 +37,15 @@ export function compilePathRules(patterns: readonly string[]): PathRules {
     }
   }
 
+  /** The last answer: an effect is decided several times on its way, about the same path. */
+  let last: { readonly path: string; readonly rule: number | null } = { path: '', rule: null }
+
   function match(path: string): number | null {
+    if (path !== last.path) last = { path, rule: find(path) }
+    return last.rule
+  }
+
+  function find(path: string): number | null {
     const segments = pathSegments(path)
     if (segments === null) return null
     let best = lower(literals.get(path), null)

@@ -36,6 +36,8 @@ export class Decider {
   readonly #tools: { readonly allow: CompiledTools; readonly ask: CompiledTools }
   readonly #literalWrites: ReadonlySet<string>
   readonly #options: AlwaysDenyOptions
+  /** What each rule answers, made once. */
+  readonly #verdicts = { expanded: new Map<string, PolicyVerdict>(), asked: new Map<string, PolicyVerdict>() }
 
   constructor(document: PolicyDocument, expanded: Expanded, options: AlwaysDenyOptions) {
     this.#document = document
@@ -80,9 +82,9 @@ export class Decider {
     if (pending !== null) return this.#asking(question, ruleAt(this.#asked, pending)?.origin ?? pending)
     const through = deniedRead !== null ? AFTER_DENIED_READ : deniedWrite !== null ? AFTER_DENIED_WRITE : LOOKED_THROUGH
     const rule = this.#rules.matchLook(object, through)
-    if (rule !== null) return this.#verdict(this.#expanded, rule)
+    if (rule !== null) return this.#verdict('expanded', rule)
     const asked = this.#ask?.matchLook(object, through) ?? null
-    return asked === null ? this.#nothing(question) : this.#verdict(this.#asked, asked)
+    return asked === null ? this.#nothing(question) : this.#verdict('asked', asked)
   }
 
   #guarded(question: Question): PolicyVerdict | null {
@@ -135,19 +137,23 @@ export class Decider {
       return { allow: true, rule, reason: `allowed by ${rule} ${quoted(toolRuleText(this.#document.tools.allow[index] ?? ''))}`, fix: null }
     }
     const rule = this.#rules.match(question)
-    if (rule !== null) return this.#verdict(this.#expanded, rule)
+    if (rule !== null) return this.#verdict('expanded', rule)
     const asked = question.action === 'net.dns' ? (this.#ask?.match(question) ?? null) : null
-    return asked === null ? null : this.#verdict(this.#asked, asked)
+    return asked === null ? null : this.#verdict('asked', asked)
   }
 
-  #verdict(expanded: Expanded, pointer: string): PolicyVerdict {
-    const rule = ruleAt(expanded, pointer)
-    return {
+  #verdict(list: 'expanded' | 'asked', pointer: string): PolicyVerdict {
+    const known = this.#verdicts[list].get(pointer)
+    if (known !== undefined) return known
+    const rule = ruleAt(list === 'expanded' ? this.#expanded : this.#asked, pointer)
+    const verdict: PolicyVerdict = {
       allow: true,
       rule: rule?.origin ?? pointer,
       reason: `allowed by ${rule?.origin ?? pointer} ${quoted(rule?.text ?? '')}`,
       fix: null,
     }
+    this.#verdicts[list].set(pointer, verdict)
+    return verdict
   }
 
   #nothing(question: Question): PolicyVerdict {

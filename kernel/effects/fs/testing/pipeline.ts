@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { AuthorityError, type OperationName, type WireValue } from '@authority/protocol'
+import { signalOf } from '../../../gate/request-abort.ts'
 import type { AdmitRequest, Gate } from '../../../gate/types.ts'
 import type { Question } from '../../../vocabulary/index.ts'
 import type { ByteLease, EffectResult, EffectSession, HeldThing, Permit, PreparedEffect } from '../../contract.ts'
@@ -113,7 +114,7 @@ export class TestGate implements Gate {
       this.objects.push(`${request.operation} ${found.object}`)
       await Promise.resolve()
       this.#between?.()
-      return await effect.execute(this.#permit(request.signal))
+      return await effect.execute(this.#permit(signalOf(request.signal)))
     } finally {
       effect.release()
     }
