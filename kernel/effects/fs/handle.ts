@@ -3,8 +3,8 @@ import { AuthorityError } from '@authority/protocol'
 import type { Json } from '../../vocabulary/index.ts'
 import type { ByteLease, HeldThing } from '../contract.ts'
 import { hostError } from './errno.ts'
-import { MAX_OFFSET } from './limits.ts'
-import { O, type Stat, type Syscalls } from './syscalls.ts'
+import { FALLOC, MAX_OFFSET } from './limits.ts'
+import { O, type Stat, type Sys, type Syscalls } from './syscalls.ts'
 
 /** An offset no byte has: the digest of that direction is given up. */
 const OUT_OF_ORDER = -1
@@ -41,6 +41,11 @@ class Totals {
     this.#next += data.byteLength
   }
 
+  /** The file holds something else than what was counted here: no digest any more. */
+  lose(): void {
+    this.#hash = null
+  }
+
   /** `sha256` is null when bytes moved out of order: then only the totals are known. */
   detail(): { readonly [key: string]: Json } {
     return { bytes: this.bytes, sha256: this.#hash?.copy().digest('hex') ?? null }
@@ -57,6 +62,8 @@ export class FileHandle implements HeldThing {
   #unappending: number | null = null
   /** Bytes room was made for. */
   #allocated = 0
+  /** Bytes of holes and zeros. */
+  #cleared = 0
   #busy = 0
   #closing: Promise<void> | null = null
   #waiting: (() => void)[] = []
@@ -134,16 +141,46 @@ export class FileHandle implements HeldThing {
     return found.value
   }
 
-  /** Makes room on the host, which counts against the lease as writing it would. `mode`: 0 or FALLOC_KEEP_SIZE. */
+  /** As the agent named it, for messages. */
+  get text(): string {
+    return this.#file.text
+  }
+
+  get writes(): boolean {
+    return this.#file.writes
+  }
+
+  /** flock(2) of this open file, without waiting; null lets go. */
+  lock(kind: 'shared' | 'exclusive' | null): Sys<number> {
+    this.#check(true, 0, 0)
+    return this.#file.sys.lock(this.#file.fd, kind)
+  }
+
+  /** Another open file description of the same file with the same rights: locks of one owner live on one. The caller closes it. */
+  another(): number {
+    this.#check(true, 0, 0)
+    const { sys, fd, reads, writes, text } = this.#file
+    const opened = sys.reopen(fd, !writes ? O.RDONLY : reads ? O.RDWR : O.WRONLY)
+    if (!opened.ok) throw hostError(opened.errno, text)
+    return opened.value
+  }
+
+  /**
+   * Makes room on the host, a hole or zeros, which count against the lease as writing them would: of a hole only what lies in the file. `mode`: bits of FALLOC.
+   */
   allocate(offset: number, length: number, mode: number): void | Promise<void> {
     this.#check(this.#file.writes, offset, length)
     if (length === 0) throw hostError('EINVAL', this.#file.text)
+    const clears = (mode & (FALLOC.PUNCH_HOLE | FALLOC.ZERO_RANGE)) !== 0
+    const bytes = (mode & FALLOC.PUNCH_HOLE) !== 0 ? Math.max(0, Math.min(length, this.stat().size - offset)) : length
     const make = (): void => {
       const done = this.#file.sys.allocate(this.#file.fd, mode, offset, length)
       if (!done.ok) throw hostError(done.errno, this.#file.text)
-      this.#allocated += length
+      if (clears) this.#written.lose()
+      if (clears) this.#cleared += bytes
+      else this.#allocated += bytes
     }
-    const wait = this.#file.lease.spend(length)
+    const wait = this.#file.lease.spend(bytes)
     return wait === undefined ? make() : this.#during(wait.then(make))
   }
 
@@ -210,6 +247,7 @@ export class FileHandle implements HeldThing {
       ...(reads ? { read: this.#read.detail() } : {}),
       ...(writes ? { written: this.#written.detail() } : {}),
       ...(this.#allocated > 0 ? { allocated: this.#allocated } : {}),
+      ...(this.#cleared > 0 ? { cleared: this.#cleared } : {}),
     })
   }
 

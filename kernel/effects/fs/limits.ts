@@ -23,8 +23,8 @@ export const DIRENT_BYTES = 64 << 10
 /** Largest file size or offset: u64 on the wire, exact as a number here. */
 export const MAX_OFFSET = Number.MAX_SAFE_INTEGER
 
-/** fallocate(2) mode: room beyond the end does not lengthen the file. The only one besides 0 that is passed on. */
-export const FALLOC_KEEP_SIZE = 1
+/** fallocate(2) modes: room beyond the end does not lengthen the file; a hole is made; a range reads as zeros. */
+export const FALLOC = { KEEP_SIZE: 0x01, PUNCH_HOLE: 0x02, ZERO_RANGE: 0x10 } as const
 
 /** FUSE: nodes one mount may have; beyond it a lookup answers ENFILE. */
 export const MAX_NODES = 262_144
@@ -40,5 +40,14 @@ export const MAX_FUSE_PENDING_BYTES = 64 << 20
 export const MAX_FUSE_MESSAGE_BYTES = (512 << 10) + 4096
 /** FUSE: entries of one BATCH_FORGET: as many as fit a message. */
 export const FORGET_ENTRY_BYTES = 16
+/** FUSE: owners of POSIX locks on one mount, each a descriptor; beyond it a lock answers ENOLCK. */
+export const MAX_LOCK_OWNERS = 1_024
+/** FUSE: byte ranges locked on one mount, which the host's kernel keeps in mind; beyond it ENOLCK. */
+export const MAX_LOCK_RANGES = 2_048
+/** FUSE: programs of one mount that wait for a lock; beyond it ENOLCK. Fewer than requests under way, or nothing else would get through. */
+export const MAX_LOCK_WAITERS = 128
+/** ms between two tries for a lock somebody else holds, at first and at most. */
+export const LOCK_STEP_MS = 1
+export const MAX_LOCK_STEP_MS = 32
 /** FUSE: seconds the guest may keep attributes and names, present or absent: the bound on staleness after a change on the host. */
 export const FUSE_VALID_SECONDS = 1

@@ -3,7 +3,7 @@ import { dlopen, read as readMemory } from 'bun:ffi'
 import fs from 'node:fs'
 import { AuthorityError } from '@authority/protocol'
 import { errnoName } from './errno.ts'
-import type { Kind, Stat, Sys, Syscalls, Time, TimeChange } from './syscalls.ts'
+import type { ByteRange, Kind, Stat, Sys, Syscalls, Time, TimeChange } from './syscalls.ts'
 import { O } from './syscalls.ts'
 
 interface Architecture {
@@ -29,8 +29,16 @@ const STATX_MASK = 0xfff
 const STATX_BYTES = 256
 const UTIME_NOW = 0x3fffffff
 const UTIME_OMIT = 0x3ffffffe
-const LOCK_EX_NB = 2 | 4
+const LOCK_SH = 1
+const LOCK_EX = 2
+const LOCK_NB = 4
 const LOCK_UN = 8
+const F_OFD_GETLK = 36
+const F_OFD_SETLK = 37
+/** l_type of struct flock (asm-generic/fcntl.h, 64 bit). */
+const RANGE_LOCK = { shared: 0, exclusive: 1, none: 2 } as const
+const FLOCK_BYTES = 32
+const END_OF_FILE = (1n << 63n) - 1n
 const PATH_BYTES = 4096
 const LIBRARIES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1']
 
@@ -54,6 +62,7 @@ function load(library: string) {
     lseek: { args: ['i32', 'i64', 'i32'], returns: 'i64' },
     fallocate: { args: ['i32', 'i32', 'i64', 'i64'], returns: 'i32' },
     flock: { args: ['i32', 'i32'], returns: 'i32' },
+    fcntl: { args: ['i32', 'i32', 'ptr'], returns: 'i32' },
   }).symbols
   return { opens, stats, renames, lists, libc }
 }
@@ -105,6 +114,8 @@ function build(arch: Architecture): Syscalls {
   const statx = new Uint8Array(STATX_BYTES)
   const statView = new DataView(statx.buffer)
   const times = new BigInt64Array(4)
+  const flock = new Uint8Array(FLOCK_BYTES)
+  const flockView = new DataView(flock.buffer)
   const tooLong = { ok: false, errno: 'ENAMETOOLONG' } as const
 
   const answer = (value: number): Sys<number> =>
@@ -119,6 +130,12 @@ function build(arch: Architecture): Syscalls {
   const putTime = (at: number, change: TimeChange): void => {
     times[at] = typeof change === 'string' ? 0n : BigInt(change.s)
     times[at + 1] = BigInt(change === 'now' ? UTIME_NOW : change === 'keep' ? UTIME_OMIT : change.ns)
+  }
+  const putRange = (kind: keyof typeof RANGE_LOCK, { start, end }: ByteRange): void => {
+    flock.fill(0)
+    flockView.setInt16(0, RANGE_LOCK[kind], true)
+    flockView.setBigInt64(8, start, true)
+    flockView.setBigInt64(16, end === END_OF_FILE ? 0n : end - start + 1n, true)
   }
   const linkText = (dir: number): Sys<string> => {
     const length = answer(libc.readlinkat(dir, path, text, PATH_BYTES))
@@ -214,9 +231,27 @@ function build(arch: Architecture): Syscalls {
           filesFree: found.ffree,
         }
       }),
-    tryLock: (fd) => answer(libc.flock(fd, LOCK_EX_NB)),
+    tryLock: (fd) => answer(libc.flock(fd, LOCK_EX | LOCK_NB)),
     unlock(fd) {
       libc.flock(fd, LOCK_UN)
+    },
+    lock: (fd, kind) => answer(libc.flock(fd, kind === null ? LOCK_UN : (kind === 'shared' ? LOCK_SH : LOCK_EX) | LOCK_NB)),
+    lockRange(fd, kind, range) {
+      putRange(kind ?? 'none', range)
+      const done = answer(libc.fcntl(fd, F_OFD_SETLK, flock))
+      return !done.ok && done.errno === 'EACCES' ? { ok: false, errno: 'EAGAIN' } : done
+    },
+    conflictingRange(fd, kind, range) {
+      putRange(kind, range)
+      const done = answer(libc.fcntl(fd, F_OFD_GETLK, flock))
+      if (!done.ok) return done
+      const type = flockView.getInt16(0, true)
+      if (type === RANGE_LOCK.none) return { ok: true, value: null }
+      const [start, length] = [flockView.getBigInt64(8, true), flockView.getBigInt64(16, true)]
+      return {
+        ok: true,
+        value: { start, end: length === 0n ? END_OF_FILE : start + length - 1n, kind: type === RANGE_LOCK.shared ? 'shared' : 'exclusive' },
+      }
     },
   }
 }

@@ -96,7 +96,7 @@ export interface Syscalls {
   write(fd: number, from: Uint8Array, at: number, length: number, offset: number | null): Sys<number>
   /** lseek(2) with SEEK_DATA (3) or SEEK_HOLE (4). */
   seek(fd: number, offset: number, whence: number): Sys<number>
-  /** fallocate(2); the mode is 0 or FALLOC_FL_KEEP_SIZE. */
+  /** fallocate(2); modes in limits.ts. */
   allocate(fd: number, mode: number, offset: number, length: number): Sys<number>
   /** Off the event loop. */
   fsync(fd: number, dataOnly: boolean): Promise<Sys<number>>
@@ -106,4 +106,20 @@ export interface Syscalls {
   /** Exclusive advisory lock without waiting: EAGAIN when another open description holds it. */
   tryLock(fd: number): Sys<number>
   unlock(fd: number): void
+  /** flock(2) without waiting, null lets go: EAGAIN when another open description holds it. */
+  lock(fd: number, kind: 'shared' | 'exclusive' | null): Sys<number>
+  /** An open-file-description lock on bytes `start` to `end` (both included), without waiting: EAGAIN when another holds a part. */
+  lockRange(fd: number, kind: 'shared' | 'exclusive' | null, range: ByteRange): Sys<number>
+  /** A lock that keeps this description from locking the range so; null when nothing does. */
+  conflictingRange(
+    fd: number,
+    kind: 'shared' | 'exclusive',
+    range: ByteRange,
+  ): Sys<(ByteRange & { readonly kind: 'shared' | 'exclusive' }) | null>
+}
+
+/** First and last byte, both included; 2^63-1 is the end of any file. */
+export interface ByteRange {
+  readonly start: bigint
+  readonly end: bigint
 }

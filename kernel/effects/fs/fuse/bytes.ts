@@ -1,10 +1,19 @@
 /** Bytes of open files: against the lease their opening reserved. */
 import { MAX_FUSE_DATA_BYTES } from '@authority/protocol'
 import { hostError } from '../errno.ts'
-import { FALLOC_KEEP_SIZE } from '../limits.ts'
+import { FALLOC } from '../limits.ts'
 import { empty, OUT_HEADER_BYTES, position, type Reply, written } from './encode.ts'
 import type { Body } from './messages.ts'
 import type { FuseMount } from './mount.ts'
+
+/** A hole never changes the length, says Linux. */
+const ALLOCATIONS = new Set([
+  0,
+  FALLOC.KEEP_SIZE,
+  FALLOC.PUNCH_HOLE | FALLOC.KEEP_SIZE,
+  FALLOC.ZERO_RANGE,
+  FALLOC.ZERO_RANGE | FALLOC.KEEP_SIZE,
+])
 
 type Of<T extends Body['op']> = Extract<Body, { readonly op: T }>
 type Answer = Reply | Promise<Reply>
@@ -31,10 +40,10 @@ export function seek(mount: FuseMount, { handle, offset, whence }: Of<'lseek'>):
   return position(mount.handles.file(handle).file.seek(offset, whence))
 }
 
-/** Room is made, with or without a longer file; holes, zeroes and shifts are not made: programs then write. */
+/** Room, with or without a longer file, holes and zeros; what is behind a place is never shifted: programs then write. */
 export function allocate(mount: FuseMount, { handle, offset, length, mode }: Of<'fallocate'>): Answer {
   const { file } = mount.handles.file(handle)
-  if ((mode & ~FALLOC_KEEP_SIZE) !== 0) throw hostError('EOPNOTSUPP', `handle ${handle}`)
+  if (!ALLOCATIONS.has(mode)) throw hostError('EOPNOTSUPP', `handle ${handle}`)
   const done = file.allocate(offset, length, mode)
   return done instanceof Promise ? done.then(empty) : empty()
 }

@@ -91,6 +91,9 @@ function keep(mount: FuseMount, node: Node, file: FileHandle, guest: string): nu
 export async function release(mount: FuseMount, handle: number): Promise<Reply> {
   const { file, node } = mount.handles.file(handle)
   mount.handles.remove(handle)
+  // Before anything is waited for: the next program may be at the door.
+  file.lock(null)
+  mount.locks.wake()
   try {
     await file.close()
   } finally {

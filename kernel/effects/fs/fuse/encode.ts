@@ -2,6 +2,7 @@
 import { AGENT_UID, MAX_FUSE_DATA_BYTES } from '@authority/protocol'
 import { FUSE_VALID_SECONDS } from '../limits.ts'
 import type { FileSystemStat, Stat } from '../syscalls.ts'
+import type { Conflict } from './locks.ts'
 import { FUSE_MAJOR, FUSE_MINOR_MAX } from './messages.ts'
 
 export const OUT_HEADER_BYTES = 16
@@ -14,8 +15,10 @@ const PAGE_BYTES = 4096
 /** INIT flags (linux/fuse.h). */
 export const INIT_FLAG = {
   ASYNC_READ: 1 << 0,
+  POSIX_LOCKS: 1 << 1,
   ATOMIC_O_TRUNC: 1 << 3,
   BIG_WRITES: 1 << 5,
+  FLOCK_LOCKS: 1 << 10,
   AUTO_INVAL_DATA: 1 << 12,
   DO_READDIRPLUS: 1 << 13,
   READDIRPLUS_AUTO: 1 << 14,
@@ -28,6 +31,8 @@ const WANTED = Object.values(INIT_FLAG).reduce((all, flag) => all | flag, 0)
 const FOPEN_KEEP_CACHE = 1 << 1
 /** Requests the guest keeps under way in the background (readahead, asynchronous writes). */
 const MAX_BACKGROUND = 16
+
+const NOTIFY_INVAL_INODE = 2
 
 /** A body's bytes, with the header's in front still empty. */
 export type Reply = Uint8Array
@@ -102,6 +107,28 @@ export function position(offset: number): Reply {
   const { reply, view } = body(8)
   view.setBigUint64(0, BigInt(offset), true)
   return reply
+}
+
+/** What keeps a lock from being had; null: nothing. */
+export function lockFound(conflict: Conflict | null): Reply {
+  const { reply, view } = body(24)
+  view.setUint32(16, conflict === null ? 2 : conflict.kind === 'exclusive' ? 1 : 0, true)
+  if (conflict === null) return reply
+  view.setBigUint64(0, conflict.start, true)
+  view.setBigUint64(8, conflict.end, true)
+  view.setUint32(20, conflict.pid, true)
+  return reply
+}
+
+/**
+ * Not an answer (unique 0, the kind in place of the errno): the guest no longer believes the attributes it keeps of this node. Cached bytes go at the next read
+ * when time or size changed. They are not dropped here: for that the guest would wait for pages whose answers come behind this message.
+ */
+export function forgetAttributes(node: number): Uint8Array {
+  const { reply, view } = body(24)
+  view.setBigUint64(0, BigInt(node), true)
+  view.setBigInt64(8, -1n, true)
+  return finish(reply, 0n, -NOTIFY_INVAL_INODE)
 }
 
 export function text(value: string): Reply {

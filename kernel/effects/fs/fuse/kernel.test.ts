@@ -117,9 +117,21 @@ a = os.open('app', os.O_RDWR | os.O_CREAT | os.O_APPEND)
 os.write(a, b'a' * 8192)
 m = mmap.mmap(a, 8192); m[0:3] = b'map'; m.flush(); m.close()
 os.write(a, b'end'); print(os.fstat(a).st_size, open('app', 'rb').read()[:4], open('app', 'rb').read()[-3:])
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def fallocate(fd, mode, at, length):
+    if libc.fallocate(fd, mode, ctypes.c_long(at), ctypes.c_long(length)) != 0: return errno.errorcode[ctypes.get_errno()]
+    return 'ok'
+h = os.open('h', os.O_RDWR | os.O_CREAT); os.pwrite(h, b'x' * 65536, 0); os.pread(h, 65536, 0)
+print(fallocate(h, 3, 4096, 8192), fallocate(h, 0x10, 32768, 4096), fallocate(h, 0x11, 65536, 4096), fallocate(h, 8, 0, 4096), fallocate(h, 2, 0, 4096))
+print(os.pread(h, 65536, 0) == b'x' * 4096 + bytes(8192) + b'x' * 20480 + bytes(4096) + b'x' * 28672, os.fstat(h).st_size, os.lseek(h, 0, os.SEEK_HOLE), os.lseek(h, 4096, os.SEEK_DATA))
+print(fallocate(os.open('h', os.O_RDONLY), 3, 0, 4096))
 os.utime('s'); print(abs(os.stat('s').st_mtime - __import__('time').time()) < 60)
 "`)
-    expect(out).toBe("1048576 1052672 0\nENXIO\n2097152 True\n2097152 True\nENOTSUP ENOTSUP ENOTSUP\nENOTSUP\n8195 b'mapa' b'end'\nTrue\n")
+    expect(out).toBe(
+      "1048576 1052672 0\nENXIO\n2097152 True\n2097152 True\nENOTSUP ENOTSUP ENOTSUP\nENOTSUP\n8195 b'mapa' b'end'\nok ok ok ENOTSUP ENOTSUP\nTrue 65536 4096 12288\nEBADF\nTrue\n",
+    )
+    expect(world.gate.closes).toContainEqual(expect.objectContaining({ cleared: 16_384, written: { bytes: 65_536, sha256: null } }))
   })
 
   it('git works: init, commit, log, gc, clone, fsck', async () => {

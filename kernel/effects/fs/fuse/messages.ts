@@ -32,6 +32,9 @@ export const OPCODE = {
   READDIR: 28,
   RELEASEDIR: 29,
   FSYNCDIR: 30,
+  GETLK: 31,
+  SETLK: 32,
+  SETLKW: 33,
   ACCESS: 34,
   CREATE: 35,
   INTERRUPT: 36,
@@ -63,6 +66,18 @@ export interface Attributes {
   readonly mtime: { readonly s: number; readonly ns: number } | 'now' | null
 }
 
+/** A lock as the guest's kernel asks for it: of bytes, or with `flock` of the open file. */
+export interface LockFields {
+  readonly handle: number
+  readonly owner: bigint
+  readonly start: bigint
+  readonly end: bigint
+  /** null lets go. */
+  readonly kind: 'shared' | 'exclusive' | null
+  readonly pid: number
+  readonly flock: boolean
+}
+
 export type Body =
   | { readonly op: 'init'; readonly major: number; readonly minor: number; readonly readahead: number; readonly flags: number }
   | { readonly op: 'lookup' | 'unlink' | 'rmdir'; readonly name: string }
@@ -91,7 +106,9 @@ export type Body =
       readonly length: number
       readonly flags: number
     }
-  | { readonly op: 'release' | 'releasedir' | 'flush'; readonly handle: number }
+  | { readonly op: 'releasedir'; readonly handle: number }
+  | { readonly op: 'release' | 'flush'; readonly handle: number; readonly owner: bigint }
+  | ({ readonly op: 'getlk' | 'setlk' | 'setlkw' } & LockFields)
   | { readonly op: 'fsync' | 'fsyncdir'; readonly handle: number; readonly dataOnly: boolean }
   | { readonly op: 'access'; readonly mask: number }
   | { readonly op: 'interrupt'; readonly unique: bigint }

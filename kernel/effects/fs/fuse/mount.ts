@@ -4,6 +4,7 @@ import type { EffectResult, PreparedEffect } from '../../contract.ts'
 import type { Mount } from '../mounts.ts'
 import type { FsContext } from '../object.ts'
 import { Handles } from './handles.ts'
+import { Locks } from './locks.ts'
 import { type NodeLimits, Nodes } from './nodes.ts'
 
 export interface FuseLimits extends NodeLimits {
@@ -19,6 +20,8 @@ export interface FuseMountOptions {
   readonly gate: Gate
   readonly subject: Subject
   readonly limits: FuseLimits
+  /** Sends a message that answers nothing. */
+  readonly tell: (message: Uint8Array) => void
 }
 
 /** Who asks and until when: one request. `pid` is the guest's claim. */
@@ -34,6 +37,8 @@ export class FuseMount {
   readonly mount: Mount
   readonly nodes: Nodes
   readonly handles: Handles
+  readonly locks: Locks
+  readonly tell: FuseMountOptions['tell']
   readonly #gate: Gate
   readonly #subject: Subject
 
@@ -42,6 +47,8 @@ export class FuseMount {
     this.mount = mount
     this.nodes = new Nodes(options.context.sys, mount, options.limits)
     this.handles = new Handles(options.limits.handles)
+    this.locks = new Locks(options.context.sys)
+    this.tell = options.tell
     this.#gate = options.gate
     this.#subject = options.subject
   }
@@ -56,6 +63,7 @@ export class FuseMount {
 
   /** Closes what is open, with its totals recorded; then nothing of the mount is left. */
   async close(): Promise<void> {
+    this.locks.close()
     const closing = this.handles.drain().map(async (open) => {
       try {
         if (open.kind === 'directory') this.context.sys.close(open.fd)

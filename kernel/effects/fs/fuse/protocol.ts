@@ -116,11 +116,11 @@ const name =
   (op: 'lookup' | 'unlink' | 'rmdir') =>
   (r: Reader): Body => ({ op, name: r.text() })
 const ended =
-  (op: 'release' | 'releasedir' | 'flush') =>
+  (op: 'release' | 'flush') =>
   (r: Reader): Body => {
     const handle = r.id()
-    r.skip(16)
-    return { op, handle }
+    r.skip(8)
+    return { op, handle, owner: r.u64() }
   }
 const synced =
   (op: 'fsync' | 'fsyncdir') =>
@@ -143,6 +143,21 @@ const listed =
     const body = { op, handle: r.id(), position: r.u64(), size: r.u32() }
     r.skip(20)
     return body
+  }
+
+const LOCK_KINDS = ['shared', 'exclusive', null] as const
+/** Last byte a lock can be on: 2^63-1. */
+const LAST_BYTE = (1n << 63n) - 1n
+/** Lock flag: of the open file, as flock(2). */
+const LK_FLOCK = 1
+const lock =
+  (op: 'getlk' | 'setlk' | 'setlkw') =>
+  (r: Reader): Body => {
+    const [handle, owner, start, end, type, pid, flags] = [r.id(), r.u64(), r.u64(), r.u64(), r.u32(), r.u32(), r.u32()]
+    r.skip(4)
+    const kind = LOCK_KINDS[type]
+    if (kind === undefined || start > end || end > LAST_BYTE || (op === 'getlk' && kind === null)) r.fail('EINVAL')
+    return { op, handle, owner, start, end, kind: kind ?? null, pid, flock: (flags & LK_FLOCK) !== 0 }
   }
 
 const BODIES: ReadonlyMap<number, (reader: Reader) => Body> = new Map<number, (reader: Reader) => Body>([
@@ -174,10 +189,13 @@ const BODIES: ReadonlyMap<number, (reader: Reader) => Body> = new Map<number, (r
   [OPCODE.READDIR, listed('readdir')],
   [OPCODE.READDIRPLUS, listed('readdirplus')],
   [OPCODE.RELEASE, ended('release')],
-  [OPCODE.RELEASEDIR, ended('releasedir')],
+  [OPCODE.RELEASEDIR, readReleaseDirectory],
   [OPCODE.FLUSH, ended('flush')],
   [OPCODE.FSYNC, synced('fsync')],
   [OPCODE.FSYNCDIR, synced('fsyncdir')],
+  [OPCODE.GETLK, lock('getlk')],
+  [OPCODE.SETLK, lock('setlk')],
+  [OPCODE.SETLKW, lock('setlkw')],
   [OPCODE.ACCESS, readAccess],
   [OPCODE.INTERRUPT, (r) => ({ op: 'interrupt', unique: r.u64() })],
 ])
@@ -305,6 +323,12 @@ function readCopy(r: Reader): Body {
   r.skip(8)
   const [toHandle, toOffset, length] = [r.id(), r.offset(), r.u64()]
   return { op: 'copy', handle, offset, toHandle, toOffset, length: Number(length), flags: r.id() }
+}
+
+function readReleaseDirectory(r: Reader): Body {
+  const handle = r.id()
+  r.skip(16)
+  return { op: 'releasedir', handle }
 }
 
 function readAccess(r: Reader): Body {

@@ -8,12 +8,13 @@ import { MAX_FUSE_HANDLES, MAX_FUSE_IN_FLIGHT, MAX_FUSE_PENDING_BYTES, MAX_NODE_
 import * as bytes from './bytes.ts'
 import * as changing from './changing.ts'
 import { empty, finish, init, type Reply } from './encode.ts'
+import * as locking from './locking.ts'
 import * as looking from './looking.ts'
 import { type Body, FUSE_MAJOR, FUSE_MINOR_MIN, type Request } from './messages.ts'
 import { type Asker, type FuseLimits, FuseMount, type FuseMountOptions } from './mount.ts'
 import { isMalformed, parseFuse } from './protocol.ts'
 
-export interface FuseServerOptions extends Omit<FuseMountOptions, 'limits'> {
+export interface FuseServerOptions extends Omit<FuseMountOptions, 'limits' | 'tell'> {
   /** Sends one FUSE message to the guest. Must not throw. */
   send(mountNumber: number, message: Uint8Array): void
   readonly limits?: Partial<FuseLimits>
@@ -98,7 +99,10 @@ export class FuseServer {
   #fresh(number: number): Live {
     const mount = this.#options.context.mounts.list[number]
     if (mount === undefined) throw new Error(`no mount ${number}`)
-    return { mount: new FuseMount({ ...this.#options, limits: this.#limits }, mount), started: false, waiting: new Map() }
+    const tell = (message: Uint8Array): void => {
+      if (!this.#closed) this.#options.send(number, message)
+    }
+    return { mount: new FuseMount({ ...this.#options, limits: this.#limits, tell }, mount), started: false, waiting: new Map() }
   }
 
   /** The errno that answers a request that is not begun, or null. */
@@ -151,7 +155,9 @@ export class FuseServer {
     if (body.op === 'lseek') return bytes.seek(mount, body)
     if (body.op === 'fallocate') return bytes.allocate(mount, body)
     if (body.op === 'copy') return bytes.copy(mount, body)
-    if (body.op === 'flush') return mount.handles.file(body.handle).file.settled().then(empty)
+    if (body.op === 'flush') return locking.flush(mount, body)
+    if (body.op === 'getlk') return locking.test(mount, body)
+    if (body.op === 'setlk' || body.op === 'setlkw') return locking.set(mount, body, body.op === 'setlkw', asker)
     if (body.op === 'fsync') return mount.handles.file(body.handle).file.fsync(body.dataOnly).then(empty)
     if (body.op === 'release') return changing.release(mount, body.handle)
     if (body.op === 'releasedir') return looking.releaseDirectory(mount, body.handle)
