@@ -27,6 +27,8 @@ export const DEBIAN_PACKAGES = {
   test: [
     'erofs-utils' /* oracle for the image writer */,
     'strace' /* fault injection */,
+    'libfuse3-dev' /* the file system whose power can be cut */,
+    'fuse3' /* to unmount it without root */,
     'python3' /* Python SDK */,
     'python3-venv' /* its test environment */,
     'git' /* fresh clones and version stamps */,

@@ -33,7 +33,7 @@ export function homePath(env: Readonly<Record<string, string | undefined>>): str
 /** Opens the home folder, making it when absent. Throws CliError `home` for one that is foreign, writable by others, corrupt or newer. */
 export function openHome(path: string): Home {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeDurableFolder(path)
   } catch (cause) {
     throw new CliError('home', `the home folder ${path} cannot be made: ${reason(cause)}`, 'set AUTHORITY_HOME to a folder you may write', {
       cause,
@@ -49,7 +49,7 @@ export function openHome(path: string): Home {
       'use the newer program, or set AUTHORITY_HOME to another folder',
     )
   const home: Home = { path, images: join(path, 'images'), runs: join(path, 'runs'), cache: join(path, 'cache') }
-  for (const folder of [home.images, home.runs, home.cache]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+  for (const folder of [home.images, home.runs, home.cache]) makeDurableFolder(folder)
   return home
 }
 
@@ -107,11 +107,31 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
     closeSync(file)
   }
   renameSync(temporary, path)
-  const folder = openSync(dirname(path), 'r')
+  syncFolder(dirname(path))
+}
+
+/** Makes what is missing of the path, 0700; its names survive a power cut. */
+export function makeDurableFolder(path: string): void {
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = path; made.length >= first.length; made = dirname(made)) syncFolder(dirname(made))
+}
+
+/** The names in a folder are on the disk when it returns. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
   try {
     fsyncSync(folder)
   } finally {
     closeSync(folder)
+  }
+}
+
+export function syncFolderIfReadable(path: string): void {
+  try {
+    syncFolder(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
   }
 }
 

@@ -1,16 +1,19 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { CliError } from './errors.ts'
-import type { Home } from './home.ts'
+import { type Home, syncFolder, syncFolderIfReadable } from './home.ts'
 import { isAlive, type RunRecord, readRun, runFolder, writeRun } from './run-record.ts'
 
 const RUN_ID = /^[0-9a-f]{32}$/
 const PREFIX = /^[0-9a-f]{1,32}$/
 
-/** Makes `runs/ID/` for a fresh id. */
+/** Makes `runs/ID/` for a fresh id. What a log in it says is durable only with the way to it: another process may have made the folders above this moment. */
 export function createRunFolder(home: Home, id: string): string {
   const folder = runFolder(home.runs, id)
   mkdirSync(folder, { mode: 0o700 })
+  for (const above of [home.runs, home.path]) syncFolder(above)
+  // Only where it can be read it may be ours to have made.
+  syncFolderIfReadable(dirname(home.path))
   return folder
 }
 

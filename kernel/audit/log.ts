@@ -9,7 +9,7 @@ import type { AuditFs } from './fs.ts'
 import { sha256, sha256Stream } from './hash.ts'
 import { MAX_FLUSH_RECORDS, MAX_NESTING, MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES, MAX_SEGMENTS, SEGMENT_HEADER_BYTES } from './limits.ts'
 import { CompactRange } from './merkle.ts'
-import { encodeHeader, type SegmentHeader, segmentName, startChain } from './segment.ts'
+import { encodeHeader, type SegmentHeader, segmentName, startChain, UNFINISHED_SEGMENT } from './segment.ts'
 
 const LEAF = 0x00
 const COMMA = 0x2c
@@ -280,18 +280,21 @@ export class LogFull extends Error {
   }
 }
 
-/** Header and preallocated zeros, durable with the file's name. */
+/** Header and preallocated zeros, durable before the file has its name: a segment is there whole or not at all, whenever the machine stops. */
 function createSegment(settings: LogSettings, header: SegmentHeader): { fd: number; hasher: Hash; bytes: Uint8Array } {
-  const { fs } = settings
-  const path = joinPath(settings.folder, segmentName(header.number))
+  const { fs, folder } = settings
+  const path = joinPath(folder, segmentName(header.number))
   const bytes = encodeHeader(header)
   let fd = -1
   try {
-    fd = fs.open(path, 'create')
+    if (fs.lstat(path)) throw new RangeError('it is there already')
+    removeUnfinished(fs, folder)
+    fd = fs.open(joinPath(folder, UNFINISHED_SEGMENT), 'create')
     if (settings.preallocate) writeZeros(fs, fd, SEGMENT_HEADER_BYTES, settings.segmentBytes(header.number))
     writeFully(fs, fd, bytes, 0)
     fs.datasync(fd)
-    fs.syncFolder(settings.folder)
+    fs.rename(joinPath(folder, UNFINISHED_SEGMENT), path)
+    fs.syncFolder(folder)
   } catch (error) {
     if (fd >= 0) fs.close(fd)
     throw ioError('make', path, error)
@@ -299,6 +302,12 @@ function createSegment(settings: LogSettings, header: SegmentHeader): { fd: numb
   const hasher = sha256Stream()
   hasher.update(bytes)
   return { fd, hasher, bytes }
+}
+
+/** What a crash left of a segment that was being made. */
+export function removeUnfinished(fs: AuditFs, folder: string): void {
+  const path = joinPath(folder, UNFINISHED_SEGMENT)
+  if (fs.lstat(path)) fs.remove(path)
 }
 
 /** Real zeros, not a hole: writing into a hole changes metadata at every flush. */

@@ -3,7 +3,7 @@ import { CheckpointFile, type LastCheckpoint, lastCheckpoint } from './checkpoin
 import { auditError, ioError } from './errors.ts'
 import { checkFile, createFile, joinPath } from './files.ts'
 import { sameBytes, sha256, toHex } from './hash.ts'
-import { Log, type LogSettings, type LogState } from './log.ts'
+import { Log, type LogSettings, type LogState, removeUnfinished } from './log.ts'
 import type { NoteVerifier } from './note.ts'
 import { type OnRecord, type ScanResult, scanLog } from './scan.ts'
 import { segmentName } from './segment.ts'
@@ -30,6 +30,7 @@ export function reopenLog(settings: LogSettings, verifier: NoteVerifier, from: n
   if (last.checkpoint && last.checkpoint.origin !== scan.state.header.origin)
     throw auditError(`The checkpoints in ${folder} are of another log.`)
   const cut = cutTail(settings, scan, last)
+  removeUnfinished(fs, folder)
   return {
     log: reopenSegment(settings, scan),
     checkpoints: openCheckpoints(settings, last),

@@ -32,6 +32,9 @@ const AT = {
 const AT_CRC = SEGMENT_HEADER_BYTES - 4
 const MAX_RANGE = 53
 
+/** A segment until it is whole. */
+export const UNFINISHED_SEGMENT = 'segment.new'
+
 export interface SegmentHeader {
   readonly origin: string
   /** 16 bytes: the run, or the installation. */

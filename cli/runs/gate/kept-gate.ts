@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Installation, type RecordType, readRecords, tryLock } from '@authority/kernel/audit'
 import { type LoggedRecord, replay } from '@authority/kernel/budget'
 import type { Charges, Dimension } from '@authority/kernel/vocabulary'
 import { CliError } from '../errors.ts'
-import { writeFileAtomic } from '../home.ts'
+import { makeDurableFolder, writeFileAtomic } from '../home.ts'
 
 /** What outlives one process of a gate with a name: its key, and from its logs what was revoked, used and spent. */
 export interface KeptGate {
@@ -46,7 +46,7 @@ export async function openKeptGate(options: {
   readonly installation: Installation
 }): Promise<KeptGate> {
   const { folder, runs, run, installation } = options
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeDurableFolder(folder)
   const { fs, owner, random } = installation.context
   const release = tryLock(fs, folder, owner)
   if (release === null)
