@@ -1,6 +1,7 @@
 /** Approvals and reload of a run that goes on, with the compiled binary: `gate serve` and a client in Python. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runProgram } from '../process/run-program.ts'
@@ -126,5 +127,52 @@ describe('policy reload', () => {
     expect(await agent.out).toMatch(/keep \/work\/open E_[A-Z_]+[\s\S]*until \/work\/again ok/)
     expect((await authority('audit', 'verify', 'last')).code).toBe(0)
     expect((await authority('audit', 'show', 'last')).out.match(/ POLICY /g)).toHaveLength(2)
+  })
+
+  test('an idle connection is closed at once: the far end sees it without another byte, and the CLOSE says why', {
+    timeout: TEST_MS,
+  }, async () => {
+    const bytes: unknown[] = []
+    const ended = Promise.withResolvers<void>()
+    const server = createServer((socket) =>
+      socket
+        .on('data', (data) => bytes.push(data))
+        .on('error', () => undefined)
+        .on('close', () => ended.resolve()),
+    )
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const net = { connect: [`ip:127.0.0.1:${port}`] }
+    writeFileSync(at('net.json'), JSON.stringify({ version: '1.0', net, budgets: { calls: 100 } }))
+    writeFileSync(at('net-less.json'), JSON.stringify({ version: '1.0', net, budgets: { calls: 50 } }))
+    try {
+      const agent = client('net.json', [], 'idle', `127.0.0.1:${port}`)
+      await agent.said('connected')
+      expect((await authority('policy', 'reload', 'last', at('net-less.json'))).out).toContain('budget calls: now 50')
+      const { code, out } = await authority('policy', 'reload', 'last', at('nothing.json'))
+      expect([code, out]).toEqual([0, expect.stringContaining('budget calls: stays 50')])
+      await ended.promise
+      expect(await agent.out).toContain(`idle 127.0.0.1:${port} E_POLICY_DENY`)
+      expect(bytes).toEqual([])
+    } finally {
+      server.close()
+    }
+    expect((await authority('audit', 'verify', 'last')).code).toBe(0)
+    const records = (await authority('audit', 'show', 'last', '--json')).out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string; detail?: object })
+    const types = records.map(({ type }) => type)
+    expect(records.find(({ type }) => type === 'CLOSE')?.detail).toMatchObject({ bytes_in: 0, bytes_out: 0, reason: 'E_POLICY_DENY' })
+    expect(types.lastIndexOf('CLOSE')).toBeGreaterThan(types.lastIndexOf('POLICY'))
+  })
+
+  test('a policy larger than one message is reloaded too', { timeout: TEST_MS }, async () => {
+    const read = Array.from({ length: 19_000 }, (_, index) => `/work/${'x'.repeat(100)}/${index}`)
+    writeFileSync(at('large.json'), JSON.stringify({ version: '1.0', fs: { read, write: ['/work/again'] } }))
+    const agent = client('nothing.json', [], 'until', '/work/again')
+    await authority('policy', 'check', at('large.json'))
+    await expect.poll(async () => (await authority('policy', 'reload', 'last', at('large.json'))).code, { timeout: TEST_MS / 2 }).toBe(0)
+    expect(await agent.out).toContain('until /work/again ok')
   })
 })

@@ -75,7 +75,7 @@ export const POLICY_RELOAD = {
   flags: { json: JSON_FLAG },
   notes: [
     RUN_NOTE,
-    'It decides from the next effect on; what is open and no longer allowed cannot be used any more. Budgets stay as they were. A file that does not load changes nothing.',
+    'It decides from the next effect on; what is open and no longer allowed is closed at once: connections, files, published ports. Budgets can be lowered, never raised, and not below what is spent. A file that does not load changes nothing.',
   ],
 } as const satisfies Verb
 export const APPROVALS_LS = {

@@ -42,7 +42,8 @@ test('a reload whose expectations the run does not meet changes nothing', async 
     detail: {},
     operator: new Map(),
   })
-  const reload = (document: object): Promise<string> => core.reload({ source: 'p.json', bytes: bytes(document), includes: [] }, 'test')
+  const reload = async (document: object): Promise<string> =>
+    (await core.reload({ source: 'p.json', bytes: bytes(document), includes: [] }, 'test')).policy
   const before = core.policy.id
   try {
     for (const document of [

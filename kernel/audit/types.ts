@@ -81,9 +81,16 @@ export type RecordBody =
       readonly policy: string
       readonly by: string | null
     }
-  /** From here on this policy decides. */
-  | { readonly type: 'POLICY'; readonly policy: string; readonly source: string; readonly previous: string; readonly by: string }
-  /** An account got limits after the start (a capability block with a budget of its own, at its first use): they hold from here on. */
+  /** From here on this policy decides. `unpublished`: published ports it does not allow, closed with it. */
+  | {
+      readonly type: 'POLICY'
+      readonly policy: string
+      readonly source: string
+      readonly previous: string
+      readonly by: string
+      readonly unpublished?: readonly string[]
+    }
+  /** An account got limits after the start (a capability block with a budget of its own, at its first use; the run, by another policy): the lowest holds from here on. */
   | { readonly type: 'LIMIT'; readonly account: string; readonly limits: Charges }
   /** How often a token block that counts its uses was used, over all runs of a kept gate; null at its first binding: not known until the end. */
   | { readonly type: 'USES'; readonly block: string; readonly used: number | null }

@@ -7,6 +7,7 @@ import { logRefusal } from './budget-refusal.ts'
 import { type FirstDenial, LookLedger } from './coalesce.ts'
 import { abortError, EffectRun, executeAndRecord, type Held } from './execute.ts'
 import { type Allowed, claimedOf, isGuestEnforced, Judge } from './judge.ts'
+import { OpenEffects } from './open-effects.ts'
 import { Stopwatch } from './stopwatch.ts'
 import { clipText } from './text.ts'
 import type { AdmitRequest, Gate, GateStatistics, LookRequest, Stages } from './types.ts'
@@ -26,7 +27,7 @@ export class AdmitPipeline implements Gate {
   private readonly looks: LookLedger
   private readonly claimedLooks: LookLedger
   private effects = 0
-  private openLeases = 0
+  private readonly open = new OpenEffects()
 
   /** `nowUs`: the clock stages are timed with, µs; without one records say nothing of it. */
   constructor(stages: Stages, nowUs?: () => number) {
@@ -89,9 +90,14 @@ export class AdmitPipeline implements Gate {
     this.judge.denials.flush(all)
   }
 
+  /** After a revocation and after another policy took over: what they took away is closed now, and resolves when that is on record. */
+  endWithdrawn(): Promise<void> {
+    return this.open.endWithdrawn()
+  }
+
   get statistics(): GateStatistics {
     const looks = this.looks.total + this.claimedLooks.total
-    return { effects: this.effects, denials: this.judge.denials.total, looks, openLeases: this.openLeases }
+    return { effects: this.effects, denials: this.judge.denials.total, looks, openLeases: this.open.size }
   }
 
   get firstDenials(): readonly FirstDenial[] {
@@ -186,16 +192,16 @@ export class AdmitPipeline implements Gate {
 
   private hooksFor(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Parameters<typeof executeAndRecord>[5] {
     const admittedUnder = this.stages.policy.id
+    // All that had to be allowed must be allowed still. Who accepts asks for every published port; one connection stands on its own.
+    const decided = [...(request.operation === 'net.accept' ? [] : request.effect.requested), ...object.questions]
     return {
-      decideAgain: (questions, requested) => this.decideAgain(request, questions, requested),
-      withdrawn: () => this.judge.ended(request, allowed) ?? this.judge.outdated(request, object.questions, admittedUnder),
+      decideAgain: async (questions, requested) => {
+        await this.decideAgain(request, questions, requested)
+        decided.push(...questions)
+      },
+      withdrawn: () => this.judge.ended(request, allowed) ?? this.judge.outdated(request, decided, admittedUnder),
       refuse: (refusal) => this.judge.refuseBudget(request, object.object, refusal),
-      onLease: () => {
-        this.openLeases += 1
-      },
-      onLeaseClosed: () => {
-        this.openLeases -= 1
-      },
+      open: this.open,
     }
   }
 

@@ -4,6 +4,7 @@ import type { ByteLease, EffectResult, Permit, PreparedEffect } from '../effects
 import type { Charges, Dimension } from '../vocabulary/index.ts'
 import { type LeaseOptions, PipelineLease } from './lease.ts'
 import { ABORT_GRACE_MS } from './limits.ts'
+import type { OpenEffects } from './open-effects.ts'
 import { type Abortable, signalOf } from './request-abort.ts'
 import type { Stopwatch } from './stopwatch.ts'
 import { clipText } from './text.ts'
@@ -17,8 +18,7 @@ export interface Held {
 
 export interface ExecuteHooks extends Pick<LeaseOptions, 'withdrawn' | 'refuse'> {
   readonly decideAgain: Permit['decideAgain']
-  readonly onLease: () => void
-  readonly onLeaseClosed: () => void
+  readonly open: OpenEffects
 }
 
 /** An effect's own hold on the world is let go when it is over, not when its caller stopped waiting: one that was left behind still uses it. */
@@ -160,19 +160,23 @@ class LeaseOnce {
   take(): ByteLease {
     // After the OUTCOME the bytes are given back: an effect that was left behind must not move any.
     if (this.taken !== null || this.settled) throw new AuthorityError('E_CANCELLED', 'the effect is over')
-    this.hooks.onLease()
     const { audit, budget } = this.stages
-    const { withdrawn, refuse, onLeaseClosed } = this.hooks
-    this.taken = new PipelineLease({
+    const { withdrawn, refuse, open } = this.hooks
+    // While the effect was under way: what it opened is not handed on.
+    const stop = withdrawn()
+    if (stop !== null) throw stop
+    const lease: PipelineLease = new PipelineLease({
       audit,
       budget,
       intent: this.intent,
       reservation: this.reservation,
       withdrawn,
       refuse,
-      onClose: onLeaseClosed,
+      onClose: () => open.closed(lease),
     })
-    return this.taken
+    open.opened(lease)
+    this.taken = lease
+    return lease
   }
 
   /** What the OUTCOME says is leased on, or undefined when nothing is. */

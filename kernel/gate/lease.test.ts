@@ -95,6 +95,69 @@ describe('spending', () => {
   })
 })
 
+describe('what was taken away', () => {
+  const revoked = async (token = '') => {
+    const world = await makeWorld({ budgets: { bytes: 100 } })
+    const own = token === '' ? world.capability.mint({ fs: { read: ['/work/**'] } }, FOREVER) : token
+    const lease = await openLease(world, 100, world.capability.bind('test:1', own))
+    const other = await openLease(world, 0)
+    return { world, lease, other, revoke: () => world.capability.revoke(lastBlockId(own)) }
+  }
+
+  test('is ended without its next byte, and the CLOSE says why', async () => {
+    const { world, lease, other, revoke } = await revoked()
+    await lease.spend(7)
+    const told: string[] = []
+    lease.onWithdrawn((error) => {
+      told.push(error.code)
+      void lease.close({ a: 1 })
+    })
+    other.onWithdrawn(() => told.push('other'))
+    await world.pipeline.endWithdrawn()
+    expect(told).toEqual([])
+    revoke()
+    await world.pipeline.endWithdrawn()
+    await world.pipeline.endWithdrawn()
+    expect(told).toEqual(['E_CAP_REVOKED'])
+    expect(world.appended.filter(({ type }) => type === 'CLOSE')).toEqual([
+      { type: 'CLOSE', intent: expect.any(Number), captured: { bytes: 7 }, detail: { a: 1, reason: 'E_CAP_REVOKED' } },
+    ])
+    expect(world.pipeline.statistics.openLeases).toBe(1)
+    expect(await spent(lease, 1)).toBe('E_CAP_REVOKED')
+    expect(await spent(other, 0)).toBe('done')
+  })
+
+  test('before its owner listened is told to it when it does', async () => {
+    const { world, lease, revoke } = await revoked()
+    revoke()
+    const ending = world.pipeline.endWithdrawn()
+    const told: string[] = []
+    lease.onWithdrawn((error) => {
+      told.push(error.code)
+      void lease.close({})
+    })
+    await ending
+    expect(told).toEqual(['E_CAP_REVOKED'])
+  })
+
+  test('while the effect was under way is not handed on', async () => {
+    const { world, lease, revoke } = await revoked()
+    await lease.close({})
+    const token = world.capability.mint({ fs: { read: ['/work/**'] } }, FOREVER)
+    const handle = world.capability.bind('test:1', token)
+    const effect = world.effect({
+      execute: async (permit) => {
+        await settle()
+        world.capability.revoke(lastBlockId(token))
+        permit.lease()
+        return { result: [] }
+      },
+    })
+    expect(await codeOf(world.admit(effect, { handle }))).toBe('E_CAP_REVOKED')
+    revoke()
+  })
+})
+
 describe('closing', () => {
   test('records what moved, frees the rest, once', async () => {
     const { world, lease } = await leased(100, { budgets: { bytes: 100 } })

@@ -27,6 +27,10 @@ export class PipelineLease implements ByteLease {
   private step = LEASE_STEP_BYTES
   private renewing: Promise<void> = Promise.resolve()
   private closed: Promise<void> | null = null
+  /** Why it was ended before its owner closed it. */
+  private ended: AuthorityError | null = null
+  private onClosed: () => void = () => undefined
+  private end: ((error: AuthorityError) => void) | null = null
 
   constructor(options: LeaseOptions) {
     this.options = options
@@ -47,6 +51,23 @@ export class PipelineLease implements ByteLease {
     const turn = this.renewing.then(() => this.renewFor(bytes))
     this.renewing = turn.catch(() => undefined)
     return turn
+  }
+
+  onWithdrawn(end: (error: AuthorityError) => void): void {
+    this.end = end
+    if (this.ended !== null) end(this.ended)
+  }
+
+  /** Resolves when its owner has closed it; null: it may go on. */
+  endIfWithdrawn(): Promise<void> | null {
+    if (this.closed !== null || this.ended !== null) return null
+    this.ended = this.options.withdrawn()
+    if (this.ended === null) return null
+    const closing = new Promise<void>((resolve) => {
+      this.onClosed = resolve
+    })
+    this.end?.(this.ended)
+    return closing
   }
 
   close(detail: { readonly [key: string]: Json }): Promise<void> {
@@ -80,6 +101,7 @@ export class PipelineLease implements ByteLease {
   }
 
   private stopped(): AuthorityError | null {
+    if (this.ended !== null) return this.ended
     if (this.closed !== null) return new AuthorityError('E_CANCELLED', 'the handle is closed')
     const { latched } = this.options.audit
     if (latched !== null) return new AuthorityError('E_AUDIT', `the audit log cannot be written: ${latched}`)
@@ -97,7 +119,11 @@ export class PipelineLease implements ByteLease {
     const captured = { bytes: this.spent }
     budget.settle(reservation, captured)
     onClose()
-    audit.append({ type: 'CLOSE', intent, captured, detail })
-    await audit.durable()
+    try {
+      audit.append({ type: 'CLOSE', intent, captured, detail: this.ended === null ? detail : { ...detail, reason: this.ended.code } })
+      await audit.durable()
+    } finally {
+      this.onClosed()
+    }
   }
 }

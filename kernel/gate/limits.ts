@@ -4,6 +4,8 @@
 export const ABORT_GRACE_MS = 2_000
 /** ms the end of a session waits for what it has under way: the grace of its effects and time to record them. */
 export const SESSION_END_MS = 5_000
+/** ms a revocation or another policy waits for what it ended to be closed and recorded. */
+export const WITHDRAW_MS = 2_000
 /** Distinct denials remembered one by one; further ones are counted together per operation and code. */
 export const MAX_DISTINCT_DENIALS = 4096
 /** Bytes of the records of distinct denials; past it they are counted together too: long names must not fill the log sooner than short ones. */

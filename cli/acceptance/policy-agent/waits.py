@@ -1,4 +1,5 @@
-"""Does what its words say, one after the other: `write PATH`, `keep PATH` (open and write until it is refused), `until PATH` (try to write until it is allowed)."""
+"""Does what its words say, one after the other: `write PATH`, `keep PATH` (open and write until it is refused), `until PATH` (try to write until it is allowed),
+`idle HOST:PORT` (connect, say nothing, wait for the end of it)."""
 
 import sys
 import time
@@ -30,6 +31,16 @@ def keep(gate, path):
     return "late"
 
 
+def idle(gate, place):
+    host, port = place.split(":")
+    stream = gate.net.connect(host, int(port))
+    print("connected", flush=True)
+    try:
+        return f"ended after {stream.read()!r}"
+    except authority.AuthorityError as error:
+        return error.code
+
+
 def until(gate, path):
     end = time.monotonic() + DEADLINE_S
     while time.monotonic() < end:
@@ -41,4 +52,4 @@ def until(gate, path):
 
 with authority.connect() as gate:
     for what, path in zip(sys.argv[2::2], sys.argv[3::2]):
-        print(what, path, {"write": attempt, "keep": keep, "until": until}[what](gate, path), flush=True)
+        print(what, path, {"write": attempt, "keep": keep, "until": until, "idle": idle}[what](gate, path), flush=True)

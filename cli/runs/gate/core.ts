@@ -24,6 +24,7 @@ import type { BudgetMark, RunSpec } from '../run-spec.ts'
 import { openKeptGate } from './kept-gate.ts'
 import { LivePolicy } from './live-policy.ts'
 import { NewRepositories } from './new-repositories.ts'
+import { type Reloaded, RunLimits, reload } from './reload.ts'
 import { joinSharedBudget } from './shared-budget.ts'
 
 export interface PolicySource {
@@ -84,8 +85,8 @@ export interface GateCore {
   readonly pipeline: AdmitPipeline
   readonly registry: OperationRegistry
   readonly approvals: ApprovalDesk
-  /** Lets another policy decide; answers its id, durable. Budgets stay those the run began with. Throws PolicyLoadError and E_CONFLICT: nothing has changed then. */
-  reload(files: PolicyFileSet, by: string): Promise<string>
+  /** Lets another policy decide, durable. Budgets are only ever lowered. Throws PolicyLoadError and E_CONFLICT: nothing has changed then. */
+  reload(files: PolicyFileSet, by: string): Promise<Reloaded>
   /** Limits in force: the lower of the policy's and the command line's. */
   readonly limits: Readonly<Record<string, number>>
   /** Seals the log and lets go of everything; no effect is admitted after it. */
@@ -98,8 +99,8 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   const repositories = new NewRepositories()
   const policy = new LivePolicy(policyOf(options, repositories))
   const runGrants = policy.grants
-  const limits = lowerOf(policy.budgets, options.budgets)
-  const accounts = limitsByAccount(limits)
+  const limits = new RunLimits(policy.budgets, options.budgets)
+  const accounts = limitsByAccount(limits.all)
   const sys = linuxSyscalls()
   const mounts = openMounts(sys, options.mounts, { home: options.home, protect: options.guarded })
   const published = await publish(options.published ?? [], policy)
@@ -107,7 +108,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   const audit = await openRunLog({
     path: join(options.folder, 'audit'),
     installation,
-    ...(limits.log_bytes === undefined ? {} : { maxBytes: limits.log_bytes }),
+    ...(limits.all['log_bytes'] === undefined ? {} : { maxBytes: limits.all['log_bytes'] }),
     start: {
       type: 'RUN_START',
       run: options.run,
@@ -180,7 +181,11 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     bytes: fs.bytes,
     operator: options.operator,
   })
-  const coalescer = setInterval(() => flushQuietly(pipeline), COALESCE_MS)
+  const coalescer = setInterval(() => {
+    flushQuietly(pipeline)
+    // The time of a token may have ended.
+    void pipeline.endWithdrawn()
+  }, COALESCE_MS)
 
   return {
     clock,
@@ -192,9 +197,16 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     fsContext,
     pipeline,
     registry,
-    limits,
+    get limits() {
+      return limits.all
+    },
     approvals,
-    reload: (files, by) => reload({ policy, files, by, audit, options, repositories }),
+    reload: async (files, by) => {
+      assertNotMounted(files.source, options.mounts)
+      const next = operatorPolicy(files, options.hosts, repositories)
+      assertStillExpected(next, { given: options.given ?? { image: [], env: [] }, mounts: options.mounts })
+      return reload({ policy, limits, audit, budget, pipeline, published }, next, by)
+    },
     close: async (end) => {
       clearInterval(coalescer)
       published.close()
@@ -248,26 +260,6 @@ function mappedTo(hosts: CoreOptions['hosts'], repositories: NewRepositories) {
   return { hosts: Object.fromEntries(hosts), repositoryIsNew: (folder: string) => repositories.has(folder) }
 }
 
-/** From the record on the new policy decides: whatever it admits is written after it. */
-async function reload(change: {
-  readonly policy: LivePolicy
-  readonly files: PolicyFileSet
-  readonly by: string
-  readonly audit: RunLog
-  readonly options: CoreOptions
-  readonly repositories: NewRepositories
-}): Promise<string> {
-  const { policy, files, by, audit, options, repositories } = change
-  assertNotMounted(files.source, options.mounts)
-  const next = operatorPolicy(files, options.hosts, repositories)
-  assertStillExpected(next, { given: options.given ?? { image: [], env: [] }, mounts: options.mounts })
-  const previous = policy.id
-  audit.append({ type: 'POLICY', policy: next.id, source: next.source, previous, by })
-  policy.replace(next)
-  await audit.durable()
-  return next.id
-}
-
 /** An agent must not write the policy it is under; only the files that were there when the run began are protected in its mounts. */
 function assertNotMounted(source: string, mounts: CoreOptions['mounts']): void {
   const mount = mounts.find(({ host, readonly }) => !readonly && (source === host || source.startsWith(`${host}/`)))
@@ -305,12 +297,6 @@ export function runSpending(budget: BudgetStage): Readonly<Record<string, number
 }
 
 const CLASS_PREFIX = 'class:'
-
-function lowerOf(policy: Charges, commandLine: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
-  const limits: Record<string, number> = { ...policy }
-  for (const [key, limit] of Object.entries(commandLine)) limits[key] = Math.min(limits[key] ?? Number.MAX_SAFE_INTEGER, limit)
-  return limits
-}
 
 /** What earlier runs of a kept gate left of a token block's budget. */
 function lessSpent(limits: Charges, spent: Charges): Charges {

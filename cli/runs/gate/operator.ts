@@ -4,6 +4,7 @@ import { AuthorityError, type OperationName, type WireValue } from '@authority/p
 import type { RunRecord } from '../run-record.ts'
 import { type GateCore, type PolicyFileSet, runSpending } from './core.ts'
 import { withLogBytes } from './log-bytes.ts'
+import { PolicyUpload } from './policy-upload.ts'
 
 export interface OperatorSubject {
   /** Known only after the gate's parts are made: asked for at each call. */
@@ -14,6 +15,7 @@ export interface OperatorSubject {
 
 /** What control.sock can ask of a run, with a machine or without. */
 export function operatorOperations({ core, record, stop }: OperatorSubject): ReadonlyMap<OperationName, OperatorOperation> {
+  const upload = new PolicyUpload()
   return new Map<OperationName, OperatorOperation>([
     [
       'run.status',
@@ -40,7 +42,21 @@ export function operatorOperations({ core, record, stop }: OperatorSubject): Rea
       'approvals.decide',
       async ([id, decision, by]) => [JSON.stringify(await core().approvals.decide(String(id), decisionOf(decision), byOperator(by)))],
     ],
-    ['policy.reload', async ([source, files, by]) => [await core().reload(fileSetOf(String(source), files), byOperator(by))]],
+    [
+      'policy.reload',
+      async ([source, files, by]) => {
+        const sent = (files as readonly WireValue[]).length === 0 ? upload.take(String(source)) : files
+        const { policy, ...changes } = await core().reload(fileSetOf(String(source), sent), byOperator(by))
+        return [policy, JSON.stringify(changes)]
+      },
+    ],
+    [
+      'policy.part',
+      async ([source, name, offset, content]) => {
+        upload.add(String(source), String(name), Number(offset), content as Uint8Array)
+        return []
+      },
+    ],
     [
       'cap.mint',
       async ([grant, notBefore, expires]) => [
@@ -55,6 +71,7 @@ export function operatorOperations({ core, record, stop }: OperatorSubject): Rea
         audit.append({ type: 'REVOKE', block: id, by: 'operator' })
         // Dead before it is durable, acknowledged after: no moment at which an acknowledged revocation does not hold.
         capability.revoke(id)
+        await core().pipeline.endWithdrawn()
         await audit.durable()
         return []
       },

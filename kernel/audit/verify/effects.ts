@@ -6,13 +6,15 @@ type Amounts = { readonly [dimension: string]: number }
 
 interface Account {
   readonly name: string
+  /** Counted from the start, limit or not: a later policy may give it limits. */
+  readonly watched: boolean
   readonly limits: Map<string, number>
   readonly captured: Map<string, number>
   readonly reserved: Map<string, number>
 }
 
 interface Effect {
-  /** Only accounts that have a limit: a hostile log cannot make the verifier remember names. */
+  /** The run, and only accounts that have a limit: a hostile log cannot make the verifier remember names. */
   readonly accounts: readonly Account[]
   /** The amounts of the INTENT as they were read, until a LEASE adds to them. */
   reserved: Amounts
@@ -25,6 +27,18 @@ function amountOf(amounts: Amounts, dimension: string): number {
   return Object.hasOwn(amounts, dimension) ? (amounts[dimension] as number) : 0
 }
 
+const RUN = 'run'
+const DIMENSIONS: ReadonlySet<string> = new Set([
+  'calls',
+  'tool_calls',
+  'tokens',
+  'cost_nano_usd',
+  'bytes',
+  'wall_time_ms',
+  'cpu_ms',
+  'concurrency',
+  'log_bytes',
+])
 /** Dimensions that are levels: held while an effect lasts, never captured. */
 const LEVELS: ReadonlySet<string> = new Set(['concurrency'])
 /** What an unknown outcome need not charge: levels, and bytes, which move through a lease alone and are counted there. */
@@ -34,6 +48,7 @@ const SLICED: ReadonlySet<string> = new Set(['wall_time_ms', 'cpu_ms'])
 
 export class Effects {
   readonly #accounts = new Map<string, Account>()
+  readonly #run = this.#account(RUN)
   readonly #open = new Map<number, Effect>()
   #slack = TIME_SLICE_MS
   intents = 0
@@ -58,7 +73,7 @@ export class Effects {
   #account(name: string): Account {
     let account = this.#accounts.get(name)
     if (!account) {
-      account = { name, limits: new Map(), captured: new Map(), reserved: new Map() }
+      account = { name, watched: name === RUN, limits: new Map(), captured: new Map(), reserved: new Map() }
       this.#accounts.set(name, account)
     }
     return account
@@ -66,7 +81,7 @@ export class Effects {
 
   /** Bytes of records the run may write; recovery must end it whatever it takes. */
   logBytesExceeded(bytes: number): string | null {
-    const limit = this.#accounts.get('run')?.limits.get('log_bytes')
+    const limit = this.#run.limits.get('log_bytes')
     return limit !== undefined && bytes > limit ? `the records have ${bytes} bytes, and log_bytes of the run is ${limit}` : null
   }
 
@@ -125,12 +140,12 @@ export class Effects {
     for (const account of accounts) {
       for (const dimension in amounts) {
         const limit = account.limits.get(dimension)
-        if (limit === undefined) continue
+        if (!counts(account, dimension)) continue
         const added = amountOf(amounts, dimension)
         const held = (account.reserved.get(dimension) ?? 0) + added
         account.reserved.set(dimension, held)
         const sum = (account.captured.get(dimension) ?? 0) + held
-        if (added > 0 && sum > limit) return `${dimension} of account ${account.name} reaches ${sum} of ${limit}`
+        if (added > 0 && limit !== undefined && sum > limit) return `${dimension} of account ${account.name} reaches ${sum} of ${limit}`
       }
     }
     return null
@@ -181,8 +196,7 @@ export class Effects {
 
   /** Time of the run itself. */
   time(fields: Fields): string | null {
-    const run = this.#accounts.get('run')
-    if (!run) return null
+    const run = this.#run
     for (const [dimension, amount] of Object.entries(fields.captured as Amounts)) {
       add(run, dimension, amount)
       const limit = run.limits.get(dimension)
@@ -217,6 +231,12 @@ function capture(effect: Effect, captured: Amounts, overrun: boolean): string | 
   return null
 }
 
-function add({ captured, limits }: Account, dimension: string, amount: number): void {
-  if (limits.has(dimension)) captured.set(dimension, (captured.get(dimension) ?? 0) + amount)
+function add(account: Account, dimension: string, amount: number): void {
+  const { captured } = account
+  if (counts(account, dimension)) captured.set(dimension, (captured.get(dimension) ?? 0) + amount)
+}
+
+/** A hostile log cannot make the verifier remember names: only those that have a limit, and the nine there are. */
+function counts({ limits, watched }: Account, dimension: string): boolean {
+  return limits.has(dimension) || (watched && DIMENSIONS.has(dimension))
 }

@@ -196,6 +196,25 @@ describe('rules of the records', () => {
       'calls of account block:a reaches 2 of 1',
     ],
     [
+      'a limit the run is given later, with more spent before it',
+      [
+        { ...intent, reserve: { tokens: 7 } },
+        { type: 'OUTCOME', intent: at, status: 'ok', captured: { tokens: 7 } },
+        { type: 'LIMIT', account: 'run', limits: { tokens: 5 } },
+      ],
+      'tokens of account run gets a limit of 5 and has 7 already',
+    ],
+    [
+      'more than a limit the run was given later, counted from the start',
+      [
+        { ...intent, reserve: { tokens: 7 } },
+        { type: 'OUTCOME', intent: at, status: 'ok', captured: { tokens: 7 } },
+        { type: 'LIMIT', account: 'run', limits: { tokens: 8 } },
+        { ...intent, reserve: { tokens: 2 } },
+      ],
+      'tokens of account run reaches 9 of 8',
+    ],
+    [
       'more than was leased of the installation',
       [
         { type: 'LEASED', leased: { calls: 3 } },

@@ -68,8 +68,16 @@ export class FileHandle implements HeldThing {
   #closing: Promise<void> | null = null
   #waiting: (() => void)[] = []
 
+  /** Why it was closed before the agent closed it. */
+  #withdrawn: AuthorityError | null = null
+
   constructor(file: OpenedFile) {
     this.#file = file
+    file.lease.onWithdrawn((error) => {
+      this.#withdrawn = error
+      // A log that cannot be written latches by itself; there is nobody here to tell.
+      this.close().catch(() => undefined)
+    })
   }
 
   /**
@@ -252,6 +260,7 @@ export class FileHandle implements HeldThing {
   }
 
   #check(allowed: boolean, offset: number, length: number): void {
+    if (this.#withdrawn !== null) throw this.#withdrawn
     if (this.#closing !== null || !allowed) throw hostError('EBADF', this.#file.text)
     if (offset < 0 || offset + length > MAX_OFFSET)
       throw new AuthorityError('E_CONFLICT', `${this.#file.text}: offset out of range`, { errno: 'EINVAL' })

@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import path from 'node:path'
-import { OPEN_FLAGS } from '@authority/protocol'
+import { AuthorityError, OPEN_FLAGS } from '@authority/protocol'
 import { afterEach, describe, expect, it } from 'vitest'
 import { makeWorld, refusal, type World, type WorldOptions } from './testing/pipeline.ts'
 import { openingCharges } from './worst-case.ts'
@@ -38,6 +38,22 @@ describe('reading and writing through the SDK path', () => {
       },
     ])
     expect((await refusal(w.call('fs.read', file as number, 0, 1))).code).toBe('E_CAP_INVALID')
+  })
+
+  it('a file whose permission is taken away is closed on the host at once, and everything on its handle says why', async () => {
+    const w = world()
+    const [number] = await w.call('fs.open', '/work/a.txt', WRITE | READ | CREATE, 0o640)
+    const file = number as number
+    await w.call('fs.write', file, 0, bytes('hello'))
+    const open = (): number => fs.readdirSync('/proc/self/fd').length
+    const before = open()
+    for (const end of w.gate.withdraw) end(new AuthorityError('E_POLICY_DENY', 'not any more', { errno: 'EACCES' }))
+    await Promise.resolve()
+    expect([open(), w.gate.closes.length]).toEqual([before - 1, 1])
+    for (const attempt of [w.call('fs.read', file, 0, 1), w.call('fs.write', file, 0, bytes('x')), w.call('fs.fsync', file)])
+      expect(await refusal(attempt)).toMatchObject({ code: 'E_POLICY_DENY', errno: 'EACCES' })
+    expect(await w.call('fs.close', file)).toEqual([])
+    expect(read(w, 'a.txt')).toBe('hello')
   })
 
   it('asks fs.read for READ and fs.write for everything else, of the requested and of the canonical path', async () => {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { MAX_CHUNK_BYTES, MESSAGE } from '@authority/protocol'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { lastBlockId } from '../../capability/index.ts'
 import { captured, closeWorlds, reserved, settle } from '../../gate/testing/world.ts'
 import { type NetWorld, type NetWorldOptions, netWorld, type Witness, witness } from './testing/world.ts'
 
@@ -53,6 +54,21 @@ describe('bytes', () => {
 })
 
 describe('ends', () => {
+  test('a revocation closes an idle connection: the far end sees it, and no byte was needed', async () => {
+    const closed = Promise.withResolvers<void>()
+    const { net, stream, say } = await connected((socket) =>
+      socket.once('end', () => closed.resolve()).on('data', (data) => socket.write(data)),
+    )
+    say('hello')
+    await net.peer.until(() => net.peer.streamed(stream).toString() === 'hello')
+    const { capability, pipeline } = net.world
+    capability.revoke(lastBlockId(capability.runToken))
+    await pipeline.endWithdrawn()
+    await closed.promise
+    expect(closeRecord(net)).toMatchObject({ captured: { bytes: 10 }, detail: { bytes_out: 5, bytes_in: 5, reason: 'E_CAP_REVOKED' } })
+    await net.peer.until(() => net.peer.names.includes('STREAM_RESET E_CAP_REVOKED'))
+  })
+
   test('the agent finishes first: the far end hears it and may go on', async () => {
     const { net, stream, say } = await connected((socket) => socket.on('end', () => socket.end('after your end')))
     say('x')

@@ -59,6 +59,7 @@ export class Connection {
     })
     socket.on('end', () => void this.delivering.then(() => stream.end()))
     socket.on('error', (error: NodeJS.ErrnoException) => stream.reset('E_UPSTREAM', `the connection failed: ${error.code ?? 'error'}`))
+    this.lease.onWithdrawn((error) => this.fail(stream, error))
     if (this.opening === null) socket.resume()
     else this.expectOpening(stream)
     return stream

@@ -29,6 +29,7 @@ export async function executeFetch(
     () => limit.abort(new AuthorityError('E_TIMEOUT', `${first.url.origin}: the exchange took longer than ${first.timeoutMs} ms`)),
     first.timeoutMs,
   )
+  lease.onWithdrawn((error) => limit.abort(error))
   // The body outlives the reply, so the request's own signal must not end it: only until the answer's head is here.
   const onAbort = (): void => limit.abort(permit.signal.reason)
   permit.signal.addEventListener('abort', onAbort, { once: true })

@@ -89,6 +89,30 @@ describe('a published port', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'E_CANCELLED' })
   })
 
+  test('another policy closes what it does not allow: nobody gets in, who waited is sent away, the rest goes on', async () => {
+    const [one, two] = [await freePort(), await freePort()]
+    const ports = new PublishedPorts([
+      { address: '127.0.0.1', port: one, guestPort: 1 },
+      { address: '127.0.0.1', port: two, guestPort: 2 },
+    ])
+    open = ports
+    await ports.listen()
+    const waiter = connect(one, '127.0.0.1').on('error', () => undefined)
+    await new Promise((resolve) => waiter.once('connect', resolve))
+    const sentAway = new Promise((resolve) => waiter.once('close', resolve))
+    await expect.poll(() => ports.untaken).toBe(1)
+    expect(ports.closeUnless((object) => object.endsWith(`:${two}`))).toEqual([`ip:127.0.0.1:${one}`])
+    await sentAway
+    const refused = connect(one, '127.0.0.1')
+    expect(await new Promise((resolve) => refused.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)))).toBe(
+      'ECONNREFUSED',
+    )
+    expect(prepareAccept(ports, new FakeSession()).requested).toEqual([{ action: 'net.listen', object: `ip:127.0.0.1:${two}` }])
+    const client = connect(two, '127.0.0.1')
+    await new Promise((resolve) => client.once('connect', resolve))
+    client.destroy()
+  })
+
   test('none published: the guest is told once', () => {
     expect(() => prepareAccept(undefined, new FakeSession())).toThrow(expect.objectContaining({ code: 'E_UNSUPPORTED' }))
   })

@@ -25,23 +25,32 @@ export function listenObject({ address, port }: PublishedPort): string {
 
 /** Listens on what the operator published, and keeps what arrives until the guest asks for it. */
 export class PublishedPorts {
-  readonly ports: readonly PublishedPort[]
-  private readonly servers: Server[] = []
+  private readonly servers = new Map<PublishedPort, Server | null>()
   private readonly arrived: Arrived[] = []
   private readonly waiting: { readonly take: (arrived: Arrived) => void; readonly fail: (error: AuthorityError) => void }[] = []
 
   constructor(ports: readonly PublishedPort[]) {
-    this.ports = ports
+    for (const at of ports) this.servers.set(at, null)
+  }
+
+  /** Those that are not closed. */
+  get ports(): readonly PublishedPort[] {
+    return [...this.servers.keys()]
   }
 
   /** Throws E_IO naming the port that is not free; nothing listens then. */
   async listen(): Promise<void> {
     try {
-      for (const at of this.ports) this.servers.push(await this.listenAt(at))
+      for (const at of this.ports) this.servers.set(at, await this.listenAt(at))
     } catch (error) {
       this.close()
       throw error
     }
+  }
+
+  /** Connections nobody took yet. */
+  get untaken(): number {
+    return this.arrived.length
   }
 
   /** The next connection, or E_TIMEOUT after a while: the guest asks again. */
@@ -65,8 +74,23 @@ export class PublishedPorts {
     })
   }
 
+  /** Another policy: what it does not allow listens no more, and whoever waits there is sent away. A port once closed stays closed. Returns their objects. */
+  closeUnless(allowed: (object: string) => boolean): readonly string[] {
+    const closed = this.ports.filter((at) => !allowed(listenObject(at)))
+    for (const at of closed) {
+      this.servers.get(at)?.close()
+      this.servers.delete(at)
+    }
+    for (const entry of this.arrived.filter(({ at }) => closed.includes(at))) {
+      this.arrived.splice(this.arrived.indexOf(entry), 1)
+      entry.socket.destroy()
+    }
+    return closed.map(listenObject)
+  }
+
   close(): void {
-    for (const server of this.servers.splice(0)) server.close()
+    for (const server of this.servers.values()) server?.close()
+    this.servers.clear()
     for (const { socket } of this.arrived.splice(0)) socket.destroy()
     for (const { fail } of [...this.waiting]) fail(new AuthorityError('E_CANCELLED', 'the run ends'))
   }

@@ -78,11 +78,28 @@ export const OPERATOR_OPERATIONS = {
       f(
         'files',
         list(tuple(f('name', text(255), 'empty for the policy itself'), f('content', bytes(1048576), 'as it stands in the file')), 64),
-        'the policy, then what it includes',
+        'the policy, then what it includes; none: what `policy.part` sent for this source',
       ),
       f('by', text(128), 'who reloaded; recorded'),
     ],
-    result: [f('policy', text(64), 'id of the policy that now decides')],
+    result: [
+      f('policy', text(64), 'id of the policy that now decides'),
+      f('changes', text(65536), 'as JSON: limits that were lowered and kept, published ports that were closed'),
+    ],
     doc: 'Lets another policy decide from the next decision on; durable before the reply. One that does not load changes nothing.',
+  },
+  'policy.part': {
+    code: 0x0807,
+    class: 'control',
+    via: OPERATOR,
+    action: null,
+    args: [
+      f('source', text(4096), 'as policy.reload will say it'),
+      f('name', text(255), 'empty for the policy itself'),
+      f('offset', uint(), 'bytes of this file sent before'),
+      f('content', bytes(524288), 'the next bytes'),
+    ],
+    result: [],
+    doc: 'A piece of a policy that does not fit one message. The first piece of a policy forgets what was sent before; at most 4 MiB.',
   },
 } as const satisfies OperationRows

@@ -1,5 +1,5 @@
 import { AuthorityError, OPEN_FLAGS } from '@authority/protocol'
-import type { PreparedEffect } from '../../contract.ts'
+import type { ByteLease, Permit, PreparedEffect } from '../../contract.ts'
 import { hostError, refused } from '../errno.ts'
 import { FileHandle } from '../handle.ts'
 import { changeNames } from '../name-lock.ts'
@@ -126,7 +126,7 @@ function open(
         writes: (request.flags & OPEN_FLAGS.WRITE) !== 0,
         append: (request.flags & OPEN_FLAGS.APPEND) !== 0,
         sync: request.sync === true,
-        lease: permit.lease(),
+        lease: leaseFor(context, fd, permit),
       })
       try {
         return { result: [request.keep(handle, stat, target.guest), stat.size], detail: { created } }
@@ -136,6 +136,16 @@ function open(
       }
     },
   })
+}
+
+/** What was opened while its permission went away is let go again. */
+function leaseFor({ sys }: FsContext, fd: number, permit: Permit): ByteLease {
+  try {
+    return permit.lease()
+  } catch (error) {
+    sys.close(fd)
+    throw error
+  }
 }
 
 function assertOpenable(context: FsContext, target: Target, flags: number, place: string): void {

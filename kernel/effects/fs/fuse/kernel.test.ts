@@ -34,7 +34,7 @@ afterEach(async () => {
 /** Runs a shell script as the agent in the mount. The script changes into it itself: with `cwd` the spawning thread, which is the server's, would wait for its own answer. */
 function agent(script: string): Promise<{ code: number | null; out: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn('/bin/bash', ['-c', `cd "$MOUNT" && ${script}`], {
+    const child = spawn('/bin/bash', ['-c', `exec 2>&1 && cd "$MOUNT" && ${script}`], {
       uid: 1000,
       gid: 1000,
       env: { MOUNT: mounted.point, PATH: '/usr/bin:/bin', HOME: '/nonexistent', LC_ALL: 'C' },

@@ -115,9 +115,34 @@ export function releaseDirectory(mount: FuseMount, handle: number): Reply {
   return empty()
 }
 
-/** The opening was decided; names come as the host gives them, from the position the guest says. */
-export function readDirectory(mount: FuseMount, handle: number, position: bigint, size: number, plus: boolean, asker: Asker): Reply {
+/** Decided again for each piece: a directory that was opened under an earlier policy is listed no further than the present one lets. */
+export function readDirectory(mount: FuseMount, handle: number, position: bigint, size: number, plus: boolean, asker: Asker): Answer {
   const open = mount.handles.directory(handle)
+  const object = placeOf(mount, open.node)
+  // It was removed since: there is nothing in it any more.
+  if (object === null) return new Listing(size, plus).done()
+  const questions = ask(['fs.read'], object)
+  const still = effect({
+    text: object,
+    requested: questions,
+    hold: () => null,
+    found: () => ({ questions, object }),
+    letGo: () => undefined,
+    run: () => ({ result: [] }),
+  })
+  return after(mount.look('fs.readdir', still, asker), () => piece(mount, open, position, size, plus, asker))
+}
+
+function placeOf(mount: FuseMount, node: Node): string | null {
+  try {
+    return mount.nodes.guestPath(node)
+  } catch {
+    return null
+  }
+}
+
+/** Names as the host gives them, from the position the guest says. */
+function piece(mount: FuseMount, open: OpenDirectory, position: bigint, size: number, plus: boolean, asker: Asker): Reply {
   const listing = new Listing(size, plus)
   const guest = plus ? mount.nodes.guestPath(open.node) : ''
   const encoder = new TextEncoder()

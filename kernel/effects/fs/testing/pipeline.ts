@@ -93,6 +93,8 @@ export class TestGate implements Gate {
   readonly asked: Question[] = []
   readonly objects: string[] = []
   readonly closes: unknown[] = []
+  /** What was opened, to be ended as a revocation would. */
+  readonly withdraw: ((error: AuthorityError) => void)[] = []
   spent = 0
   /** Bytes leases may still spend. */
   limit = Number.POSITIVE_INFINITY
@@ -151,6 +153,7 @@ export class TestGate implements Gate {
         this.spent += bytes
         return undefined
       },
+      onWithdrawn: (end) => void this.withdraw.push(end),
       close: (detail) => {
         this.closes.push(detail)
         return Promise.resolve()

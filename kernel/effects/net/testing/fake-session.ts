@@ -50,17 +50,21 @@ export interface FakePermit extends Permit {
   readonly decided: string[]
   /** Details of the CLOSE records. */
   readonly closes: unknown[]
+  /** What was opened, to be ended as a revocation would. */
+  readonly withdraw: ((error: AuthorityError) => void)[]
 }
 
 export function permitAll(options: { deny?: (object: string) => boolean; budget?: number } = {}): FakePermit {
   const decided: string[] = []
   const closes: unknown[] = []
+  const withdraw: ((error: AuthorityError) => void)[] = []
   let left = options.budget ?? Number.POSITIVE_INFINITY
   return {
     intent: 1,
     signal: new AbortController().signal,
     decided,
     closes,
+    withdraw,
     decideAgain: async (questions) => {
       for (const question of questions) {
         decided.push(question.object)
@@ -72,6 +76,7 @@ export function permitAll(options: { deny?: (object: string) => boolean; budget?
         left -= bytes
         return left >= 0 ? undefined : Promise.reject(new AuthorityError('E_BUDGET_EXCEEDED', 'no bytes left'))
       },
+      onWithdrawn: (end) => void withdraw.push(end),
       close: async (detail) => void closes.push(detail),
     }),
   }

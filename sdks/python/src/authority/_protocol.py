@@ -568,8 +568,15 @@ OPERATIONS: Dict[str, Operation] = {
     "policy.reload": Operation(
         0x0806,
         ("source", "files", "by"),
-        ("policy",),
+        ("policy", "changes"),
         (("text", 4096, 0), ("list", ("tuple", ("name", "content"), (("text", 255, 0), ("bytes", 1048576, 0))), 64), ("text", 128, 0)),
-        (("text", 64, 0),),
+        (("text", 64, 0), ("text", 65536, 0)),
+    ),
+    "policy.part": Operation(
+        0x0807,
+        ("source", "name", "offset", "content"),
+        (),
+        (("text", 4096, 0), ("text", 255, 0), ("uint", 9007199254740991, 0), ("bytes", 524288, 0)),
+        (),
     ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._notes import Head, Tampered
-from ._records import KNOWN, LEVELS, MAX_LIMITED, MAX_OPEN, SLICE_MS, SLICED
+from ._records import DIMENSIONS, KNOWN, LEVELS, MAX_LIMITED, MAX_OPEN, SLICE_MS, SLICED
 
 
 class Account:
@@ -15,8 +15,12 @@ class Account:
         self.captured: dict[str, int] = {}
         self.reserved: dict[str, int] = {}
 
+    def counts(self, dimension: str) -> bool:
+        # Of the run everything counts from the start: a later policy may limit it.
+        return dimension in self.limits or (self.name == "run" and dimension in DIMENSIONS)
+
     def capture(self, dimension: str, amount: int) -> None:
-        if dimension in self.limits:
+        if self.counts(dimension):
             self.captured[dimension] = self.captured.get(dimension, 0) + amount
 
 
@@ -46,7 +50,7 @@ class Rules:
     """Fed record by record. Raises Tampered."""
 
     def __init__(self) -> None:
-        self.accounts: dict[str, Account] = {}
+        self.accounts: dict[str, Account] = {"run": Account("run")}
         self.open: dict[int, Effect] = {}
         self.slack = SLICE_MS
         self.start: dict[str, Any] | None = None
@@ -112,12 +116,12 @@ class Rules:
     def _reserve(self, effect: Effect, amounts: dict[str, int]) -> None:
         for account in effect.accounts:
             for dimension, amount in amounts.items():
-                if dimension not in account.limits:
+                if not account.counts(dimension):
                     continue
                 held = account.reserved.get(dimension, 0) + amount
                 account.reserved[dimension] = held
-                total, limit = account.captured.get(dimension, 0) + held, account.limits[dimension]
-                if amount > 0 and total > limit:
+                total, limit = account.captured.get(dimension, 0) + held, account.limits.get(dimension)
+                if amount > 0 and limit is not None and total > limit:
                     raise Tampered(f"{dimension} of account {account.name} reaches {total} of {limit}")
 
     def _outcome(self, r: dict[str, Any]) -> None:
@@ -160,8 +164,8 @@ class Rules:
             del self.open[r["intent"]]
 
     def _time(self, r: dict[str, Any]) -> None:
-        run = self.accounts.get("run")
-        for dimension, amount in r["captured"].items() if run else ():
+        run = self.accounts["run"]
+        for dimension, amount in r["captured"].items():
             run.capture(dimension, amount)
             total, limit = run.captured.get(dimension, 0), run.limits.get(dimension)
             if limit is not None and total > limit + (self.slack if dimension in SLICED else 0):

@@ -11,6 +11,7 @@ MAX_OPEN = 131_072
 MAX_NESTING = 64
 MAX_LIMITED = 16_384
 SLICE_MS = 250
+DIMENSIONS = {"calls", "tool_calls", "tokens", "cost_nano_usd", "bytes", "wall_time_ms", "cpu_ms", "concurrency", "log_bytes"}
 LEVELS = {"concurrency"}
 KNOWN = LEVELS | {"bytes"}
 SLICED = {"wall_time_ms", "cpu_ms"}

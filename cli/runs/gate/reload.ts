@@ -1,0 +1,106 @@
+import type { RunLog } from '@authority/kernel/audit'
+import { type BudgetStage, RUN_ACCOUNT } from '@authority/kernel/budget'
+import type { PublishedPorts } from '@authority/kernel/effects/net'
+import { listenObject } from '@authority/kernel/effects/net'
+import type { AdmitPipeline } from '@authority/kernel/gate'
+import type { Policy } from '@authority/kernel/policy'
+import { DIMENSIONS, type Dimension } from '@authority/kernel/vocabulary'
+import { AuthorityError } from '@authority/protocol'
+import type { LivePolicy } from './live-policy.ts'
+
+type Limits = Readonly<Partial<Record<Dimension, number>>>
+
+/** What a reload can change of a run. */
+export interface Reloadable {
+  readonly policy: LivePolicy
+  readonly limits: RunLimits
+  readonly audit: RunLog
+  readonly budget: BudgetStage
+  readonly pipeline: AdmitPipeline
+  readonly published: PublishedPorts
+}
+
+export interface Reloaded {
+  readonly policy: string
+  /** Limits that are lower now. */
+  readonly lowered: Limits
+  /** Limits the new policy would raise or lift: they stay as they were. */
+  readonly kept: Limits
+  /** Published ports that listen no more, as policy names them. */
+  readonly unpublished: readonly string[]
+}
+
+/** Limits in force: the lower of the policy's and the command line's, and only ever lowered. */
+export class RunLimits {
+  private readonly values: Record<string, number>
+
+  constructor(policy: Limits, commandLine: Readonly<Record<string, number>>) {
+    this.values = { ...policy }
+    for (const [key, limit] of Object.entries(commandLine)) this.values[key] = Math.min(this.values[key] ?? Number.MAX_SAFE_INTEGER, limit)
+  }
+
+  get all(): Readonly<Record<string, number>> {
+    return this.values
+  }
+
+  lower(limits: Limits): void {
+    Object.assign(this.values, limits)
+  }
+}
+
+/**
+ * From the record on the new policy decides: whatever it admits is written after it, and what it takes away is closed before this resolves. Throws E_CONFLICT where a
+ * lower limit is spent already: nothing has changed then.
+ */
+export async function reload(run: Reloadable, next: Policy, by: string): Promise<Reloaded> {
+  const { policy, limits, audit, budget, pipeline, published } = run
+  const { lowered, kept } = changeOf(limits.all, next.budgets)
+  assertRoom(budget, lowered)
+  const allowed = (object: string): boolean => next.decide({ action: 'net.listen', object }).allow
+  const unpublished = published.ports.map(listenObject).filter((object) => !allowed(object))
+  // No step between these waits: no effect sees half of it.
+  audit.append({
+    type: 'POLICY',
+    policy: next.id,
+    source: next.source,
+    previous: policy.id,
+    by,
+    ...(unpublished.length === 0 ? {} : { unpublished }),
+  })
+  if (Object.keys(lowered).length > 0) audit.append({ type: 'LIMIT', account: RUN_ACCOUNT, limits: lowered })
+  policy.replace(next)
+  budget.limit(RUN_ACCOUNT, lowered)
+  limits.lower(lowered)
+  published.closeUnless(allowed)
+  await pipeline.endWithdrawn()
+  await audit.durable()
+  return { policy: next.id, lowered, kept, unpublished }
+}
+
+/** The log's own size is fixed when it is made. */
+function changeOf(now: Readonly<Record<string, number>>, next: Limits): { readonly lowered: Limits; readonly kept: Limits } {
+  const lowered: Partial<Record<Dimension, number>> = {}
+  const kept: Partial<Record<Dimension, number>> = {}
+  for (const dimension of DIMENSIONS) {
+    const [old, wanted] = [now[dimension], next[dimension]]
+    if (old === wanted) continue
+    if (wanted !== undefined && wanted < (old ?? Number.POSITIVE_INFINITY) && dimension !== 'log_bytes') lowered[dimension] = wanted
+    else if (old !== undefined) kept[dimension] = old
+  }
+  return { lowered, kept }
+}
+
+/** What was spent cannot be taken back, and a log with more spent than allowed proves nothing. */
+function assertRoom(budget: BudgetStage, lowered: Limits): void {
+  for (const { dimension, captured, reserved } of budget.rows([RUN_ACCOUNT])) {
+    const limit = lowered[dimension]
+    if (limit === undefined || captured + reserved <= limit) continue
+    throw new AuthorityError(
+      'E_CONFLICT',
+      `${dimension}: ${captured} are spent and ${reserved} reserved, the new policy allows ${limit}; nothing was changed`,
+      {
+        hint: `allow at least ${captured + reserved}, or end the run with \`authority stop\``,
+      },
+    )
+  }
+}
