@@ -42,7 +42,7 @@ function what(record: ShownRecord): string {
     case 'APPROVAL':
       return `APPROVAL ${record.event} ${record.request.slice(0, 12)} ${record.op} ${shown(record.object)}${record.by === null ? '' : ` by ${shown(record.by)}`}`
     case 'POLICY':
-      return `POLICY ${record.policy.slice(0, 8)} (${shown(record.source)}) instead of ${record.previous.slice(0, 8)}, by ${shown(record.by)}`
+      return `POLICY ${record.policy.slice(0, 8)} (${shown(record.source)}) instead of ${record.previous.slice(0, 8)}, by ${shown(record.by)}${(record.unpublished ?? []).map((object) => `; no longer published: ${shown(object)}`).join('')}`
     case 'LIMIT':
       return `LIMIT of ${shown(record.account)}${charges(':', record.limits)}`
     case 'USES':

@@ -21,6 +21,7 @@ beforeEach(async () => {
     isolation: 'none',
     policy: { bytes: policyOf({ budgets: { calls: 10, tokens: 50 } }), source: 'test', kind: 'operator' },
     hosts: [],
+    resolver: { kind: 'system' },
     budgets: { bytes: 1000 },
     mounts: [],
     guarded: [],

@@ -58,7 +58,12 @@ export async function reload(run: Reloadable, next: Policy, by: string): Promise
   assertRoom(budget, lowered)
   const allowed = (object: string): boolean => next.decide({ action: 'net.listen', object }).allow
   const unpublished = published.ports.map(listenObject).filter((object) => !allowed(object))
-  // No step between these waits: no effect sees half of it.
+  // No step between these waits: no effect sees half of it. A log without room for the limits takes nothing; it keeps room for a policy.
+  if (Object.keys(lowered).length > 0) {
+    audit.append({ type: 'LIMIT', account: RUN_ACCOUNT, limits: lowered })
+    budget.limit(RUN_ACCOUNT, lowered)
+    limits.lower(lowered)
+  }
   audit.append({
     type: 'POLICY',
     policy: next.id,
@@ -67,10 +72,7 @@ export async function reload(run: Reloadable, next: Policy, by: string): Promise
     by,
     ...(unpublished.length === 0 ? {} : { unpublished }),
   })
-  if (Object.keys(lowered).length > 0) audit.append({ type: 'LIMIT', account: RUN_ACCOUNT, limits: lowered })
   policy.replace(next)
-  budget.limit(RUN_ACCOUNT, lowered)
-  limits.lower(lowered)
   published.closeUnless(allowed)
   await pipeline.endWithdrawn()
   await audit.durable()
