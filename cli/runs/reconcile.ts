@@ -15,8 +15,8 @@ export async function reconcileHome(home: Home): Promise<string[]> {
     const id = record.id.slice(0, 12)
     try {
       const recovery = await recoverRun({ path: join(folder, 'audit'), installation })
-      // Somebody else is recovering it at this moment, and tells.
-      if (recovery.state === 'live') return
+      // Its gate writes it where we cannot see the process, or somebody else is recovering it at this moment, and tells.
+      if (recovery.state === 'live') return false
       const lost = recovery.state === 'recovered' ? recovery.unknownEffects : 0
       const unknown = lost === 0 ? '' : `, ${lost} effects with an unknown outcome are charged in full`
       notices.push(`run ${id} (${record.program}) had crashed; its log is ${recovery.state}${unknown}`)
@@ -24,6 +24,7 @@ export async function reconcileHome(home: Home): Promise<string[]> {
       const message = error instanceof Error ? error.message : String(error)
       notices.push(`run ${id} had crashed and its log cannot be recovered: ${message} Look with \`authority audit verify ${id}\``)
     }
+    return true
   })
   return notices
 }

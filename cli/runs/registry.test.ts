@@ -73,7 +73,9 @@ describe('runs', () => {
     addRun(B, { state: 'running', gate: mine })
     writeFileSync(join(folder, 'control.sock'), '')
     const recovered: string[] = []
-    const recover = async (_: string, record: RunRecord): Promise<void> => void recovered.push(record.id)
+    const recover = async (_: string, record: RunRecord): Promise<boolean> => recovered.push(record.id) > 0
+    expect(await reconcile(home, async () => false)).toEqual([])
+    expect(existsSync(join(folder, 'control.sock'))).toBe(true)
     expect((await reconcile(home, recover)).map((run) => run.id)).toEqual([A])
     expect(await reconcile(home, recover)).toEqual([])
     expect(recovered).toEqual([A])

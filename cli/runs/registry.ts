@@ -63,12 +63,12 @@ export function discardUnstarted(home: Home, id: string): void {
   if (!existsSync(join(folder, 'run.json')) && !existsSync(join(folder, 'audit'))) rmSync(folder, { recursive: true, force: true })
 }
 
-/** What a crash left behind: runs whose gate is gone but which never ended. `recover` repairs the log and says what it found. */
-export async function reconcile(home: Home, recover: (folder: string, record: RunRecord) => Promise<void>): Promise<RunRecord[]> {
+/** What a crash left behind: runs whose gate is gone but which never ended. `recover` repairs the log and says whether the run is over: not while somebody else has its log. */
+export async function reconcile(home: Home, recover: (folder: string, record: RunRecord) => Promise<boolean>): Promise<RunRecord[]> {
   const repaired: RunRecord[] = []
   for (const record of unfinishedRuns(home)) {
     const folder = runFolder(home.runs, record.id)
-    await recover(folder, record)
+    if (!(await recover(folder, record))) continue
     removeLeftovers(folder)
     const ended: RunRecord = { ...record, state: 'ended', ended: new Date().toISOString(), ended_by: 'crash', exit_code: 125 }
     writeRun(folder, ended)
