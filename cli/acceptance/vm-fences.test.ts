@@ -1,6 +1,8 @@
 /** What an ordinary program meets in the guest, asked in one VM by one static program (vm-guest/probe.c), and host mounts compared with a plain folder. */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runProgram } from '../process/run-program.ts'
 import { SWAPPED, startSwapping } from './hostile-guest/swapper.ts'
@@ -85,6 +87,73 @@ describe('files on a mount', () => {
     const names = (folder: string) => readdirSync(vm.at(folder)).filter((name) => !name.includes('\n'))
     expect(names('out/here').sort()).toEqual(names('plain').sort())
     expect(readFileSync(vm.at('out/here/big')).equals(readFileSync(vm.at('plain/big')))).toBe(true)
+  })
+
+  test.concurrent('one file mounted, one read-only, and locks a program of the host holds', async () => {
+    writeFileSync(vm.at('settings.conf'), 'from the host')
+    writeFileSync(vm.at('fixed.conf'), 'fixed')
+    mkdirSync(vm.at('out/shared'))
+    writeFileSync(vm.at('out/shared/held'), 'xxxxabc')
+    const locking = `import fcntl, sys
+f = open(sys.argv[1], 'r+')
+def attempt(at):
+    try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at); return 'free'
+    except OSError: return 'locked'
+if sys.argv[2] == 'hold':
+    fcntl.flock(f, fcntl.LOCK_EX); fcntl.lockf(f, fcntl.LOCK_EX, 8, 0); print('held', flush=True); sys.stdin.read()
+else: print(attempt(100), attempt(101), flush=True)
+`
+    const holder = spawn('python3', ['-c', locking, vm.at('out/shared/held'), 'hold'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    await new Promise((resolve) => holder.stdout.once('data', resolve))
+    const flags = ['-v', `${vm.at('settings.conf')}:/etc/settings.conf`, '-v', `${vm.at('fixed.conf')}:/fixed.conf:ro`]
+    let whileLocked = ''
+    const take = async (stdout: Readable): Promise<Buffer> => {
+      const chunks: Buffer[] = []
+      for await (const chunk of stdout) {
+        chunks.push(chunk as Buffer)
+        if (!Buffer.concat(chunks).includes('"locked"') || whileLocked !== '') continue
+        const looked = await runProgram(['python3', '-c', locking, vm.at('out/shared/held'), 'look'])
+        whileLocked = Buffer.from(looked.stdout).toString().trim()
+        started.child.stdin?.end()
+      }
+      return Buffer.concat(chunks)
+    }
+    const started = startRun(vm, ['mounted', '/etc/settings.conf', '/fixed.conf', '/out/shared'], {
+      flags,
+      take,
+      input: null,
+      policy: vm.at('files.json'),
+    })
+    const { stdout, stderr } = await started.done
+    holder.stdin.end()
+    expect(stderr).toMatch(/mounts .*settings\.conf→\/etc\/settings\.conf, .*fixed\.conf→\/fixed\.conf \(read-only\)/)
+    expect(probed(stdout), stderr).toEqual({
+      file: 'from the host',
+      'stat of the file': 'type 100000 mode 644 size 13 links 1',
+      write: '14',
+      fsync: 'ok',
+      append: '1',
+      truncate: 'ok',
+      unlink: 'EROFS',
+      rename: 'EROFS',
+      'open below': 'ENOTDIR',
+      'rename over': 'EXDEV',
+      getxattr: 'EOPNOTSUPP',
+      listxattr: 'EOPNOTSUPP',
+      'read-only file': 'ok',
+      'write to the read-only file': 'EROFS',
+      'truncate the read-only file': 'EROFS',
+      'flock of what the host holds': 'EAGAIN',
+      'lock of what the host holds': 'EAGAIN',
+      'who holds it': 'exclusive 0',
+      'lock beside it': 'ok',
+      hole: 'ok',
+      holed: '7 0000 abc',
+      locked: 'yes',
+    })
+    expect(whileLocked).toBe('locked free')
+    expect(readFileSync(vm.at('settings.conf'), 'utf8')).toBe('from the guest')
+    expect(readFileSync(vm.at('fixed.conf'), 'utf8')).toBe('fixed')
   })
 
   test.concurrent('a name that the host swaps for a link out, again and again, while the guest opens it: the file outside is never read', async () => {

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readRun } from '../runs/run-record.ts'
 import { waitGone } from './machine-support.ts'
-import { authority, prepareVm, runFolders, type Started, startRun, type Vm } from './vm-guest/binary.ts'
+import { authority, prepareVm, probed, runFolders, type Started, startRun, type Vm } from './vm-guest/binary.ts'
 import { descendantsOf, inTurn, leftovers } from './vm-support.ts'
 
 /** ms of wall time reserved at once (INV-3). */
@@ -64,6 +64,41 @@ test.concurrent('an agent ended by a signal: 128 and its number', () =>
     const { code, facts } = await startRun(vm, ['signal', '11']).done
     expect(code).toBe(139)
     expect(facts).toMatchObject({ exit_code: 139, ended_by: 'signal' })
+  }))
+
+test.concurrent('--memory and --cpus are what the guest has; what its programs leave is reaped', () =>
+  inTurn(async () => {
+    const { code, stdout } = await startRun(vm, ['machine'], { flags: ['--memory', '384MiB', '--cpus', '2'] }).done
+    expect(code).toBe(0)
+    const { processors, memory } = probed(stdout)
+    expect(processors).toBe('2')
+    // What the kernel itself takes is not there any more.
+    expect(Number(memory)).toBeGreaterThan(256)
+    expect(Number(memory)).toBeLessThan(384)
+    const orphans = await startRun(vm, ['orphans', '300']).done
+    expect(probed(orphans.stdout)).toEqual({ 'processes left': '1' })
+  }))
+
+test.concurrent('an agent that eats all memory: 137, and the end says why; a child that does so ends alone', () =>
+  inTurn(async () => {
+    const eater = await startRun(vm, ['eat'], { flags: ['--memory', '128MiB'] }).done
+    expect(eater.code).toBe(137)
+    expect(eater.facts).toMatchObject({ exit_code: 137, ended_by: 'signal' })
+    expect(eater.stderr).toMatch(/ended by signal \(exit code 137\): .* had no memory left .*--memory/)
+    const parent = await startRun(vm, ['eat-child'], { flags: ['--memory', '128MiB'] }).done
+    expect(parent.code).toBe(0)
+    expect(probed(parent.stdout)).toEqual({ child: 'Killed' })
+    expect(parent.stderr).toMatch(/ended with exit code 0: the machine had no memory left/)
+  }))
+
+test.concurrent('a CPU time budget: 124, and never more than one slice beyond it', () =>
+  inTurn(async () => {
+    const { code, facts } = await startRun(vm, ['spin'], { flags: ['--budget', 'cpu=6s'] }).done
+    expect(code).toBe(124)
+    expect(facts).toMatchObject({ ended_by: 'timeout' })
+    const spent = facts === null ? 0 : (facts.spent as { cpu_ms: number }).cpu_ms
+    expect(spent).toBeGreaterThanOrEqual(6_000 - SLICE_MS)
+    expect(spent).toBeLessThanOrEqual(6_000 + SLICE_MS)
   }))
 
 test.concurrent('--timeout: 124', () =>

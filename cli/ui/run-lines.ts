@@ -67,7 +67,7 @@ export function endLine(end: EndFacts, style: Style): string {
 
 function howItEnded({ endedBy, exitCode, reason }: EndFacts): string {
   const why = reason === null ? '' : `: ${safe(reason).trim()}`
-  return endedBy === 'agent' ? `ended with exit code ${exitCode}` : `ended by ${endedBy} (exit code ${exitCode})${why}`
+  return endedBy === 'agent' ? `ended with exit code ${exitCode}${why}` : `ended by ${endedBy} (exit code ${exitCode})${why}`
 }
 
 function spending({ spent, limits }: EndFacts): string {

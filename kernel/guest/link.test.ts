@@ -25,7 +25,7 @@ test('from READY to the end of the port', async () => {
     { type: GATE_TO_GUEST.WINDOW, rows: 30, cols: 90 },
   ])
   guest.send(...ENDS, EXITED)
-  expect(await link.exit).toEqual({ kind: 'exit', value: 7, cpuUs: 1000, maxRssKib: 200 })
+  expect(await link.exit).toEqual({ kind: 'exit', value: 7, cpuUs: 1000, maxRssKib: 200, oomKills: 0 })
   const off = link.powerOff()
   expect(guest.of(GATE_TO_GUEST.POWER_OFF)).toHaveLength(1)
   guest.close()
@@ -38,7 +38,7 @@ test.each([
   [2, 13, 'exec'],
 ])('an end of kind %i is told as such', async (kind, value, name) => {
   const { guest, link } = await running()
-  guest.send(...ENDS, { type: GUEST_TO_GATE.EXITED, kind, value, cpuUs: 0, maxRssKib: 0 })
+  guest.send(...ENDS, { type: GUEST_TO_GATE.EXITED, kind, value, cpuUs: 0, maxRssKib: 0, oomKills: 0 })
   expect(await link.exit).toMatchObject({ kind: name, value })
 })
 

@@ -276,13 +276,13 @@ export class GuestLink {
     this.#handlers.onTick(this.#cpuUs)
   }
 
-  #onExited({ kind, value, cpuUs, maxRssKib }: Of<typeof GUEST_TO_GATE.EXITED>): void {
+  #onExited({ kind, value, cpuUs, maxRssKib, oomKills }: Of<typeof GUEST_TO_GATE.EXITED>): void {
     this.#expect('EXITED', 'running')
     if (!this.#outputs[1].ended || !this.#outputs[2].ended)
       throw new AuthorityError('E_PROTOCOL', 'the guest sent EXITED before its output ended')
     this.#phase = 'exited'
     this.#input.close()
-    const exit: GuestExit = { kind: EXIT_KINDS[kind] ?? 'exit', value, cpuUs, maxRssKib }
+    const exit: GuestExit = { kind: EXIT_KINDS[kind] ?? 'exit', value, cpuUs, maxRssKib, oomKills }
     void Promise.all([this.#outputs[1].drained, this.#outputs[2].drained]).then(() => this.#exit.resolve(exit))
   }
 

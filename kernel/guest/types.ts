@@ -57,6 +57,8 @@ export interface GuestExit {
   /** µs of CPU time of the agent and the children it waited for. */
   readonly cpuUs: number
   readonly maxRssKib: number
+  /** Processes the guest's kernel has killed because it had no memory left. */
+  readonly oomKills: number
 }
 
 export interface GuestHandlers {

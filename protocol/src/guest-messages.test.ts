@@ -64,12 +64,13 @@ describe('typed messages', () => {
       bootMs: 812,
       kernel: '6.1.0-56-cloud-amd64',
     })
-    expect(parseGuestMessage(encode([GUEST_TO_GATE.EXITED, 1, 9, 1000, 2048]))).toEqual({
+    expect(parseGuestMessage(encode([GUEST_TO_GATE.EXITED, 1, 9, 1000, 2048, 1]))).toEqual({
       type: GUEST_TO_GATE.EXITED,
       kind: 1,
       value: 9,
       cpuUs: 1000,
       maxRssKib: 2048,
+      oomKills: 1,
     })
     expect(parseLinkControl(encode([LINK_CONTROL.SESSION_OPEN, 4, 71, 1000, '/usr/bin/python3']))).toEqual({
       type: LINK_CONTROL.SESSION_OPEN,

@@ -28,7 +28,7 @@ export type GuestMessage = From<
     READY: { readonly version: number; readonly bootMs: number; readonly kernel: string }
     ARMED: { readonly fences: readonly string[] }
     STARTED: { readonly pid: number }
-    EXITED: { readonly kind: number; readonly value: number; readonly cpuUs: number; readonly maxRssKib: number }
+    EXITED: { readonly kind: number; readonly value: number; readonly cpuUs: number; readonly maxRssKib: number; readonly oomKills: number }
     OUTPUT: { readonly fd: number; readonly data: Uint8Array }
     OUTPUT_END: { readonly fd: number }
     STDIN_CREDIT: { readonly bytes: number }

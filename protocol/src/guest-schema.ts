@@ -79,6 +79,7 @@ export const GUEST_MESSAGES: Rows<typeof GUEST_TO_GATE> = {
       field('value', uint(MAX_ERRNO), 'status, signal or errno'),
       field('cpu_us', uint(), 'µs of CPU time of the agent and its children'),
       field('max_rss_kib', uint(), 'KiB of memory at its peak'),
+      field('oom_kills', u32, 'processes the guest kernel has killed because it had no memory left'),
     ],
     doc: 'The agent is gone.',
   },

@@ -18,7 +18,7 @@ export function words(...values: readonly number[]): Uint8Array {
   return bytes
 }
 
-const EXITED: GuestMessage = { type: GUEST_TO_GATE.EXITED, kind: 0, value: 0, cpuUs: 0, maxRssKib: 0 }
+const EXITED: GuestMessage = { type: GUEST_TO_GATE.EXITED, kind: 0, value: 0, cpuUs: 0, maxRssKib: 0, oomKills: 0 }
 const sessions = (script: Script, count: number, spoil: boolean): Script => {
   for (let i = 1; i <= count; i++) {
     script.openSession(i)

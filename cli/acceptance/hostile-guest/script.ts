@@ -80,7 +80,7 @@ export class Script {
     return this.control(
       { type: GUEST_TO_GATE.OUTPUT_END, fd: 1 },
       { type: GUEST_TO_GATE.OUTPUT_END, fd: 2 },
-      { type: GUEST_TO_GATE.EXITED, kind: EXIT_KIND.EXIT, value: code, cpuUs: 0, maxRssKib: 0 },
+      { type: GUEST_TO_GATE.EXITED, kind: EXIT_KIND.EXIT, value: code, cpuUs: 0, maxRssKib: 0, oomKills: 0 },
     ).hang()
   }
 

@@ -51,6 +51,14 @@ export async function prepareVm(): Promise<Vm> {
       },
     }),
   )
+  writeFileSync(
+    at('files.json'),
+    JSON.stringify({
+      version: '1.0',
+      profiles: ['tier1-musl'],
+      fs: { read: ['/etc/settings.conf', '/fixed.conf', '/out/**'], write: ['/etc/settings.conf', '/fixed.conf', '/out/**'] },
+    }),
+  )
   writeFileSync(at('nothing.json'), JSON.stringify({ version: '1.0', fs: { read: ['/etc/granted.txt'] } }))
   const home = freshHome(folder)
   return {
@@ -82,7 +90,8 @@ export interface Ended {
 export interface StartOptions {
   /** Flags of `authority run`. */
   readonly flags?: readonly string[]
-  readonly input?: string | Buffer
+  /** null: the test ends it. */
+  readonly input?: string | Buffer | null
   /** Takes the agent's output in place of collecting it. */
   readonly take?: (stdout: Readable) => Promise<Buffer>
   readonly program?: string
@@ -98,7 +107,7 @@ export function startRun(vm: Vm, args: readonly string[], options: StartOptions 
   const line = ['run', options.program ?? vm.probe, '-c', vm.config, '--policy', policy, ...mounts, `--json=${json}`, '--accel', 'tcg']
   const child = spawn(BINARY, [...line, ...(options.flags ?? []), '--', ...args], { cwd: vm.folder, env: environment(vm) })
   child.stdin.on('error', () => undefined)
-  child.stdin.end(options.input ?? '')
+  if (options.input !== null) child.stdin.end(options.input ?? '')
   const stdout = (options.take ?? collect)(child.stdout)
   const stderr = collect(child.stderr)
   const done = new Promise<Ended>((resolve, reject) => {

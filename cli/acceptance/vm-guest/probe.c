@@ -1,6 +1,6 @@
 /*
  * The agent of the VM tests: tries things as an ordinary program in the guest and prints one JSON object a line, { "probe": NAME, "got": RESULT }, where RESULT is
- * `ok`, the name of an errno, or what was seen. Usage: probe fences | files DIR | denials N | race FORMAT ROUNDS NAMES | cat CODE | signal N | flood BYTES | exec PATH | wait | spin
+ * `ok`, the name of an errno, or what was seen. Usage: probe fences | files DIR | denials N | race FORMAT ROUNDS NAMES | mounted FILE READONLY FOLDER | machine | eat | eat-child | orphans N | cat CODE | signal N | flood BYTES | exec PATH | wait | spin
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -22,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "say.h"
@@ -77,6 +80,8 @@ static void calls(void) {
     TRY("call clone3", syscall(SYS_clone3, zeros, 88));
     TRY("call setns", setns(open("/proc/1/ns/mnt", O_RDONLY), 0));
     TRY("call bpf", syscall(SYS_bpf, 0, zeros, sizeof zeros));
+    /* Without the filter the kernel looks at the size first (E2BIG), whoever asks. */
+    TRY("call bpf with too large an argument", syscall(SYS_bpf, 7, zeros, 1 << 20));
     TRY("call ptrace 1", ptrace(PTRACE_ATTACH, 1, 0, 0));
     TRY("call process_vm_readv 1", syscall(SYS_process_vm_readv, 1, zeros, 1, zeros, 1, 0));
     TRY("call process_vm_writev 1", syscall(SYS_process_vm_writev, 1, zeros, 1, zeros, 1, 0));
@@ -205,6 +210,94 @@ static void race(const char *format, int rounds, int names) {
     say("race seen inside", "%s", inside > 0 ? "yes" : "no");
 }
 
+/* A file mounted writable, one read-only, and a folder with `held`, which a program of the host keeps locked. */
+static void mounted(const char *file, const char *readonly, const char *folder) {
+    char beside[512], bytes[64] = "";
+    say("file", "%s", content(file));
+    stat_of("stat of the file", file);
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    say("write", "%zd", write(fd, "from the guest", 14));
+    TRY("fsync", fsync(fd));
+    close(fd);
+    fd = open(file, O_WRONLY | O_APPEND);
+    say("append", "%zd", write(fd, "+", 1));
+    close(fd);
+    TRY("truncate", truncate(file, 14));
+    snprintf(beside, sizeof beside, "%s.new", file);
+    TRY("unlink", unlink(file));
+    TRY("rename", rename(file, beside));
+    snprintf(beside, sizeof beside, "%s/below", file);
+    TRY("open below", open_close(beside, O_WRONLY | O_CREAT));
+    snprintf(beside, sizeof beside, "%s/new", folder);
+    open_close(beside, O_WRONLY | O_CREAT);
+    TRY("rename over", rename(beside, file));
+    TRY("getxattr", getxattr(file, "user.x", bytes, sizeof bytes));
+    TRY("listxattr", listxattr(file, bytes, sizeof bytes));
+    TRY("read-only file", open_close(readonly, O_RDONLY));
+    TRY("write to the read-only file", open_close(readonly, O_WRONLY));
+    TRY("truncate the read-only file", truncate(readonly, 0));
+
+    snprintf(beside, sizeof beside, "%s/held", folder);
+    fd = open(beside, O_RDWR);
+    TRY("flock of what the host holds", flock(fd, LOCK_EX | LOCK_NB));
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    TRY("lock of what the host holds", fcntl(fd, F_SETLK, &range));
+    fcntl(fd, F_GETLK, &range);
+    say("who holds it", "%s %d", range.l_type == F_WRLCK ? "exclusive" : "other", range.l_pid);
+    close(fd);
+    fd = open(beside, O_RDWR);
+    range = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 1};
+    TRY("lock beside it", fcntl(fd, F_SETLK, &range));
+    TRY("hole", fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4));
+    say("holed", "%zd %d%d%d%d %.3s", pread(fd, bytes, 8, 0), bytes[0], bytes[1], bytes[2], bytes[3], bytes + 4);
+    say("locked", "%s", "yes");
+    fflush(stdout);
+    /* Until the host has looked. */
+    if (read(0, bytes, 1) < 0) say("stdin", "%s", name_of(errno));
+}
+
+static void eat(void) {
+    for (;;) {
+        char *page = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED) continue;
+        memset(page, 1, 1 << 20);
+    }
+}
+
+static void machine(void) {
+    char *line = NULL;
+    size_t room = 0;
+    long kib = 0;
+    FILE *file = fopen("/proc/meminfo", "r");
+    if (file && getline(&line, &room, file) > 0) sscanf(line, "MemTotal: %ld", &kib);
+    say("processors", "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+    say("memory", "%ld", kib / 1024);
+}
+
+/* Children whose parent is gone: nobody but init can reap them. */
+static void orphans(int count) {
+    int left = 0;
+    for (int i = 0; i < count; i++) {
+        pid_t middle = fork();
+        if (middle == 0) {
+            if (fork() == 0) _exit(0);
+            _exit(0);
+        }
+        waitpid(middle, NULL, 0);
+    }
+    for (int tries = 0; tries < 1000; tries++) {
+        struct dirent *entry;
+        DIR *all = opendir("/proc");
+        left = 0;
+        while (all && (entry = readdir(all))) left += entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
+        if (all) closedir(all);
+        if (left == 1) break;
+        struct timespec moment = {0, 5000000};
+        nanosleep(&moment, NULL);
+    }
+    say("processes left", "%d", left);
+}
+
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
     const char *argument = argc > 2 ? argv[2] : "";
@@ -221,6 +314,14 @@ int main(int argc, char **argv) {
             if (open_close(path, O_RDONLY) >= 0) return 8;
         }
     if (!strcmp(mode, "race") && argc > 4) race(argument, atoi(argv[3]), atoi(argv[4]));
+    if (!strcmp(mode, "mounted") && argc > 4) mounted(argument, argv[3], argv[4]);
+    if (!strcmp(mode, "machine")) machine();
+    if (!strcmp(mode, "eat")) eat();
+    if (!strcmp(mode, "eat-child")) {
+        int how = run_and_wait(eat);
+        say("child", "%s", WIFSIGNALED(how) ? strsignal(WTERMSIG(how)) : "ended");
+    }
+    if (!strcmp(mode, "orphans")) orphans(atoi(argument));
     if (!strcmp(mode, "cat")) {
         char bytes[4096];
         for (ssize_t n; (n = read(0, bytes, sizeof bytes)) > 0;) fwrite(bytes, 1, (size_t)n, stdout);

@@ -212,13 +212,17 @@ function firstRecordFacts(spec: RunSpec): Parameters<typeof openGateCore>[0]['de
 }
 
 function agentEnd(exit: GuestExit): End {
-  if (exit.kind === 'exit') return { endedBy: 'agent', exitCode: exit.value & 255, reason: null }
-  if (exit.kind === 'signal')
-    return { endedBy: 'signal', exitCode: 128 + (exit.value & 127), reason: `the agent was ended by signal ${exit.value}` }
+  const { kind, value, oomKills } = exit
+  const starved = oomKills === 0 ? null : 'the machine had no memory left and killed a process (`--memory` gives it more)'
+  if (kind === 'exit') return { endedBy: 'agent', exitCode: value & 255, reason: starved }
+  if (kind === 'signal') {
+    const reason = `the agent was ended by signal ${value}${starved === null ? '' : `: ${starved}`}`
+    return { endedBy: 'signal', exitCode: 128 + (value & 127), reason }
+  }
   return {
     endedBy: 'exec',
     exitCode: EXIT_NOT_EXECUTABLE,
-    reason: `the program cannot be executed in the guest (errno ${exit.value}); a denied image file is the usual cause`,
+    reason: `the program cannot be executed in the guest (errno ${value}); a denied image file is the usual cause`,
   }
 }
 

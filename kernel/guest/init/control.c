@@ -102,9 +102,9 @@ void send_started(int pid)
 	send_numbers(AUTHORITY_GUEST_STARTED, (const uint64_t[]){(uint64_t)pid}, 1);
 }
 
-void send_exited(uint32_t kind, uint32_t value, uint64_t cpu_us, uint64_t max_rss_kib)
+void send_exited(uint32_t kind, uint32_t value, uint64_t cpu_us, uint64_t max_rss_kib, uint32_t oom_kills)
 {
-	send_numbers(AUTHORITY_GUEST_EXITED, (const uint64_t[]){kind, value, cpu_us, max_rss_kib}, 4);
+	send_numbers(AUTHORITY_GUEST_EXITED, (const uint64_t[]){kind, value, cpu_us, max_rss_kib, oom_kills}, 5);
 }
 
 void send_output(int stream, const void *data, size_t length)

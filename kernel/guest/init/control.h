@@ -14,7 +14,7 @@ int control_fd(void);
 void send_ready(void);
 void send_armed(const char *const fences[], size_t count);
 void send_started(int pid);
-void send_exited(uint32_t kind, uint32_t value, uint64_t cpu_us, uint64_t max_rss_kib);
+void send_exited(uint32_t kind, uint32_t value, uint64_t cpu_us, uint64_t max_rss_kib, uint32_t oom_kills);
 void send_output(int stream, const void *bytes, size_t length);
 void send_output_end(int stream);
 void send_stdin_credit(size_t bytes);

@@ -236,7 +236,7 @@ static void watch_time(void)
 	if (phase == DRAINING) {
 		streams_give_up(agent_gone);
 		if (streams_ended()) {
-			send_exited(ending.kind, ending.value, ending.cpu_us, ending.max_rss_kib);
+			send_exited(ending.kind, ending.value, ending.cpu_us, ending.max_rss_kib, oom_kills());
 			phase = LEAVING;
 			leave_at = now + LEAVE_MS;
 		}

@@ -120,9 +120,9 @@
 /* [3, pid] The agent is about to execute. */
 #define AUTHORITY_GUEST_STARTED 3u
 #define AUTHORITY_GUEST_STARTED_ELEMENTS 2u
-/* [4, kind, value, cpu_us, max_rss_kib] The agent is gone. */
+/* [4, kind, value, cpu_us, max_rss_kib, oom_kills] The agent is gone. */
 #define AUTHORITY_GUEST_EXITED 4u
-#define AUTHORITY_GUEST_EXITED_ELEMENTS 5u
+#define AUTHORITY_GUEST_EXITED_ELEMENTS 6u
 /* [5, fd, data] Bytes the agent wrote; spends STDOUT_CREDIT. */
 #define AUTHORITY_GUEST_OUTPUT 5u
 #define AUTHORITY_GUEST_OUTPUT_ELEMENTS 3u

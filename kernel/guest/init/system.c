@@ -56,6 +56,22 @@ uint64_t guest_cpu_us(void)
 	return (user + nice + system + irq + softirq) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
+uint32_t oom_kills(void)
+{
+	static char text[16384];
+	size_t have = 0;
+	ssize_t got;
+	int fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && have < sizeof text - 1 && (got = read(fd, text + have, sizeof text - 1 - have)) > 0)
+		have += (size_t)got;
+	if (fd >= 0)
+		close(fd);
+	text[have] = 0;
+	const char *line = strstr(text, "\noom_kill ");
+	unsigned count = 0;
+	return line != NULL && sscanf(line, "\noom_kill %u", &count) == 1 ? count : 0;
+}
+
 void log_line(const char *format, ...)
 {
 	char line[256];

@@ -13,6 +13,8 @@ uint64_t boot_ms(void);
 void sleep_ms(unsigned ms);
 /* CPU time of the whole guest: µs that were not idle, over all CPUs. */
 uint64_t guest_cpu_us(void);
+/* Processes the kernel has killed because it had no memory left; 0 where it does not say. */
+uint32_t oom_kills(void);
 
 /* One line to the kernel log, seen only with a console. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -87,7 +87,7 @@ export class FakeGuest {
 export const READY: GuestMessage = { type: GUEST_TO_GATE.READY, version: GUEST_VERSION, bootMs: 900, kernel: '6.1.0' }
 export const ARMED: GuestMessage = { type: GUEST_TO_GATE.ARMED, fences: [...FENCES] }
 export const STARTED: GuestMessage = { type: GUEST_TO_GATE.STARTED, pid: 40 }
-export const EXITED: GuestMessage = { type: GUEST_TO_GATE.EXITED, kind: 0, value: 7, cpuUs: 1000, maxRssKib: 200 }
+export const EXITED: GuestMessage = { type: GUEST_TO_GATE.EXITED, kind: 0, value: 7, cpuUs: 1000, maxRssKib: 200, oomKills: 0 }
 export const ENDS: readonly GuestMessage[] = [
   { type: GUEST_TO_GATE.OUTPUT_END, fd: 1 },
   { type: GUEST_TO_GATE.OUTPUT_END, fd: 2 },
