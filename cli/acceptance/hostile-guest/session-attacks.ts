@@ -113,6 +113,7 @@ export function attackSessions(script: Script, port: number): Conversation[] {
     '/data/link-file',
     '/data/link-absolute',
     '/data/link-folder/secret.txt',
+    '/data/link-hop',
     '/data/link-proc/etc/passwd',
     '/data/link-denied',
     '/data/private/secret.txt',
@@ -138,6 +139,16 @@ export function attackSessions(script: Script, port: number): Conversation[] {
     'paths that lead out, linked',
     denied,
     paths.map((path) => [0, 'fs.link', [path, '/out/stolen']]),
+  )
+  each(
+    'paths that lead out, looked at',
+    denied,
+    paths.filter((path) => !path.includes('link-')).map((path) => [0, 'fs.stat', [path]]),
+  )
+  each(
+    'paths that lead out, listed',
+    denied,
+    paths.map((path) => [0, 'fs.readdir', [path, 0, 16]]),
   )
   each(
     'symlinks that escape',

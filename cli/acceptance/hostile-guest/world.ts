@@ -1,6 +1,6 @@
 /** Host folders around a hostile run: two mounts, and canaries outside of what is granted that must never reach the guest. */
 
-import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { lstatSync, lutimesSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -23,7 +23,10 @@ export interface World {
   /** Port of the witness server, and what reached it. */
   readonly port: number
   readonly connections: string[]
-  /** Files outside the mounts and files no rule grants, with what they hold: compared with what they held at first. */
+  /**
+   * Files outside the mounts and files no rule grants hold what they held at first, and a link out there was never even followed: whoever resolves a path beyond its
+   * mount and refuses only what comes out of it has walked the host at an agent's bidding.
+   */
   untouched(): boolean
   close(): Promise<void>
 }
@@ -31,7 +34,7 @@ export interface World {
 export async function makeWorld(): Promise<World> {
   const folder = freshFolder('hostile-world-')
   const at = (...parts: string[]): string => join(folder, ...parts)
-  for (const name of ['data', 'data/private', 'data/sub', 'out', 'outside']) mkdirSync(at(name))
+  for (const name of ['data', 'data/private', 'data/sub', 'out', 'outside', 'hops']) mkdirSync(at(name))
   writeFileSync(at('data/read.txt'), GRANTED)
   writeFileSync(at('data/private/secret.txt'), DENIED)
   writeFileSync(at('outside/secret.txt'), OUTSIDE)
@@ -42,6 +45,13 @@ export async function makeWorld(): Promise<World> {
   symlinkSync(at('outside/secret.txt'), at('data/link-absolute'))
   symlinkSync('/proc/self/root', at('data/link-proc'))
   symlinkSync('private/secret.txt', at('data/link-denied'))
+  for (const name of ['hop', 'followed']) {
+    symlinkSync('../outside/secret.txt', at('hops', name))
+    lutimesSync(at('hops', name), 0, 0)
+  }
+  symlinkSync('../hops/hop', at('data/link-hop'))
+  readFileSync(at('hops/followed'))
+  if (lstatSync(at('hops/followed')).atimeMs === 0) throw new Error(`${folder}: this file system does not tell when a link was followed`)
   const guarded = ['outside/secret.txt', 'data/private/secret.txt', 'data/read.txt'].map((path) => [
     at(path),
     readFileSync(at(path), 'utf8'),
@@ -64,7 +74,8 @@ export async function makeWorld(): Promise<World> {
     },
     port,
     connections,
-    untouched: () => guarded.every(([path = '', content]) => readFileSync(path, 'utf8') === content),
+    untouched: () =>
+      guarded.every(([path = '', content]) => readFileSync(path, 'utf8') === content) && lstatSync(at('hops/hop')).atimeMs === 0,
     close: async () => {
       await new Promise((resolve) => server.close(resolve))
       removeFolder(folder)
