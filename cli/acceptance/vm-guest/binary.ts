@@ -37,6 +37,7 @@ export async function prepareVm(): Promise<Vm> {
   symlinkSync(at('outside/secret.txt'), at('data/link-absolute'))
   symlinkSync('/proc/self/root', at('data/link-proc'))
   symlinkSync('private/secret.txt', at('data/link-denied'))
+  writeFileSync(at('out/.profile'), 'of the host')
   await compileStatic(join(import.meta.dirname, 'probe.c'), at('probe'))
   writeFileSync(at('config.json'), JSON.stringify({ MapDirs: { etc: '/etc' } }))
   writeFileSync(
@@ -56,7 +57,10 @@ export async function prepareVm(): Promise<Vm> {
     JSON.stringify({
       version: '1.0',
       profiles: ['tier1-musl'],
-      fs: { read: ['/etc/settings.conf', '/fixed.conf', '/out/**'], write: ['/etc/settings.conf', '/fixed.conf', '/out/**'] },
+      fs: {
+        read: ['/etc/settings.conf', '/fixed.conf', '/out/**'],
+        write: ['/etc/settings.conf', '/fixed.conf', '/out/**', '/out/shared/.envrc'],
+      },
     }),
   )
   writeFileSync(at('nothing.json'), JSON.stringify({ version: '1.0', fs: { read: ['/etc/granted.txt'] } }))

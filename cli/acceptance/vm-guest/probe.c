@@ -160,6 +160,38 @@ static void fences(void) {
     calls();
 }
 
+/* What the host would run later, by every way a file comes to its name and contents. `.profile` was there before the run. */
+static void guarded(void) {
+    char *map;
+    TRY("guarded: created", open_close("/out/.envrc", O_WRONLY | O_CREAT));
+    TRY("guarded: renamed into place", rename("/out/mine", "/out/.envrc"));
+    TRY("guarded: exchanged into place", syscall(SYS_renameat2, AT_FDCWD, "/out/mine", AT_FDCWD, "/out/.profile", 2));
+    TRY("guarded: linked", link("/out/mine", "/out/.zshrc"));
+    TRY("guarded: a link made", symlink("mine", "/out/.zshrc"));
+    TRY("guarded: the folder alone", mkdir("/out/.vscode", 0755));
+    TRY("guarded: the folder filled", open_close("/out/.vscode/tasks.json", O_WRONLY | O_CREAT));
+    TRY("guarded: the folder filled with what is harmless", open_close("/out/.vscode/notes", O_WRONLY | O_CREAT));
+    TRY("guarded: beside it", mkdir("/out/fake", 0755) | mkdir("/out/fake/hooks", 0755) | open_close("/out/fake/hooks/pre-commit", O_WRONLY | O_CREAT));
+    TRY("guarded: a filled folder renamed into place", rename("/out/fake", "/out/.git"));
+    TRY("guarded: its inner folder renamed into place", mkdir("/out/.git", 0755) | rename("/out/fake/hooks", "/out/.git/hooks"));
+    TRY("guarded: written", open_close("/out/.profile", O_WRONLY));
+    TRY("guarded: truncated", truncate("/out/.profile", 0));
+    TRY("guarded: truncated by a reader", open_close("/out/.profile", O_RDONLY | O_TRUNC));
+    TRY("guarded: made executable", chmod("/out/.profile", 0755));
+    TRY("guarded: removed", unlink("/out/.profile"));
+    int fd = open("/out/.profile", O_RDONLY);
+    TRY("guarded: mapped to be changed", (map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED ? -1 : 0);
+    close(fd);
+    /* A file that is open and mapped gets no guarded name under which the mapping would change it. */
+    fd = open("/out/mapped", O_RDWR | O_CREAT, 0644);
+    TRY("guarded: mapped first", ftruncate(fd, 4096));
+    map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    TRY("guarded: mapped first, then renamed into place", rename("/out/mapped", "/out/.bash_profile"));
+    if (map != MAP_FAILED) map[0] = 'x';
+    TRY("guarded: mapped first, changed", msync(map, 4096, MS_SYNC));
+    close(fd);
+}
+
 static void escapes(void) {
     static const char *const ways[] = {"/data/../outside/secret.txt", "/data/link-file", "/data/link-folder/secret.txt", "/data/link-absolute", "/data/link-proc/etc/denied.txt",
         "/proc/self/root/data/../outside/secret.txt", "/data/private/secret.txt", "/data/./private//secret.txt", "/data/sub/../private/secret.txt", "/data/link-denied", "/data/read.txt\n", "/data/\xff\xfe"};
@@ -188,6 +220,7 @@ static void escapes(void) {
     TRY("truncate where only reading is granted", truncate("/data/read.txt", 0));
     TRY("unlink where only reading is granted", unlink("/data/read.txt"));
     TRY("a file the host would run", open_close("/out/.bashrc", O_WRONLY | O_CREAT));
+    guarded();
     TRY("setxattr", setxattr("/out/mine", "user.x", "1", 1, 0));
     TRY("chown", chown("/out/mine", 0, 0));
 }
@@ -231,6 +264,10 @@ static void mounted(const char *file, const char *readonly, const char *folder) 
     snprintf(beside, sizeof beside, "%s/new", folder);
     open_close(beside, O_WRONLY | O_CREAT);
     TRY("rename over", rename(beside, file));
+    snprintf(beside, sizeof beside, "%s/.envrc", folder);
+    TRY("a guarded name a literal rule allows", open_close(beside, O_WRONLY | O_CREAT));
+    snprintf(beside, sizeof beside, "%s/.profile", folder);
+    TRY("a guarded name no literal rule allows", open_close(beside, O_WRONLY | O_CREAT));
     TRY("getxattr", getxattr(file, "user.x", bytes, sizeof bytes));
     TRY("listxattr", listxattr(file, bytes, sizeof bytes));
     TRY("read-only file", open_close(readonly, O_RDONLY));

@@ -131,6 +131,7 @@ os.utime('s'); print(abs(os.stat('s').st_mtime - __import__('time').time()) < 60
     expect(out).toBe(
       "1048576 1052672 0\nENXIO\n2097152 True\n2097152 True\nENOTSUP ENOTSUP ENOTSUP\nENOTSUP\n8195 b'mapa' b'end'\nok ok ok ENOTSUP ENOTSUP\nTrue 65536 4096 12288\nEBADF\nTrue\n",
     )
+    await mounted.close()
     expect(world.gate.closes).toContainEqual(expect.objectContaining({ cleared: 16_384, written: { bytes: 65_536, sha256: null } }))
   })
 

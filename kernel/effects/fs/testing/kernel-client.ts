@@ -17,6 +17,7 @@ export interface KernelMount {
   /** Where the guest side is mounted. */
   readonly point: string
   readonly server: FuseServer
+  /** When it resolves, everything that was open is closed and recorded. Twice: the same. */
   close(): Promise<void>
 }
 
@@ -57,14 +58,19 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}):
     },
   })
   const pump = pumpMessages(device, (message) => server.handle(0, message))
+  const end = async (): Promise<void> => {
+    umount2(text(point), MNT_DETACH)
+    await pump
+    await server.close()
+    fs.closeSync(device)
+  }
+  let ended: Promise<void> | null = null
   return {
     point,
     server,
-    async close() {
-      umount2(text(point), MNT_DETACH)
-      await pump
-      await server.close()
-      fs.closeSync(device)
+    close() {
+      ended ??= end()
+      return ended
     },
   }
 }
