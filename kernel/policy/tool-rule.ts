@@ -117,6 +117,12 @@ function testOf(rule: ToolRule, doubt: Doubt): (args: Json | undefined) => strin
   }
 }
 
+/** Whether one condition holds of a value; undefined: the pointer leads nowhere. */
+export function testFor(condition: Condition): (value: Json | undefined) => boolean {
+  const glob = condition.glob === undefined ? null : parsePathGlob(condition.glob)
+  return (value) => holds(value, condition, glob)
+}
+
 function holds(value: Json | undefined, condition: Condition, glob: ReturnType<typeof parsePathGlob> | null): boolean {
   if (condition.absent === true) return value === undefined
   if (value === undefined) return false
@@ -146,7 +152,7 @@ function valueAt(root: Json, keys: readonly string[]): Json | undefined {
 }
 
 /** Unescaped reference tokens, or null when it is not a pointer. */
-function parsePointer(text: string): string[] | null {
+export function parsePointer(text: string): string[] | null {
   if (text === '') return []
   if (!text.startsWith('/') || /~(?![01])/.test(text)) return null
   return text

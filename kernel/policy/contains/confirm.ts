@@ -8,11 +8,12 @@ export function confirm(parent: LoadedPolicy, child: LoadedPolicy, question: Que
   const outer = standing(parent.decide(question))
   const inner = standing(child.decide(question))
   if (inner === 'deny' || inner === outer || (inner === 'ask' && outer === 'allow')) return null
+  const calling = question.args === undefined ? '' : ` with ${JSON.stringify(question.args)}`
   const verb = { allow: 'allows', ask: 'asks about', deny: 'denies' }
   return {
     contains: 'no',
     example: question,
-    why: `the child ${verb[inner]} ${question.action} ${question.object}, the parent ${verb[outer]} it`,
+    why: `the child ${verb[inner]} ${question.action} ${question.object}${calling}, the parent ${verb[outer]} it`,
   }
 }
 

@@ -8,8 +8,18 @@ type Document = Record<string, unknown>
 
 function answer(parent: Document, child: Document): string {
   const found = containsPolicy(policyFrom(parent), policyFrom(child))
-  return found.contains === 'no' && found.example !== null ? `no: ${found.example.action} ${found.example.object}` : found.contains
+  if (found.contains !== 'no' || found.example === null) return found.contains
+  const { action, object, args } = found.example
+  return `no: ${action} ${object}${args === undefined ? '' : ` ${JSON.stringify(args)}`}`
 }
+
+/** Conditions on the argument `/p` of a tool. */
+const one = (condition: object): Document => ({ tools: { allow: [{ name: 't', args: { '/p': condition } }] } })
+const any = (conditions: object[]): Document => ({
+  tools: { allow: conditions.map((condition) => ({ name: 't', args: { '/p': condition } })) },
+})
+const glob = (...globs: string[]): Document => any(globs.map((text) => ({ glob: text })))
+const ranges = (...pairs: [number, number][]): Document => any(pairs.map(([min, max]) => ({ min, max })))
 
 const read = (...read: string[]): Document => ({ fs: { read } })
 
@@ -100,13 +110,58 @@ describe('contains', () => {
       'wider conditions',
       { tools: { allow: [{ name: 't', args: { '/n': { max: 3 } } }] } },
       { tools: { allow: [{ name: 't', args: { '/n': { max: 4 } } }] } },
-      'no: tools t',
+      'no: tools t {"n":4}',
     ],
     [
       'other conditions',
       { tools: { allow: [{ name: 't', args: { '/p': { glob: '/a/**' } } }] } },
       { tools: { allow: [{ name: 't', args: { '/p': { glob: '/a/b' } } }] } },
-      'unknown',
+      'yes',
+    ],
+    ['globs on arguments', glob('/a/*.md', '/a/*.txt'), glob('/a/x.{md,txt}'), 'yes'],
+    ['a wider glob', glob('/a/*.md'), glob('/a/*'), 'no: tools t {"p":"/a/a"}'],
+    ['halves of a glob', glob('/a/[a-m]*', '/a/[!a-m]*'), glob('/a/*'), 'yes'],
+    ['a prefix is not a path', glob('/a/**'), one({ prefix: '/a/' }), 'no: tools t {"p":"/a/"}'],
+    ['a glob within a prefix', one({ prefix: '/a/' }), glob('/a/*'), 'yes'],
+    ['a glob and the folder above its prefix', one({ prefix: '/a/' }), glob('/a/**'), 'no: tools t {"p":"/a"}'],
+    ['named texts in a glob', glob('/a/*'), one({ in: ['/a/x', '/a/y'] }), 'yes'],
+    ['one text outside a glob', glob('/a/*'), one({ in: ['/a/x', '/b'] }), 'no: tools t {"p":"/b"}'],
+    ['lengths', one({ prefix: 'ab', max_length: 4 }), one({ prefix: 'abc', max_length: 4 }), 'yes'],
+    ['too long', one({ prefix: 'ab', max_length: 4 }), one({ prefix: 'abc', max_length: 5 }), 'no: tools t {"p":"abcaa"}'],
+    ['a list of that length', one({ max_length: 2 }), one({ max_length: 3 }), 'no: tools t {"p":[0,0,0]}'],
+    ['ranges that meet', ranges([0, 5], [5, 9]), ranges([0, 9]), 'yes'],
+    ['ranges that do not', ranges([0, 4], [5, 9]), ranges([0, 9]), 'no: tools t {"p":4.5}'],
+    [
+      'present or absent',
+      {
+        tools: {
+          allow: [
+            { name: 't', args: { '/p': { absent: true } } },
+            { name: 't', args: { '/p': { max_length: 9 } } },
+          ],
+        },
+      },
+      glob('/a', '/b'),
+      'yes',
+    ],
+    [
+      'a deny of the parent',
+      { tools: { allow: ['t'], deny: [{ name: 't', args: { '/p': { glob: '/s/**' } } }] } },
+      glob('/[r-t]/x'),
+      'no: tools t {"p":"/s/x"}',
+    ],
+    ['beside a deny', { tools: { allow: ['t'], deny: [{ name: 't', args: { '/p': { glob: '/s/**' } } }] } }, glob('/[a-r]/x'), 'yes'],
+    [
+      'below each other',
+      { tools: { allow: [{ name: 't', args: { '/a/b': { max: 3 } } }] } },
+      { tools: { allow: [{ name: 't', args: { '/a/b': { min: 1, max: 2 }, '/c': { absent: true } } }] } },
+      'yes',
+    ],
+    [
+      'a parent of the place',
+      { tools: { allow: [{ name: 't', args: { '/a': { equals: 'x' } } }] } },
+      { tools: { allow: [{ name: 't', args: { '/a/b': { absent: true } } }] } },
+      'no: tools t {}',
     ],
     ['no conditions', { tools: { allow: [{ name: 't', args: { '/n': { max: 3 } } }] } }, { tools: { allow: ['t'] } }, 'no: tools t'],
     ['models', { infer: { models: ['m*'], max_tokens: 10 } }, { infer: { models: ['m1'], max_tokens: 10 } }, 'yes'],
@@ -195,5 +250,61 @@ describe('soundness', () => {
       }),
       { numRuns: 60 },
     )
+  })
+})
+
+describe('conditions on arguments', () => {
+  const condition = fc.oneof(
+    fc.constantFrom('/a/**', '/a/*', '/*/b', '/a/b', '/[a-b]/?', '/{a,b}/**').map((glob) => ({ glob })),
+    fc.constantFrom('/a', '/a/', 'a', '').map((prefix) => ({ prefix })),
+    fc.constantFrom('/a/b', 'a', 3, true, null).map((equals) => ({ equals })),
+    fc.array(fc.constantFrom('/a', '/a/b', 1, 4), { minLength: 1, maxLength: 3 }).map((values) => ({ in: values })),
+    fc.record({ min: fc.integer({ min: 0, max: 3 }), max: fc.integer({ min: 3, max: 6 }) }),
+    fc.integer({ min: 0, max: 5 }).map((max_length) => ({ max_length })),
+    fc.tuple(fc.constantFrom('/a', '/'), fc.integer({ min: 1, max: 6 })).map(([prefix, max_length]) => ({ prefix, max_length })),
+    fc.constant({ absent: true }),
+  )
+  const rule = fc.record({
+    name: fc.constantFrom('t', 't*'),
+    args: fc.dictionary(fc.constantFrom('/p', '/q', '/p/x'), condition, { minKeys: 1, maxKeys: 2 }),
+  })
+  const rules = fc.array(fc.oneof({ weight: 4, arbitrary: rule }, { weight: 1, arbitrary: fc.constant('t') }), { maxLength: 3 })
+  const tools = fc.record({ allow: rules, deny: fc.array(rule, { maxLength: 1 }), ask: fc.array(rule, { maxLength: 1 }) })
+  const value = fc.oneof(
+    fc.array(fc.constantFrom('/', 'a', 'b', '.', 'é'), { maxLength: 6 }).map((parts) => parts.join('')),
+    fc.integer({ min: -1, max: 7 }),
+    fc.constantFrom(2.5, true, false, null, [], [1], [1, 2, 3, 4, 5, 6], {}, { x: '/a/b' }, { x: 3 }, { x: 'a' }),
+  )
+  const calls = fc.dictionary(fc.constantFrom('p', 'q'), value)
+
+  it('a yes holds for every call, a no has a call that shows it, and it can nearly always be told', () => {
+    const answers = { yes: 0, no: 0, unknown: 0 }
+    fc.assert(
+      fc.property(tools, tools, fc.array(calls, { minLength: 30, maxLength: 30 }), (one, two, asked) => {
+        const [parent, child] = [policyFrom({ tools: one }), policyFrom({ tools: two })]
+        const found = containsPolicy(parent, child)
+        answers[found.contains]++
+        if (found.contains === 'no' && found.example !== null) {
+          const inner = child.decide(found.example)
+          expect(inner.allow || inner.ask === true).toBe(true)
+          expect(parent.decide(found.example).allow).toBe(false)
+        }
+        if (found.contains !== 'yes') return
+        for (const args of asked) {
+          const question: Question = { action: 'tools', object: 't', args }
+          if (child.decide(question).allow) expect(parent.decide(question).allow).toBe(true)
+        }
+      }),
+      { numRuns: 300 },
+    )
+    expect(answers.yes).toBeGreaterThan(30)
+    expect(answers.no).toBeGreaterThan(30)
+    // A list with a length condition and members of its own.
+    expect(answers.unknown).toBeLessThan(30)
+  })
+
+  it('gives up on what is too tangled, within its limits', () => {
+    const long = { prefix: '/', max_length: 1_000_000 }
+    expect(answer(any([{ glob: '/a/**' }, long]), any([{ glob: '/**' }, { max_length: 999_999 }]))).not.toBe('yes')
   })
 })

@@ -1,8 +1,12 @@
-/** Tools and models: decided on every name a rule mentions and, below every prefix, on a name none mentions. Conditions on arguments are compared one by one. */
+/**
+ * Tools and models: decided on every name a rule mentions and, below every prefix, on a name none mentions; where arguments matter, on a call for each way in which
+ * the conditions can hold and fail together.
+ */
 import { MAX_NAME_PATTERN_BYTES, parseNamePattern } from '../../patterns/index.ts'
 import type { Json, Question } from '../../vocabulary/index.ts'
 import type { LoadedPolicy } from '../stage.ts'
 import { type Condition, type ConstrainedTool, nameOf, type ToolRule } from '../tool-rule.ts'
+import { callsFor } from './arguments.ts'
 import { confirm } from './confirm.ts'
 import { type Containment, YES } from './types.ts'
 
@@ -27,20 +31,34 @@ export function toolsContained(parent: LoadedPolicy, child: LoadedPolicy): Conta
   const names = candidates([parent, child].flatMap(lists).map(nameOf))
   let doubt: Containment = YES
   for (const name of names) {
-    for (const rule of [...child.document.tools.allow, ...child.document.tools.ask].filter((each) => matches(each, name))) {
-      const found = callContained(parent, child, name, rule)
-      if (found.contains === 'no') return found
-      if (found.contains === 'unknown') doubt = found
-    }
+    const found = toolContained(parent, child, name)
+    if (found.contains === 'no') return found
+    if (found.contains === 'unknown') doubt = found
   }
   return doubt
 }
 
-function callContained(parent: LoadedPolicy, child: LoadedPolicy, name: string, rule: ToolRule): Containment {
-  for (const args of examples(rule)) {
-    const found = confirm(parent, child, { action: 'tools', object: name, args } satisfies Question)
-    if (found !== null) return found
+function toolContained(parent: LoadedPolicy, child: LoadedPolicy, name: string): Containment {
+  const [outer, inner] = [parent.document.tools, child.document.tools]
+  // What is not known of a call's arguments is asked too.
+  const found = confirm(parent, child, { action: 'tools', object: name })
+  if (found !== null) return found
+  if ([...inner.allow, ...inner.ask].filter((rule) => matches(rule, name)).every((rule) => isCovered(parent, child, name, rule))) return YES
+  const constrained = [outer, inner]
+    .flatMap(({ allow, ask, deny }) => [...allow, ...ask, ...deny])
+    .filter((rule) => typeof rule !== 'string' && matches(rule, name)) as ConstrainedTool[]
+  const calls = callsFor(constrained)
+  for (const args of calls ?? constrained.flatMap((rule) => [...examples(rule)])) {
+    const beyond = confirm(parent, child, { action: 'tools', object: name, args } satisfies Question)
+    if (beyond !== null) return beyond
   }
+  return calls === null
+    ? { contains: 'unknown', why: `the conditions on the arguments of ${name} are too many or too tangled to compare` }
+    : YES
+}
+
+/** Seen at once: one rule of the parent allows all that this one does, and nothing of the parent's stands in the way. */
+function isCovered(parent: LoadedPolicy, child: LoadedPolicy, name: string, rule: ToolRule): boolean {
   const { allow, ask, deny } = parent.document.tools
   const inner = child.document.tools
   // What the child denies or asks about in the same words cannot tell the two apart.
@@ -48,8 +66,7 @@ function callContained(parent: LoadedPolicy, child: LoadedPolicy, name: string, 
   const asks = ask.filter((each) => matches(each, name) && !has(inner.ask, each))
   const asked = has(inner.ask, rule)
   const covers = (each: ToolRule): boolean => matches(each, name) && implies(rule, each)
-  if (denies.length === 0 && (asked || asks.length === 0) && [...allow, ...(asked ? ask : [])].some(covers)) return YES
-  return { contains: 'unknown', why: `whether the conditions on the arguments of ${name} lie inside those of the parent` }
+  return denies.length === 0 && (asked || asks.length === 0) && [...allow, ...(asked ? ask : [])].some(covers)
 }
 
 function has(list: readonly ToolRule[], rule: ToolRule): boolean {

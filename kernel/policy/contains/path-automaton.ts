@@ -135,8 +135,8 @@ const FIRST_SURROGATE = 0xd800
 const AFTER_SURROGATES = 0xe000
 const LAST_POINT = 0x10ffff
 
-/** One character of each class the patterns tell apart, `/` included; letters and digits first, so that counter-examples read well. */
-export function representatives(patterns: readonly string[]): readonly string[] {
+/** One character of each class the patterns tell apart, and each of `further`, `/` included; letters and digits first, so that counter-examples read well. */
+export function representatives(patterns: readonly string[], further = ''): readonly string[] {
   const cuts = new Set([FIRST_PRINTABLE, DELETE, DELETE + 1, SLASH, SLASH + 1, 0x2e, 0x2f, FIRST_SURROGATE, AFTER_SURROGATES, 0x61, 0x7b])
   const point = (char: string): void => {
     for (const twin of [char, char.toLowerCase(), char.toUpperCase()]) {
@@ -144,6 +144,7 @@ export function representatives(patterns: readonly string[]): readonly string[] 
       cuts.add(value).add(value + 1)
     }
   }
+  for (const char of further) point(char)
   for (const { segments } of patterns.flatMap((text) => parsePathGlob(text).alternatives)) {
     for (const step of segments.flatMap(exactSteps)) {
       if (step.kind === 'char') point(step.char)
