@@ -69,15 +69,14 @@ export class Decider {
 
   /**
    * Looking is allowed through rules for looking, reading and changing, each of the latter two after its own deny list; it is harmless to what always-deny
-   * protects. What may be neither read nor changed by a deny rule is not looked at either. Only `fs.ask.look` asks, of the object itself.
+   * protects. What deny rules let be neither read nor changed (`fs.deny.look` does both) is not looked at either. Only `fs.ask.look` asks, of the object itself.
    */
   #look(question: Question): PolicyVerdict {
     const { object } = question
-    const denied = this.#denied(question)
-    if (denied !== null) return denied
     const deniedRead = this.#deny.match({ action: 'fs.read', object })
     const deniedWrite = this.#deny.match({ action: 'fs.write', object })
-    if (deniedRead !== null && deniedWrite !== null) return this.#denied({ action: 'fs.read', object }) ?? this.#nothing(question)
+    if (deniedRead !== null && deniedWrite !== null)
+      return this.#denied(question) ?? this.#denied({ action: 'fs.read', object }) ?? this.#nothing(question)
     const pending = this.#ask?.matchAt('fs.look', object) ?? null
     if (pending !== null) return this.#asking(question, ruleAt(this.#asked, pending)?.origin ?? pending)
     const through = deniedRead !== null ? AFTER_DENIED_READ : deniedWrite !== null ? AFTER_DENIED_WRITE : LOOKED_THROUGH

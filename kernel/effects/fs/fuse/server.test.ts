@@ -152,6 +152,16 @@ describe('a hostile guest', () => {
     expect(openCount() - before).toBeLessThanOrEqual(1)
   })
 
+  it('an open directory is listed no further than the present policy lets', async () => {
+    fs.writeFileSync(host('f'), 'x')
+    const handle = (await guest.ask(OPCODE.OPENDIR, 1, fields(0, 0))).body.readBigUInt64LE(0)
+    const list = () => guest.ask(OPCODE.READDIR, 1, fields(handle, 0n, 4096, 0, 0n, 0, 0))
+    expect((await list()).body.includes('f')).toBe(true)
+    world.gate.allow = () => false
+    const refused = await list()
+    expect([refused.errno, refused.body.length]).toEqual([ERRNO.EACCES, 0])
+  })
+
   it('unmounting under way: a change that was admitted keeps its own descriptors', async () => {
     fs.mkdirSync(host('d'))
     const node = (await lookup('d')).body.readBigUInt64LE(0)
