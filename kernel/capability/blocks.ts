@@ -1,9 +1,9 @@
-import { decode, encode, type WireValue } from '@authority/protocol'
+import { encode, type WireValue } from '@authority/protocol'
 import type { Charges } from '../vocabulary/index.ts'
 import { malformed } from './errors.ts'
-import { type Fields, fieldsOf, writeBudget, writeRate } from './fields.ts'
+import { Fields, writeBudget, writeRate } from './fields.ts'
 import { ADDED_SECTION, SECTIONS, type Sections } from './sections.ts'
-import type { Block } from './token.ts'
+import type { Block, BlockPlace } from './token.ts'
 
 /** Block types. Block 0 is a GRANT or RUN_GRANT and no other block is; every other type is refused. */
 export const BLOCK_TYPE = {
@@ -25,12 +25,12 @@ export interface Rate {
 /** What any block may limit; absent is unlimited by this block. */
 export interface Limits {
   /** Blocks that may follow this one. */
-  readonly delegate?: number
+  readonly delegate?: number | undefined
   /** Effects in all. */
-  readonly uses?: number
-  readonly rate?: Rate
+  readonly uses?: number | undefined
+  readonly rate?: Rate | undefined
   /** Sub-limits, in kernel units. */
-  readonly budget?: Charges
+  readonly budget?: Charges | undefined
 }
 
 export interface GrantBody extends Limits {
@@ -48,8 +48,8 @@ export interface RestrictBody extends Limits {
   /** Sections that are absent allow nothing; otherwise they are left as they were. */
   readonly closed: boolean
   /** ms since the epoch: narrows the header's time. */
-  readonly notBefore?: number
-  readonly expires?: number
+  readonly notBefore?: number | undefined
+  readonly expires?: number | undefined
 }
 export type BlockBody = GrantBody | RunGrantBody | RestrictBody
 
@@ -64,15 +64,18 @@ export function encodeBlock(body: BlockBody): Block {
 }
 
 /** The meaning of the block at `index`. Throws E_CAP_INVALID for an unknown type, a type that may not stand there, and every payload not exactly as FORMAT.md says. */
-export function decodeBlock(block: Block, index: number): BlockBody {
-  const where = `block ${index}`
-  const { type } = block
+export function decodeBlock({ type, payload }: Block, index: number): BlockBody {
+  return decodeBlockAt(new Fields(payload), { type, from: 0, to: payload.length }, index)
+}
+
+/** As decodeBlock, of a block that stands among others; `fields` are of the bytes it stands in. */
+export function decodeBlockAt(fields: Fields, { type, from, to }: BlockPlace, index: number): BlockBody {
   if (type !== BLOCK_TYPE.GRANT && type !== BLOCK_TYPE.RESTRICT && type !== BLOCK_TYPE.RUN_GRANT)
-    throw malformed(`${where} has type ${type}, unknown to this build`)
+    throw malformed(`block ${index} has type ${type}, unknown to this build`)
   // A second grant would widen what the first gave.
   if ((index === 0) === (type === BLOCK_TYPE.RESTRICT))
-    throw malformed(index === 0 ? 'block 0 is not a grant' : `${where} is a grant, only block 0 may be`)
-  const fields = fieldsOf(decodePayload(block.payload, where), where)
+    throw malformed(index === 0 ? 'block 0 is not a grant' : `block ${index} is a grant, only block 0 may be`)
+  fields.enter(from, to, index)
   const body = readBody(type, fields)
   fields.end()
   return body
@@ -89,43 +92,38 @@ export function writeSections(sections: Sections): (readonly string[] | null)[] 
   return SECTIONS.map((action) => sections.get(action) ?? null)
 }
 
+/** In the order of the elements. Written out: spreading parts together costs more than reading them. */
 function readBody(type: number, fields: Fields): BlockBody {
-  switch (type) {
-    case BLOCK_TYPE.GRANT: {
-      const sections = fields.sections()
-      const limits = readLimits(fields)
-      return { kind: 'grant', sections: new Map([...sections, ...fields.added()]), ...limits }
+  if (type === BLOCK_TYPE.RUN_GRANT)
+    return {
+      kind: 'run-grant',
+      digest: fields.bytes('digest', DIGEST_BYTES),
+      delegate: fields.delegate(),
+      uses: fields.uses(),
+      rate: fields.rate(),
+      budget: fields.budget(),
     }
-    case BLOCK_TYPE.RUN_GRANT:
-      return { kind: 'run-grant', digest: fields.bytes('digest', DIGEST_BYTES), ...readLimits(fields) }
-    default: {
-      const closed = fields.bool('closed')
-      const sections = fields.sections()
-      const notBefore = fields.time('not-before')
-      const expires = fields.time('expiry')
-      const limits = readLimits(fields)
-      return {
-        kind: 'restrict',
-        closed,
-        sections: new Map([...sections, ...fields.added()]),
-        ...(notBefore === null ? {} : { notBefore }),
-        ...(expires === null ? {} : { expires }),
-        ...limits,
-      }
+  const closed = type === BLOCK_TYPE.RESTRICT ? fields.bool('closed') : null
+  const lists = fields.lists()
+  if (closed === null)
+    return {
+      kind: 'grant',
+      delegate: fields.delegate(),
+      uses: fields.uses(),
+      rate: fields.rate(),
+      budget: fields.budget(),
+      sections: fields.sections(lists),
     }
-  }
-}
-
-function readLimits(fields: Fields): Limits {
-  const delegate = fields.delegate()
-  const uses = fields.uses()
-  const rate = fields.rate()
-  const budget = fields.budget()
   return {
-    ...(delegate === null ? {} : { delegate }),
-    ...(uses === null ? {} : { uses }),
-    ...(rate === null ? {} : { rate }),
-    ...(budget === null ? {} : { budget }),
+    kind: 'restrict',
+    closed,
+    notBefore: fields.time('not-before'),
+    expires: fields.time('expiry'),
+    delegate: fields.delegate(),
+    uses: fields.uses(),
+    rate: fields.rate(),
+    budget: fields.budget(),
+    sections: fields.sections(lists),
   }
 }
 
@@ -148,13 +146,5 @@ function encodePayload(body: BlockBody): Uint8Array {
     ])
   } catch (error) {
     throw malformed(error instanceof Error ? error.message : 'a value the format cannot hold')
-  }
-}
-
-function decodePayload(payload: Uint8Array, where: string): WireValue {
-  try {
-    return decode(payload)
-  } catch (error) {
-    throw malformed(`${where}: ${error instanceof Error ? error.message : 'not CBOR'}`)
   }
 }

@@ -1,5 +1,5 @@
 import type { Mac } from './mac.ts'
-import type { Block, Token } from './token.ts'
+import { type Block, HEADER_BYTES, type Layout, TAG_BYTES } from './token.ts'
 
 /**
  * The HMAC chain of FORMAT.md. Each value is the key of the next, so a holder of the last can go on and nobody can go back.
@@ -11,31 +11,29 @@ export const BLOCK_ID_BYTES = 16
 const LABEL_HEADER = ascii('cap1')
 const LABEL_SEAL = ascii('\x02seal')
 const LABEL_ID = ascii('id')
-const TAG_BLOCK = 0x01
+
+/** 0x01 ‖ u32 len ‖ type of the block at hand. */
+const BLOCK_HEAD = Uint8Array.of(0x01, 0, 0, 0, 0, 0)
 
 /** The chain value a block gets on top of `previous`. */
 export function nextChainValue(mac: Mac, previous: Uint8Array, block: Block): Uint8Array {
-  const message = new Uint8Array(6 + block.payload.length)
-  message[0] = TAG_BLOCK
-  new DataView(message.buffer).setUint32(1, block.payload.length)
-  message[5] = block.type
-  message.set(block.payload, 6)
-  return mac.keyed(previous)(message)
+  return mac.hmac(previous, headOf(block.type, block.payload.length), block.payload)
 }
 
-/** The chain value of a header. `runMac` is HMAC under K_run. */
-export function firstChainValue(runMac: (message: Uint8Array) => Uint8Array, headerBytes: Uint8Array): Uint8Array {
-  return runMac(concat(LABEL_HEADER, headerBytes))
+/** The chain value of a header. */
+export function firstChainValue(mac: Mac, runKey: Uint8Array, headerBytes: Uint8Array): Uint8Array {
+  return mac.hmac(runKey, LABEL_HEADER, headerBytes)
 }
 
 /** The tag that ends a chain for good. */
 export function sealTag(mac: Mac, last: Uint8Array): Uint8Array {
-  return mac.keyed(last)(LABEL_SEAL)
+  return mac.hmac(last, LABEL_SEAL)
 }
 
 /** One-way name of a block, 32 hex digits: it may be logged and revoked by, the chain value may not. */
 export function blockId(mac: Mac, chainValue: Uint8Array): string {
-  return hex(mac.digest(concat(LABEL_ID, chainValue)).subarray(0, BLOCK_ID_BYTES))
+  mac.chain.begin(chainValue)
+  return mac.chain.name(LABEL_ID)
 }
 
 export interface VerifiedChain {
@@ -45,22 +43,29 @@ export interface VerifiedChain {
 }
 
 /** Recomputes the chain and compares the tag, open first, then sealed; null when it is neither. Work is bounded by the token's own size. */
-export function verifyChain(mac: Mac, runMac: (message: Uint8Array) => Uint8Array, token: Token): VerifiedChain | null {
-  let value = firstChainValue(runMac, token.headerBytes)
-  const values: Uint8Array[] = []
-  for (const block of token.blocks) {
-    value = nextChainValue(mac, value, block)
-    values.push(value)
+export function verifyChain(mac: Mac, runKey: Uint8Array, { bytes, blocks }: Layout): VerifiedChain | null {
+  const { chain } = mac
+  const tagAt = bytes.length - TAG_BYTES
+  chain.begin(runKey)
+  chain.next(LABEL_HEADER, bytes, 0, HEADER_BYTES)
+  const ids: string[] = []
+  for (const { type, from, to } of blocks) {
+    chain.next(headOf(type, to - from), bytes, from, to)
+    ids.push(chain.name(LABEL_ID))
   }
-  const open = mac.equal(value, token.tag)
-  if (!open && !mac.equal(sealTag(mac, value), token.tag)) return null
-  return { ids: values.map((each) => blockId(mac, each)), sealed: !open }
+  if (chain.equals(bytes, tagAt)) return { ids, sealed: false }
+  chain.next(LABEL_SEAL, bytes, 0, 0)
+  return chain.equals(bytes, tagAt) ? { ids, sealed: true } : null
 }
 
-export function hex(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0')
-  return text
+/** Good until it is called again. */
+function headOf(type: number, length: number): Uint8Array {
+  BLOCK_HEAD[1] = length >>> 24
+  BLOCK_HEAD[2] = length >>> 16
+  BLOCK_HEAD[3] = length >>> 8
+  BLOCK_HEAD[4] = length
+  BLOCK_HEAD[5] = type
+  return BLOCK_HEAD
 }
 
 /** Bytes of lower-case hex of exactly `bytes` bytes, or null. */
@@ -71,11 +76,4 @@ export function unhex(text: string, bytes: number): Uint8Array | null {
 
 function ascii(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0))
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(a.length + b.length)
-  joined.set(a)
-  joined.set(b, a.length)
-  return joined
 }

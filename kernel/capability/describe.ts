@@ -1,6 +1,6 @@
 import { DIMENSIONS } from '../vocabulary/index.ts'
 import { type BlockBody, decodeBlock, type Limits } from './blocks.ts'
-import { hex } from './chain.ts'
+import { hex } from './mac.ts'
 import { ALL_SECTIONS } from './sections.ts'
 import { parseToken } from './token.ts'
 

@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync } from 'node:crypto'
+import { createHash, createHmac, hkdfSync } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { attenuate, seal } from './attenuate.ts'
@@ -12,29 +12,44 @@ const bytes = (maxLength: number) => fc.uint8Array({ maxLength })
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
 
 describe('the native and the portable MAC are each other’s oracle', () => {
-  test('HMAC and SHA-256 of anything, a prepared key used many times', () => {
+  test('HMAC and SHA-256 of anything, in one part or two', () => {
     fc.assert(
-      fc.property(key, fc.array(bytes(300), { minLength: 1, maxLength: 4 }), (k, messages) => {
-        const native = bunMac.keyed(k)
-        const portable = portableMac.keyed(k)
-        for (const message of messages) {
-          const expected = createHmac('sha256', k).update(message).digest('hex')
-          expect(Buffer.from(native(message)).toString('hex')).toBe(expected)
-          expect(Buffer.from(portable(message)).toString('hex')).toBe(expected)
-          expect(Buffer.from(native(message)).equals(Buffer.from(native(message)))).toBe(true)
-          expect(Buffer.from(bunMac.digest(message)).equals(Buffer.from(portableMac.digest(message)))).toBe(true)
+      fc.property(fc.oneof(key, fc.uint8Array({ minLength: 1, maxLength: 80 })), bytes(300), bytes(5000), (k, head, body) => {
+        const expected = createHmac('sha256', k).update(head).update(body).digest()
+        for (const mac of [bunMac, portableMac]) {
+          expect(Buffer.from(mac.hmac(k, head, body))).toEqual(expected)
+          expect(Buffer.from(mac.hmac(k, head))).toEqual(createHmac('sha256', k).update(head).digest())
+          expect(Buffer.from(mac.digest(head))).toEqual(createHash('sha256').update(head).digest())
         }
       }),
       { numRuns: 100 },
     )
   })
 
-  test('a key erased after it was prepared still verifies: the prepared one is its own', () => {
-    const k = new Uint8Array(32).fill(7)
-    const native = bunMac.keyed(k)
-    const before = Buffer.from(native(Uint8Array.of(1))).toString('hex')
-    k.fill(0)
-    expect(Buffer.from(native(Uint8Array.of(1))).toString('hex')).toBe(before)
+  test('a chain: each value the key of the next, by name and compared, whatever was computed before', () => {
+    const step = fc.record({ head: bytes(8), body: bytes(200), label: bytes(4), between: fc.boolean() })
+    fc.assert(
+      fc.property(key, fc.array(step, { minLength: 1, maxLength: 6 }), (k, steps) => {
+        for (const { chain, hmac } of [bunMac, portableMac]) {
+          let expected = Buffer.from(k)
+          if (steps[0]?.between) hmac(k, k)
+          chain.begin(k)
+          for (const { head, body, label } of steps) {
+            chain.next(head, Uint8Array.of(9, ...body, 9), 1, 1 + body.length)
+            expected = createHmac('sha256', expected).update(head).update(body).digest()
+            expect(chain.name(label)).toBe(createHash('sha256').update(label).update(expected).digest('hex').slice(0, 32))
+            expect(chain.equals(Uint8Array.of(7, ...expected), 1)).toBe(true)
+            expect(
+              chain.equals(
+                expected.map((byte, at) => (at === body.length % 32 ? byte ^ 1 : byte)),
+                0,
+              ),
+            ).toBe(false)
+            expect(chain.equals(expected, 1)).toBe(false)
+          }
+        }
+      }),
+    )
   })
 
   test('comparison: equal only when every byte and the length are', () => {

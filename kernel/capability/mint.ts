@@ -8,7 +8,7 @@ import { type Header, headerBytes, serialiseToken } from './token.ts'
 /** A fresh open token: a header and its one grant. Throws E_CAP_INVALID for times or grants that cannot stand in a token. */
 export function mintToken(
   mac: Mac,
-  runMac: (message: Uint8Array) => Uint8Array,
+  runKey: Uint8Array,
   header: Header,
   grant: Extract<BlockBody, Limits & { kind: 'grant' | 'run-grant' }>,
 ): string {
@@ -19,5 +19,5 @@ export function mintToken(
   if (notBefore >= expires) throw unusable('it would expire before it begins')
   const bytes = headerBytes(header)
   const block = encodeBlock(grant)
-  return serialiseToken({ headerBytes: bytes, blocks: [block], tag: nextChainValue(mac, firstChainValue(runMac, bytes), block) })
+  return serialiseToken({ headerBytes: bytes, blocks: [block], tag: nextChainValue(mac, firstChainValue(mac, runKey, bytes), block) })
 }

@@ -1,8 +1,5 @@
-import { compileRules } from '../patterns/index.ts'
+import { blockRules } from '../patterns/index.ts'
 import type { CompileRules } from './rules.ts'
 
 /** The policy's own pattern grammar, for the stage's `compile`. */
-export const patternRules: CompileRules = (grants) => {
-  const rules = compileRules(grants)
-  return { allows: (question) => rules.match(question) !== null }
-}
+export const patternRules: CompileRules = blockRules

@@ -1,21 +1,24 @@
 import type { BlockBody } from './blocks.ts'
-import { type Counters, freshCounters } from './counters.ts'
+import type { Counters } from './counters.ts'
 import { refuse } from './errors.ts'
 import { MAX_IDLE_BLOCKS, MAX_LIVE_BLOCKS, MAX_REVOKED } from './limits.ts'
 import type { Rules } from './rules.ts'
+import type { Validity } from './verify.ts'
 
 /** One block id of this run and what it has used. All tokens that share the block share this. */
 export interface LiveBlock {
   readonly id: string
+  /** Where it stands in every token that has it; 0 is the root. */
+  readonly index: number
   readonly parent: LiveBlock | null
   readonly body: BlockBody
-  readonly rules: Rules
-  readonly counters: Counters
-  /** ms since the epoch after which no token with this block can be valid. */
-  readonly expires: number
+  rules: Rules
+  counters: Counters
+  /** What it and the blocks above it leave of the token's time. */
+  readonly validity: Validity
   /** Handles that hold it. */
   holders: number
-  /** False once the registry has let go of it: what it counted is gone with it. */
+  /** False before the registry keeps it and once it has let go of it. */
   known: boolean
 }
 
@@ -29,11 +32,11 @@ export class BlockRegistry {
     return this.#live.get(id)
   }
 
-  /** Makes room for the ids of a token before any is added. Throws E_RATE_LIMIT when there is none. */
-  reserveRoom(ids: readonly string[], nowMs: number): void {
-    let fresh = 0
-    for (const id of ids) if (!this.#live.has(id)) fresh += 1
-    if (this.#live.size + fresh > MAX_LIVE_BLOCKS) this.#sweep(nowMs)
+  /** Makes room for the blocks of a token before any is added. Throws E_RATE_LIMIT when there is none. */
+  reserveRoom(blocks: readonly LiveBlock[], nowMs: number): void {
+    if (this.#live.size + blocks.length <= MAX_LIVE_BLOCKS) return
+    this.#sweep(nowMs)
+    const fresh = blocks.filter((block) => !block.known).length
     if (this.#live.size + fresh > MAX_LIVE_BLOCKS)
       throw refuse(
         'E_RATE_LIMIT',
@@ -42,11 +45,12 @@ export class BlockRegistry {
       )
   }
 
-  add(block: Omit<LiveBlock, 'counters' | 'holders' | 'known'>, counters: Counters = freshCounters(block.body)): LiveBlock {
-    const live: LiveBlock = { ...block, counters, holders: 0, known: true }
-    this.#live.set(block.id, live)
-    if (!counts(live.body)) this.#idle += 1
-    return live
+  /** Twice: no-op. */
+  add(block: LiveBlock): void {
+    if (block.known) return
+    block.known = true
+    this.#live.set(block.id, block)
+    if (!counts(block.body)) this.#idle += 1
   }
 
   /** Uses taken of every block that counts them. */
@@ -86,7 +90,7 @@ export class BlockRegistry {
   #sweep(nowMs: number): void {
     for (const block of this.#live.values()) {
       if (block.holders > 0) continue
-      if (counts(block.body) && nowMs < block.expires && !this.#isDead(block)) continue
+      if (counts(block.body) && nowMs < block.validity.expires && !this.#isDead(block)) continue
       this.#forget(block)
       if (!counts(block.body)) this.#idle -= 1
     }

@@ -19,8 +19,38 @@ export const SECTIONS = [
 export const ADDED_SECTION = 'fs.look' satisfies Action
 export const ALL_SECTIONS: readonly Action[] = [ADDED_SECTION, ...SECTIONS]
 
+/** One for each of SECTIONS and then of ADDED_SECTION; undefined where it is absent. */
+export type PatternLists = readonly (readonly string[] | undefined)[]
+const IN_PAYLOAD: readonly Action[] = [...SECTIONS, ADDED_SECTION]
+
 /** Pattern lists by section; a section that is not there is absent, which is not the same as empty. */
-export type Sections = ReadonlyMap<Action, readonly string[]>
+export interface Sections {
+  /** How many are there. */
+  readonly size: number
+  has(action: Action): boolean
+  get(action: Action): readonly string[] | undefined
+}
+
+/** As they stand in a payload. */
+export class SectionLists implements Sections {
+  readonly #lists: PatternLists
+  readonly size: number
+
+  constructor(lists: PatternLists) {
+    this.#lists = lists
+    let size = 0
+    for (const list of lists) if (list !== undefined) size += 1
+    this.size = size
+  }
+
+  has(action: Action): boolean {
+    return this.get(action) !== undefined
+  }
+
+  get(action: Action): readonly string[] | undefined {
+    return this.#lists[IN_PAYLOAD.indexOf(action)]
+  }
+}
 
 export function sectionsOf(grants: Grants): Sections {
   const lists: [Action, readonly string[] | undefined][] = [
@@ -37,15 +67,43 @@ export function sectionsOf(grants: Grants): Sections {
 }
 
 export function grantsOf(sections: Sections): Grants {
-  return {
-    fs: { ...pick(sections, 'fs.look', 'look'), ...pick(sections, 'fs.read', 'read'), ...pick(sections, 'fs.write', 'write') },
-    net: { ...pick(sections, 'net.dns', 'dns'), ...pick(sections, 'net.connect', 'connect'), ...pick(sections, 'net.listen', 'listen') },
-    ...pick(sections, 'tools', 'tools'),
-    ...pick(sections, 'infer', 'infer'),
+  const grants: { fs?: Lists<'look' | 'read' | 'write'>; net?: Lists<'dns' | 'connect' | 'listen'> } & Lists<'tools' | 'infer'> = {}
+  for (const action of IN_PAYLOAD) {
+    const list = sections.get(action)
+    if (list === undefined) continue
+    switch (action) {
+      case 'fs.look':
+        grants.fs ??= {}
+        grants.fs.look = list
+        break
+      case 'fs.read':
+        grants.fs ??= {}
+        grants.fs.read = list
+        break
+      case 'fs.write':
+        grants.fs ??= {}
+        grants.fs.write = list
+        break
+      case 'net.dns':
+        grants.net ??= {}
+        grants.net.dns = list
+        break
+      case 'net.connect':
+        grants.net ??= {}
+        grants.net.connect = list
+        break
+      case 'net.listen':
+        grants.net ??= {}
+        grants.net.listen = list
+        break
+      case 'tools':
+        grants.tools = list
+        break
+      case 'infer':
+        grants.infer = list
+    }
   }
+  return grants
 }
 
-function pick<Name extends string>(sections: Sections, action: Action, name: Name): { [key in Name]?: readonly string[] } {
-  const list = sections.get(action)
-  return list === undefined ? {} : ({ [name]: list } as { [key in Name]?: readonly string[] })
-}
+type Lists<Name extends string> = { [name in Name]?: readonly string[] }

@@ -1,9 +1,10 @@
 import { encode } from '@authority/protocol'
 import type { Charges, Clock, Question, RandomBytes } from '../vocabulary/index.ts'
-import { type BlockBody, writeAdded, writeSections } from './blocks.ts'
+import { type BlockBody, decodeBlockAt, writeAdded, writeSections } from './blocks.ts'
 import { unhex } from './chain.ts'
-import { continuedCounters, refusesUse, takeUse } from './counters.ts'
+import { type Counters, continuedCounters, freshCounters, refusesUse, takeUse } from './counters.ts'
 import { refuse } from './errors.ts'
+import { Fields } from './fields.ts'
 import { type BoundToken, HandleTable } from './handles.ts'
 import { deriveRunKey, KEY_BYTES, keyIdOf } from './keys.ts'
 import { MAX_TIME_MS } from './limits.ts'
@@ -14,10 +15,10 @@ import { type Grant, readGrant } from './restriction.ts'
 import { type CompileRules, type Rules, rulesOf } from './rules.ts'
 import { sectionsOf } from './sections.ts'
 import { gateTime } from './time.ts'
-import { MAX_TOKEN_TEXT, NONCE_BYTES, RUN_BYTES } from './token.ts'
+import { type BlockPlace, type Layout, MAX_TOKEN_TEXT, NONCE_BYTES, RUN_BYTES } from './token.ts'
 import type { CapabilityStage, CapabilityVerdict, Grants } from './types.ts'
 import { type Verified, VerifiedCache } from './verified-cache.ts'
-import { assertInTime, outOfTime, type RunKey, readBlocks, type Validity, validities, verifyToken } from './verify.ts'
+import { assertDelegation, assertInTime, narrowed, outOfTime, type RunKey, type Validity, verifyToken } from './verify.ts'
 
 export interface CapabilityOptions {
   /** Run id, 32 hex digits. */
@@ -75,7 +76,7 @@ class HmacCapabilities implements OperatorCapabilities {
     const secret = options.secret ?? options.random(KEY_BYTES)
     this.#keyBytes = deriveRunKey(secret, options.installation, run)
     if (options.secret === undefined) secret.fill(0)
-    this.#key = { run, keyId: keyIdOf(this.#keyBytes), mac: options.mac.keyed(this.#keyBytes) }
+    this.#key = { run, keyId: keyIdOf(this.#keyBytes), bytes: this.#keyBytes }
     for (const id of options.revoked ?? []) this.#registry.revoke(id)
     this.#runRules = options.compile(options.grants)
     const granted = sectionsOf(options.grants)
@@ -147,9 +148,9 @@ class HmacCapabilities implements OperatorCapabilities {
   /** All of the token's blocks have room for one more use, or none is charged. */
   #use(token: BoundToken): CapabilityVerdict {
     const now = this.#options.clock.monotonicMs()
-    for (const [index, { body, counters, id }] of token.blocks.entries()) {
-      const reason = refusesUse(body, counters, now)
-      if (reason !== null) return refusal('E_CAP_RATE', `block ${index} of the token: ${reason}`, id)
+    for (const block of token.blocks) {
+      const reason = refusesUse(block.body, block.counters, now)
+      if (reason !== null) return refusal('E_CAP_RATE', `block ${block.index} of the token: ${reason}`, block.id)
     }
     for (const { body, counters } of token.blocks) takeUse(body, counters, now)
     return allowed(token)
@@ -161,61 +162,79 @@ class HmacCapabilities implements OperatorCapabilities {
     const hash = text.length > MAX_TOKEN_TEXT ? '' : this.#options.mac.fingerprint(text)
     const known = this.#verified.find(hash)
     const now = this.#now()
-    const verified = known ?? this.#genuine(text, this.#key, now)
-    if (known !== undefined) this.#assertLive(known, now)
-    const validity = verified.times.at(-1) ?? verified.header
-    assertInTime(validity, now)
-    const blocks = this.#liveBlocks(verified, now)
-    if (known === undefined || known.blocks !== blocks) this.#verified.add(hash, { ...verified, blocks })
-    return { validity, blocks, ids: verified.ids, revokedBy: null }
+    if (known?.blocks.every((block) => block.known)) {
+      this.#assertLive(known.validity, known.ids, now)
+      return bound(known)
+    }
+    const verified = this.#genuine(text, this.#key, now)
+    this.#verified.add(hash, verified)
+    return bound(verified)
   }
 
   /** The order of research security.md 6.1: … MAC chain → run → time → revocation → payloads. */
   #genuine(text: string, key: RunKey, now: number): Verified {
     const { token, ids } = verifyToken(text, key, this.#options.mac)
     const header = { notBefore: token.notBefore, expires: token.expires }
-    this.#assertLive({ header, ids }, now)
-    const bodies = readBlocks(token)
-    return { header, ids, bodies, times: validities(token, bodies), blocks: [] }
+    this.#assertLive(header, ids, now)
+    const found = this.#readBlocks(token, ids, header)
+    const { validity } = found.blocks.at(-1) ?? { validity: header }
+    assertInTime(validity, now)
+    for (const block of found.fresh) block.rules = this.#rulesOf(block)
+    this.#keep(found, now)
+    return { validity, ids, blocks: found.blocks }
   }
 
-  #assertLive({ header, ids }: Pick<Verified, 'header' | 'ids'>, now: number): void {
-    assertInTime(header, now)
+  #assertLive(validity: Validity, ids: readonly string[], now: number): void {
+    assertInTime(validity, now)
     const revoked = this.#registry.revokedAmong(ids)
     if (revoked !== null) throw refuse('E_CAP_REVOKED', `capability token: its block ${revoked} was revoked`)
   }
 
-  /** The same objects for all tokens that share a block: they hold its counts. */
-  #liveBlocks({ ids, bodies, times, blocks }: Verified, now: number): readonly LiveBlock[] {
-    if (blocks.length > 0 && blocks.every((block) => block.known)) return blocks
-    // All patterns are compiled before anything is kept.
-    const rules = bodies.map(
-      (body, index) => blocks[index]?.rules ?? this.#registry.find(ids[index] ?? '')?.rules ?? this.#rules(body, index),
-    )
-    this.#registry.reserveRoom(ids, now)
-    const live: LiveBlock[] = []
-    bodies.forEach((body, index) => {
-      const id = ids[index] ?? ''
-      const known = this.#registry.find(id)
-      const parent = live.at(-1) ?? null
-      const block = known ?? this.#add({ id, parent, body, rules: rules[index] ?? NOTHING, expires: times[index]?.expires ?? 0 })
-      if (known === undefined && body.budget !== undefined) this.#options.declareBudget(`block:${id}`, body.budget)
-      live.push(block)
-    })
-    return live
+  /** The same objects for all tokens that share a block: an id stands for the block and all before it, to the byte. They hold its counts. */
+  #readBlocks({ bytes, blocks: places }: Layout, ids: readonly string[], header: Validity): ReadBlocks {
+    const fields = new Fields(bytes)
+    const blocks: LiveBlock[] = []
+    const fresh: LiveBlock[] = []
+    let parent: LiveBlock | null = null
+    for (let index = 0; index < places.length; index++) {
+      const id = ids[index] as string
+      let block = this.#registry.find(id)
+      if (block === undefined) {
+        const body = decodeBlockAt(fields, places[index] as BlockPlace, index)
+        const validity = narrowed(parent?.validity ?? header, body)
+        block = { id, index, parent, body, rules: NOTHING, counters: NOT_COUNTED, validity, holders: 0, known: false }
+        fresh.push(block)
+      }
+      blocks.push(block)
+      parent = block
+    }
+    assertDelegation(blocks)
+    return { blocks, fresh }
   }
 
-  #add(block: Parameters<BlockRegistry['add']>[0]): LiveBlock {
+  /** Every pattern was looked at: from here on the blocks are remembered and counted. */
+  #keep({ blocks, fresh }: ReadBlocks, now: number): void {
+    if (fresh.length === 0) return
+    this.#registry.reserveRoom(blocks, now)
+    // All of them: room may have been made by letting go of some this token has.
+    for (const block of blocks) this.#registry.add(block)
+    for (const block of fresh) {
+      const { id, body } = block
+      block.counters = this.#countersOf(id, body)
+      if (body.budget !== undefined) this.#options.declareBudget(`block:${id}`, body.budget)
+    }
+  }
+
+  #countersOf(id: string, body: BlockBody): Counters {
     const { usedBefore, onCounting, clock } = this.#options
-    const { id, body } = block
-    if (usedBefore === undefined) return this.#registry.add(block)
+    if (usedBefore === undefined) return freshCounters(body)
     const used = usedBefore.get(id)
     // Uses that are not known stay so: what an earlier process could not say, this one cannot learn.
     if (body.uses !== undefined && used !== null) onCounting?.(id)
-    return this.#registry.add(block, continuedCounters(body, used === undefined ? 0 : used, clock.monotonicMs()))
+    return continuedCounters(body, used === undefined ? 0 : used, clock.monotonicMs())
   }
 
-  #rules(body: BlockBody, index: number): Rules {
+  #rulesOf({ body, index }: LiveBlock): Rules {
     if (body.kind === 'run-grant' && !this.#options.mac.equal(body.digest, this.#runDigest))
       throw refuse('E_CAP_INVALID', `capability token: block ${index} refers to grants this run does not have`)
     try {
@@ -234,12 +253,24 @@ class HmacCapabilities implements OperatorCapabilities {
 
   #mint(body: Parameters<typeof mintToken>[3], validity: Validity): string {
     if (this.#key === null) throw refuse('E_CAP_REVOKED', 'the run has ended, and its capabilities with it')
-    const { run, keyId, mac } = this.#key
-    return mintToken(this.#options.mac, mac, { run, keyId, nonce: this.#options.random(NONCE_BYTES), ...validity }, body)
+    const { run, keyId, bytes } = this.#key
+    return mintToken(this.#options.mac, bytes, { run, keyId, nonce: this.#options.random(NONCE_BYTES), ...validity }, body)
   }
 }
 
+/** The blocks of one token, root first, and those of them the registry does not know. */
+interface ReadBlocks {
+  readonly blocks: readonly LiveBlock[]
+  readonly fresh: readonly LiveBlock[]
+}
+
+/** Until a block is kept. */
 const NOTHING: Rules = { allows: () => false }
+const NOT_COUNTED: Counters = { usesLeft: 0, arrival: 0 }
+
+function bound({ validity, ids, blocks }: Verified): BoundToken {
+  return { validity, ids, blocks, revokedBy: null }
+}
 
 /** A matcher that fails allows nothing. */
 function allows(rules: Rules, question: Question): boolean {

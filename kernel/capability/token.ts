@@ -43,41 +43,61 @@ export interface Token extends Header {
   readonly tag: Uint8Array
 }
 
+/** Where things stand in the bytes of a token: nothing is cut out of them, a view of fresh bytes costs more than reading them. */
+export interface Layout {
+  readonly bytes: Uint8Array
+  readonly notBefore: number
+  readonly expires: number
+  readonly blocks: readonly BlockPlace[]
+}
+
+export interface BlockPlace {
+  readonly type: number
+  /** The payload, from here… */
+  readonly from: number
+  /** …until just before here. */
+  readonly to: number
+}
+
+export const KEY_ID_AT = 1
+export const RUN_AT = KEY_ID_AT + KEY_ID_BYTES + NONCE_BYTES
+
 /** Size, base64url and layout, in this order and before any cryptography. Throws E_CAP_INVALID. Nothing in the result was verified. */
-export function parseToken(text: string): Token {
+export function readLayout(text: string): Layout {
   if (text.length > MAX_TOKEN_TEXT) throw malformed(`it is longer than ${MAX_TOKEN_TEXT} characters`)
   if (!text.startsWith(TOKEN_PREFIX)) throw malformed(`it does not begin with ${TOKEN_PREFIX}`)
   const bytes = decodeBase64url(text, TOKEN_PREFIX.length)
   if (bytes === null) throw malformed('it is not canonical base64url without padding')
-  return parseTokenBytes(bytes)
+  return layoutOf(bytes)
 }
 
-/** As parseToken, of the bytes. */
-export function parseTokenBytes(bytes: Uint8Array): Token {
+/** As readLayout, of the bytes. */
+export function layoutOf(bytes: Uint8Array): Layout {
   if (bytes.length > MAX_TOKEN_BINARY_BYTES) throw malformed(`it is longer than ${MAX_TOKEN_BINARY_BYTES} bytes`)
   if (bytes.length < MIN_TOKEN_BYTES) throw malformed('it is too short to hold a header, a grant and a tag')
   const version = bytes[0]
   if (version !== TOKEN_VERSION) throw malformed(`version ${version} is unknown to this build`)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = 1
-  const take = (length: number): Uint8Array => {
-    at += length
-    return bytes.subarray(at - length, at)
-  }
-  const keyId = take(KEY_ID_BYTES)
-  const nonce = take(NONCE_BYTES)
-  const run = take(RUN_BYTES)
-  const notBefore = readTime(view, at, 'not-before')
-  const expires = readTime(view, at + 8, 'expiry')
   return {
-    keyId,
-    nonce,
-    run,
+    bytes,
+    notBefore: readTime(bytes, HEADER_BYTES - 16, 'not-before'),
+    expires: readTime(bytes, HEADER_BYTES - 8, 'expiry'),
+    blocks: findBlocks(bytes),
+  }
+}
+
+/** As readLayout, its parts cut out. */
+export function parseToken(text: string): Token {
+  const { bytes, notBefore, expires, blocks } = readLayout(text)
+  const cut = (from: number, length: number): Uint8Array => bytes.subarray(from, from + length)
+  return {
+    keyId: cut(KEY_ID_AT, KEY_ID_BYTES),
+    nonce: cut(KEY_ID_AT + KEY_ID_BYTES, NONCE_BYTES),
+    run: cut(RUN_AT, RUN_BYTES),
     notBefore,
     expires,
-    headerBytes: bytes.subarray(0, HEADER_BYTES),
-    blocks: parseBlocks(bytes, view),
-    tag: bytes.subarray(bytes.length - TAG_BYTES),
+    headerBytes: cut(0, HEADER_BYTES),
+    blocks: blocks.map(({ type, from, to }) => ({ type, payload: bytes.subarray(from, to) })),
+    tag: cut(bytes.length - TAG_BYTES, TAG_BYTES),
   }
 }
 
@@ -115,24 +135,32 @@ export function headerBytes(header: Header): Uint8Array {
 }
 
 /** Everything between header and tag is blocks, with not a byte over. */
-function parseBlocks(bytes: Uint8Array, view: DataView): Block[] {
+function findBlocks(bytes: Uint8Array): readonly BlockPlace[] {
   const end = bytes.length - TAG_BYTES
-  const blocks: Block[] = []
+  const blocks: BlockPlace[] = []
   let at = HEADER_BYTES
   while (at < end) {
     if (blocks.length === MAX_BLOCKS) throw malformed(`it has more than ${MAX_BLOCKS} blocks`)
     if (at + BLOCK_HEADER_BYTES > end) throw malformed(`block ${blocks.length} is cut off`)
     const from = at + BLOCK_HEADER_BYTES
-    const to = from + view.getUint16(at)
+    const to = from + byteAt(bytes, at) * 0x100 + byteAt(bytes, at + 1)
     if (to > end) throw malformed(`block ${blocks.length} reaches past the end`)
-    blocks.push({ type: view.getUint8(at + 2), payload: bytes.subarray(from, to) })
+    blocks.push({ type: byteAt(bytes, at + 2), from, to })
     at = to
   }
   return blocks
 }
 
-function readTime(view: DataView, at: number, name: string): number {
-  const high = view.getUint32(at)
+function readTime(bytes: Uint8Array, at: number, name: string): number {
+  const high = readU32(bytes, at)
   if (high > MAX_SAFE_HIGH) throw malformed(`its ${name} is above 2^53−1`)
-  return high * 0x1_0000_0000 + view.getUint32(at + 4)
+  return high * 0x1_0000_0000 + readU32(bytes, at + 4)
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  return byteAt(bytes, at) * 0x100_0000 + byteAt(bytes, at + 1) * 0x1_0000 + byteAt(bytes, at + 2) * 0x100 + byteAt(bytes, at + 3)
+}
+
+function byteAt(bytes: Uint8Array, at: number): number {
+  return bytes[at] as number
 }

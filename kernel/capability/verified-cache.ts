@@ -1,16 +1,13 @@
-import type { BlockBody } from './blocks.ts'
 import { MAX_VERIFIED } from './limits.ts'
 import type { LiveBlock } from './registry.ts'
 import type { Validity } from './verify.ts'
 
 /** What the verification of one text found: everything that cannot change while the run key lives. Time and revocation can, and are looked at again. */
 export interface Verified {
-  readonly header: Validity
+  readonly validity: Validity
   /** Root first. */
   readonly ids: readonly string[]
-  readonly bodies: readonly BlockBody[]
-  readonly times: readonly Validity[]
-  /** Empty before its first binding; the registry may have let go of some since. */
+  /** The registry may have let go of some since. */
   readonly blocks: readonly LiveBlock[]
 }
 

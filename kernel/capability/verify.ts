@@ -1,34 +1,34 @@
-import { type BlockBody, decodeBlock } from './blocks.ts'
+import type { BlockBody } from './blocks.ts'
 import { type VerifiedChain, verifyChain } from './chain.ts'
 import { refuse } from './errors.ts'
 import type { Mac } from './mac.ts'
-import { parseToken, type Token } from './token.ts'
+import { KEY_ID_AT, type Layout, RUN_AT, readLayout } from './token.ts'
 
 /** The key a gate verifies with, and the run it is for. */
 export interface RunKey {
   readonly keyId: Uint8Array
   readonly run: Uint8Array
-  /** HMAC-SHA256 under K_run. */
-  readonly mac: (message: Uint8Array) => Uint8Array
+  /** K_run. */
+  readonly bytes: Uint8Array
 }
 
 export interface GenuineToken extends VerifiedChain {
-  readonly token: Token
+  readonly token: Layout
 }
 
 /** First half of the order of research security.md 6.1: size → base64url → layout → key id → MAC chain → run. Throws E_CAP_INVALID or E_CAP_RUN. */
 export function verifyToken(text: string, key: RunKey, mac: Mac): GenuineToken {
-  const token = parseToken(text)
-  if (!mac.equal(token.keyId, key.keyId)) throw otherRun()
-  const chain = verifyChain(mac, key.mac, token)
+  const token = readLayout(text)
+  if (!standsAt(token.bytes, KEY_ID_AT, key.keyId)) throw otherRun()
+  const chain = verifyChain(mac, key.bytes, token)
   if (chain === null)
     throw refuse(
       'E_CAP_INVALID',
       'capability token: it is not genuine: its tag does not fit its contents',
       'It was altered, or narrowed after it was sealed.',
     )
-  if (!mac.equal(token.run, key.run)) throw otherRun()
-  return { token, ...chain }
+  if (!standsAt(token.bytes, RUN_AT, key.run)) throw otherRun()
+  return { token, ids: chain.ids, sealed: chain.sealed }
 }
 
 /** What of a token's time its blocks leave: not before the latest start, until the earliest end. ms since the epoch. */
@@ -48,30 +48,32 @@ export function outOfTime(validity: Validity, nowMs: number): string | null {
   return nowMs >= validity.expires ? 'it has expired' : 'it is not valid yet'
 }
 
-/** Last step of the order: the meaning of each block. Throws E_CAP_INVALID, or E_CAP_SCOPE when a block stands deeper than an earlier one lets it. */
-export function readBlocks(token: Token): readonly BlockBody[] {
-  const bodies = token.blocks.map(decodeBlock)
-  bodies.forEach(({ delegate }, index) => {
-    const below = bodies.length - 1 - index
+/** Part of the last step of the order: throws E_CAP_SCOPE when a block stands deeper than an earlier one lets it. */
+export function assertDelegation(blocks: readonly { readonly body: BlockBody }[]): void {
+  for (let index = 0; index < blocks.length; index++) {
+    const delegate = blocks[index]?.body.delegate
+    const below = blocks.length - 1 - index
     if (delegate !== undefined && below > delegate)
       throw refuse(
         'E_CAP_SCOPE',
         `capability token: block ${index} lets ${delegate} blocks follow, ${below} do`,
         'Narrow it fewer times, or all in one block.',
       )
-  })
-  return bodies
+  }
+}
+
+/** What a block leaves of the time its parent has. */
+export function narrowed(parent: Validity, body: BlockBody): Validity {
+  if (body.kind !== 'restrict' || (body.notBefore === undefined && body.expires === undefined)) return parent
+  return { notBefore: Math.max(parent.notBefore, body.notBefore ?? 0), expires: Math.min(parent.expires, body.expires ?? parent.expires) }
 }
 
 /** The token's time after each block has narrowed it, root first. */
 export function validities(header: Validity, bodies: readonly BlockBody[]): readonly Validity[] {
-  let { notBefore, expires } = header
+  let validity = header
   return bodies.map((body) => {
-    if (body.kind === 'restrict') {
-      notBefore = Math.max(notBefore, body.notBefore ?? 0)
-      expires = Math.min(expires, body.expires ?? Number.POSITIVE_INFINITY)
-    }
-    return { notBefore, expires }
+    validity = narrowed(validity, body)
+    return validity
   })
 }
 
@@ -81,4 +83,10 @@ function otherRun(): Error {
     'capability token: it belongs to another run or installation',
     'A token is good for the run that minted it and dies with it.',
   )
+}
+
+/** Of what is no secret. */
+function standsAt(bytes: Uint8Array, at: number, expected: Uint8Array): boolean {
+  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return false
+  return true
 }

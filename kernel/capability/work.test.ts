@@ -20,21 +20,26 @@ function countingStage() {
   const work: Work = { macs: 0, hashed: 0, patterns: 0, asked: 0 }
   const mac: Mac = {
     ...bunMac,
-    keyed: (key) => {
-      const keyed = bunMac.keyed(key)
-      return (message) => {
-        work.macs += 1
-        work.hashed += message.length
-        return keyed(message)
-      }
-    },
-    digest: (message) => {
-      work.hashed += message.length
-      return bunMac.digest(message)
+    hmac: (key, head, body) => {
+      work.macs += 1
+      work.hashed += head.length + (body?.length ?? 0)
+      return bunMac.hmac(key, head, body)
     },
     fingerprint: (text) => {
       work.hashed += text.length
       return bunMac.fingerprint(text)
+    },
+    chain: {
+      ...bunMac.chain,
+      next: (head, bytes, from, to) => {
+        work.macs += 1
+        work.hashed += head.length + to - from
+        bunMac.chain.next(head, bytes, from, to)
+      },
+      name: (label) => {
+        work.hashed += label.length + 32
+        return bunMac.chain.name(label)
+      },
     },
   }
   const compile: CompileRules = (grants) => {

@@ -1,5 +1,6 @@
 /** The pattern grammar of policies and capabilities. */
 export * from './address.ts'
+export { type BlockRules, blockRules } from './block-rules.ts'
 export * from './connect-pattern.ts'
 export * from './host-pattern.ts'
 export * from './limits.ts'

@@ -111,8 +111,20 @@ function segmentOf(tokens: readonly Token[], text: string): Segment {
   return segment
 }
 
+/** The path asked about last, and its segments: one question goes to the policy and to every block of a token. */
+let lastPath = '/'
+let lastSegments: readonly string[] | null = []
+
 /** Segments of a canonical absolute path, or null when it is not one (`.`, `..`, empty component, NUL or control byte, lone surrogate, too long). */
-export function pathSegments(path: string): string[] | null {
+export function pathSegments(path: string): readonly string[] | null {
+  if (path !== lastPath) {
+    lastSegments = splitPath(path)
+    lastPath = path
+  }
+  return lastSegments
+}
+
+function splitPath(path: string): readonly string[] | null {
   if (path === '/') return []
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
   if (!path.startsWith('/') || path.length > MAX_PATH || /[\u0000-\u001f\u007f]/.test(path)) return null

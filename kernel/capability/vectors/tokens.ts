@@ -1,10 +1,10 @@
 import { attenuate, seal } from '../attenuate.ts'
-import { hex, unhex, verifyChain } from '../chain.ts'
+import { unhex, verifyChain } from '../chain.ts'
 import { deriveRunKey } from '../keys.ts'
-import { portableMac } from '../mac.ts'
+import { hex, portableMac } from '../mac.ts'
 import type { Restriction } from '../restriction.ts'
 import { INSTALLATION, NOW, RUN, SECRET, testStage } from '../testing/index.ts'
-import { parseToken, RUN_BYTES } from '../token.ts'
+import { parseToken, RUN_BYTES, readLayout } from '../token.ts'
 
 /** Valid until an hour after NOW. */
 export const UNTIL = NOW + 3_600_000
@@ -109,7 +109,7 @@ export function goodTokens(): readonly object[] {
 
 function describeToken(name: string, token: string): object {
   const parsed = parseToken(token)
-  const chain = verifyChain(portableMac, portableMac.keyed(RUN_KEY), parsed)
+  const chain = verifyChain(portableMac, RUN_KEY, readLayout(token))
   if (chain === null) throw new Error(`${name} is not genuine`)
   return {
     name,

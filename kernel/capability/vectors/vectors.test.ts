@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { attenuate, seal } from '../attenuate.ts'
 import { decodeBlock } from '../blocks.ts'
-import { hex, unhex, verifyChain } from '../chain.ts'
-import { portableMac } from '../mac.ts'
+import { unhex, verifyChain } from '../chain.ts'
+import { hex, portableMac } from '../mac.ts'
 import { bunMac } from '../mac-bun.ts'
 import type { Restriction } from '../restriction.ts'
 import { codeOf, testStage, turnableClock } from '../testing/index.ts'
-import { parseToken } from '../token.ts'
+import { parseToken, readLayout } from '../token.ts'
 import { VECTOR_FOLDER, vectorFiles } from './files.ts'
 import type { Malformed } from './malformed.ts'
 
@@ -40,7 +40,10 @@ describe('genuine tokens', () => {
     const key = unhex(vector.run_key, 32) ?? new Uint8Array()
     for (const mac of [bunMac, portableMac]) {
       const parsed = parseToken(vector.token)
-      expect(verifyChain(mac, mac.keyed(key), parsed)).toEqual({ ids: vector.blocks.map((block) => block.id), sealed: vector.sealed })
+      expect(verifyChain(mac, key, readLayout(vector.token))).toEqual({
+        ids: vector.blocks.map((block) => block.id),
+        sealed: vector.sealed,
+      })
       expect(parsed.blocks.map((block) => hex(block.payload))).toEqual(vector.blocks.map((block) => block.payload))
     }
     expect(codeOf(() => gateAt(vector.now).bind('s', vector.token))).toBe('accepted')
