@@ -12,8 +12,8 @@ export const CONFIG = {
 export const MOUNT = {
   kind: 'list',
   short: 'v',
-  value: 'HOST:GUEST[:ro]',
-  doc: 'give the agent a host folder; what it may do there is the policy’s',
+  value: 'HOST:GUEST[:ro,cache=TIME]',
+  doc: 'give the agent a host folder or file; what it may do there is the policy’s',
 } as const
 export const HOST = { kind: 'list', value: 'NAME=ADDR', doc: 'this name is that address; counts as the rule for the address' } as const
 export const RESOLVER = {

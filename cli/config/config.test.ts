@@ -154,16 +154,34 @@ describe('mounts and variables', () => {
     ['./src:/workspace', { host: '/cwd/src', guest: '/workspace', readonly: false }],
     ['/a:/b/:ro', { host: '/a', guest: '/b', readonly: true }],
     ['/with:colon:/b:rw', { host: '/with:colon', guest: '/b', readonly: false }],
+    ['/a:/b:cache=1m', { host: '/a', guest: '/b', readonly: false, cacheSeconds: 60 }],
+    ['/a:/b:ro,cache=30s', { host: '/a', guest: '/b', readonly: true, cacheSeconds: 30 }],
     ['.:/data//x/', { host: '/cwd', guest: '/data/x', readonly: false }],
   ])('%s', (text, mount) => {
     expect(parseMount(text, '/cwd')).toEqual(mount)
   })
-  test.each(['', 'x', '/a', '/a:b', ':/b', '/a:/b:rx', '/a:/', '/a:/proc', '/a:/app/x', '/a:/b/../c', '/a:/ak', '/a:/run/x'])(
-    '%j is refused',
-    (text) => {
-      expect(() => parseMount(text, '/cwd')).toThrow(ConfigError)
-    },
-  )
+  test.each([
+    '',
+    'x',
+    '/a',
+    '/a:b',
+    ':/b',
+    '/a:/b:rx',
+    '/a:/b:',
+    '/a:/b:ro,rw',
+    '/a:/b:cache=1500ms',
+    '/a:/b:cache=2h',
+    '/a:/b:cache=30',
+    '/a:/b:cache=1s,cache=2s',
+    '/a:/',
+    '/a:/proc',
+    '/a:/app/x',
+    '/a:/b/../c',
+    '/a:/ak',
+    '/a:/run/x',
+  ])('%j is refused', (text) => {
+    expect(() => parseMount(text, '/cwd')).toThrow(ConfigError)
+  })
   test('one guest path cannot be two folders', () => {
     const one = parseMount('/a:/data', '/')
     expect(() => checkMountOverlap([one, parseMount('/b:/data/', '/')])).toThrow(/two mounts at \/data/)

@@ -1,32 +1,59 @@
 import { posix, resolve } from 'node:path'
 import { ConfigError } from './errors.ts'
+import { parseDuration } from './units.ts'
 
-/** `-v HOST:GUEST[:ro]`. */
+/** `-v HOST:GUEST[:ro,cache=TIME]`. */
 export interface MountArgument {
   /** Absolute host path, not yet looked at. */
   readonly host: string
   /** Absolute guest path in normal form. */
   readonly guest: string
   readonly readonly: boolean
+  /** Seconds the guest may keep attributes and names; absent: what the mount does by itself. */
+  readonly cacheSeconds?: number
 }
 
-const FORM = 'write it as HOST:GUEST or HOST:GUEST:ro, for example -v ./src:/workspace:ro'
+const FORM = 'write it as HOST:GUEST, HOST:GUEST:ro or HOST:GUEST:ro,cache=30s, for example -v ./src:/workspace:ro'
+/** A change on the host may be seen that much later. */
+const MAX_CACHE_MS = 3_600_000
 /** Mounting over these would take the machine apart. */
 const RESERVED = ['/', '/proc', '/dev', '/sys', '/run', '/ak', '/app'] as const
 
 /** Relative host paths count from `cwd`. A colon in the host path is fine: the last ones separate. Throws ConfigError. */
 export function parseMount(text: string, cwd: string): MountArgument {
-  const match = /^(.+?):(\/[^:]*?)(?::(ro|rw))?$/.exec(text)
-  if (match === null) {
-    const mode = /^.+:\/[^:]*:([^:/]*)$/.exec(text)?.[1]
+  const match = /^(.+?):(\/[^:]*?)(?::([^:/]*))?$/.exec(text)
+  if (match === null) throw new ConfigError(undefined, `${JSON.stringify(text)} is not a mount`, FORM)
+  const [, host, guest, ways] = match
+  const { readonly, cacheSeconds } = waysOf(ways)
+  return {
+    host: resolve(cwd, host ?? ''),
+    guest: checkGuestPath(guest ?? '', text),
+    readonly,
+    ...(cacheSeconds === null ? {} : { cacheSeconds }),
+  }
+}
+
+function waysOf(text: string | undefined): { readonly readonly: boolean; readonly cacheSeconds: number | null } {
+  let access: string | null = null
+  let cacheSeconds: number | null = null
+  for (const way of text === undefined ? [] : text.split(',')) {
+    const time = /^cache=(.+)$/.exec(way)?.[1]
+    if ((way === 'ro' || way === 'rw') && access === null) access = way
+    else if (time !== undefined && cacheSeconds === null) cacheSeconds = cacheTime(time)
+    else throw new ConfigError(undefined, `${JSON.stringify(way)} is not a way to mount`, FORM)
+  }
+  return { readonly: access === 'ro', cacheSeconds }
+}
+
+function cacheTime(text: string): number {
+  const ms = parseDuration(text)
+  if (ms % 1000 !== 0 || ms > MAX_CACHE_MS)
     throw new ConfigError(
       undefined,
-      mode === undefined ? `${JSON.stringify(text)} is not a mount` : `${JSON.stringify(mode)} is not a way to mount`,
-      FORM,
+      `cache=${text} is not a time to keep what a mount tells`,
+      'whole seconds up to 1h, for example cache=30s',
     )
-  }
-  const [, host, guest, mode] = match
-  return { host: resolve(cwd, host ?? ''), guest: checkGuestPath(guest ?? '', text), readonly: mode === 'ro' }
+  return ms / 1000
 }
 
 function checkGuestPath(guest: string, text: string): string {

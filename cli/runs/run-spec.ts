@@ -28,7 +28,7 @@ export interface RunSpec {
   readonly agent: { readonly argv: readonly string[]; readonly env: readonly string[]; readonly cwd: string; readonly tty: boolean }
   /** Names of the environment: what the image sets and what the operator passed. Values are not needed to check what a policy expects. */
   readonly given?: { readonly image: readonly string[]; readonly env: readonly string[] }
-  readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
+  readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean; readonly cacheSeconds?: number }[]
   /** Scratch folders in the guest: what the policy lets be written and no mount covers. */
   readonly scratch: readonly { readonly guest: string; readonly bytes: number }[]
   /** `operator`: a file of theirs. `image`: the image's own request, less what only an operator may grant. `none`: deny everything outside. */
@@ -93,7 +93,7 @@ export interface StartFacts {
   readonly isolation: string
   readonly policy: { readonly id: string; readonly source: string }
   readonly budgets: Readonly<Record<string, number>>
-  readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
+  readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean; readonly cacheSeconds?: number }[]
   readonly scratch: readonly string[]
   /** As `--resolver` takes it, each server by itself. */
   readonly resolver: readonly string[]

@@ -27,8 +27,9 @@ export function startLine(start: StartFacts, style: Style): string {
   return `${style.bold('authority:')} ${parts.join(SEPARATOR)}`
 }
 
-function mountText({ host, guest, readonly }: StartFacts['mounts'][number]): string {
-  return `${safe(host)}→${safe(guest)}${readonly ? ' (read-only)' : ''}`
+function mountText({ host, guest, readonly, cacheSeconds }: StartFacts['mounts'][number]): string {
+  const how = [...(readonly ? ['read-only'] : []), ...(cacheSeconds === undefined ? [] : [`kept ${cacheSeconds} s`])]
+  return `${safe(host)}→${safe(guest)}${how.length === 0 ? '' : ` (${how.join(', ')})`}`
 }
 
 /** Each distinct denial in one line with the policy text that would allow it. */

@@ -81,7 +81,7 @@ const START: StartFacts = {
   isolation: 'emulated, not a QEMU security boundary',
   policy: { id: 'ab'.repeat(32), source: '/p/policy.json' },
   budgets: { calls: 100, cost_nano_usd: 5_000_000_000 },
-  mounts: [{ host: '/h\n/x', guest: '/g', readonly: true }],
+  mounts: [{ host: '/h\n/x', guest: '/g', readonly: true, cacheSeconds: 60 }],
   scratch: ['/tmp'],
   audit: '/home/runs/x/audit',
   resolver: ['system'],
@@ -114,7 +114,7 @@ const END: EndFacts = {
 describe('lines about a run', () => {
   test('the start line says what is enforced, in one line', () =>
     expect(startLine(START, PLAIN)).toBe(
-      'authority: run 0123456789ab · emulated, not a QEMU security boundary · policy abababab (/p/policy.json) · budgets calls 100, cost $5.00 · mounts /h\\u{a}/x→/g (read-only) · scratch /tmp (gone at the end) · log /home/runs/x/audit',
+      'authority: run 0123456789ab · emulated, not a QEMU security boundary · policy abababab (/p/policy.json) · budgets calls 100, cost $5.00 · mounts /h\\u{a}/x→/g (read-only, kept 60 s) · scratch /tmp (gone at the end) · log /home/runs/x/audit',
     ))
   test('an unfiltered terminal and a kernel log are said', () =>
     expect(startLine({ ...START, console: true, unfilteredTerminal: true }, PLAIN)).toMatch(

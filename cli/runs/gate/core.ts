@@ -51,7 +51,7 @@ export interface CoreOptions {
   readonly published?: readonly PublishedPort[]
   /** `--budget` */
   readonly budgets: Readonly<Record<string, number>>
-  readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean }[]
+  readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean; readonly cacheSeconds?: number }[]
   /** Names of the environment, for what a policy expects of it. */
   readonly given?: RunSpec['given']
   /** Files that no mount may change: policy and config in use. */

@@ -203,7 +203,12 @@ function firstRecordFacts(spec: RunSpec): Parameters<typeof openGateCore>[0]['de
     kernel: { release: machine.kernel.release, sha256: machine.kernel.sha256 },
     initrd: { sha256: machine.initrd.sha256 },
     machine: { arch: machine.arch, accel: machine.accel, memory_mib: machine.memoryMib, cpus: machine.cpus, console: machine.console },
-    mounts: spec.mounts.map(({ host, guest, readonly }) => ({ host, guest, readonly })),
+    mounts: spec.mounts.map(({ host, guest, readonly, cacheSeconds }) => ({
+      host,
+      guest,
+      readonly,
+      ...(cacheSeconds === undefined ? {} : { cache_seconds: cacheSeconds }),
+    })),
     scratch: spec.scratch.map(({ guest, bytes }) => ({ guest, bytes })),
     hosts: spec.hosts.map(([name, address]) => ({ name, address })),
     resolver: resolverTexts(spec.resolver),

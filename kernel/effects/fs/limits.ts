@@ -49,5 +49,5 @@ export const MAX_LOCK_WAITERS = 128
 /** ms between two tries for a lock somebody else holds, at first and at most. */
 export const LOCK_STEP_MS = 1
 export const MAX_LOCK_STEP_MS = 32
-/** FUSE: seconds the guest may keep attributes and names, present or absent: the bound on staleness after a change on the host. */
+/** FUSE: seconds the guest may keep, where a mount says nothing else, attributes and names, present or absent: the bound on staleness after a change on the host. */
 export const FUSE_VALID_SECONDS = 1

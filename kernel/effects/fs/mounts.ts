@@ -1,5 +1,6 @@
 import { AuthorityError, MAX_MOUNTS } from '@authority/protocol'
 import { refused } from './errno.ts'
+import { FUSE_VALID_SECONDS } from './limits.ts'
 import { isWithin, parseGuestPath } from './path.ts'
 import { O, type Stat, type Syscalls } from './syscalls.ts'
 
@@ -9,6 +10,8 @@ export interface MountRequest {
   /** A folder or a regular file. */
   readonly host: string
   readonly readonly: boolean
+  /** Seconds the guest may keep attributes and names. */
+  readonly cacheSeconds?: number
 }
 
 export interface Mount {
@@ -19,6 +22,7 @@ export interface Mount {
   /** Real host path when the run began: for the operator, never for the agent. */
   readonly host: string
   readonly readonly: boolean
+  readonly cacheSeconds: number
   /** A file is mounted by its inode, as a bind mount is: its name in the guest cannot be replaced, and on the host it stays this file wherever it is moved. */
   readonly kind: 'folder' | 'file'
   /** O_PATH descriptor of the folder or file. */
@@ -139,7 +143,16 @@ function openMount(sys: Syscalls, request: MountRequest, before: readonly Mount[
     }
     if (kind === 'file' && !request.readonly && inUse.has(identity(stat.value)))
       throw new AuthorityError('E_CONFLICT', `${place}: this file decides what the run may do`, { hint: 'Mount it with :ro.' })
-    return { number: before.length, guest, host: host.value, readonly: request.readonly, kind, root: root.value, lock: locked.value }
+    return {
+      number: before.length,
+      guest,
+      host: host.value,
+      readonly: request.readonly,
+      cacheSeconds: request.cacheSeconds ?? FUSE_VALID_SECONDS,
+      kind,
+      root: root.value,
+      lock: locked.value,
+    }
   } catch (error) {
     sys.close(root.value)
     if (lock !== null) sys.close(lock)

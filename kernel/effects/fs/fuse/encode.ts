@@ -1,6 +1,5 @@
 /** FUSE answers (linux/fuse.h). Every function returns a whole message with room for its header, which `finish` fills in. Pure. */
 import { AGENT_UID, MAX_FUSE_DATA_BYTES } from '@authority/protocol'
-import { FUSE_VALID_SECONDS } from '../limits.ts'
 import type { FileSystemStat, Stat } from '../syscalls.ts'
 import type { Conflict } from './locks.ts'
 import { FUSE_MAJOR, FUSE_MINOR_MAX } from './messages.ts'
@@ -63,23 +62,23 @@ export function init(minor: number, readahead: number, flags: number): Reply {
   return reply
 }
 
-/** A name that leads to a node. */
-export function entry(node: number, stat: Stat): Reply {
+/** A name that leads to a node. `seconds`, here and below: how long the guest may keep what it is told. */
+export function entry(node: number, stat: Stat, seconds: number): Reply {
   const { reply, view } = body(ENTRY_BYTES)
-  putEntry(view, 0, node, stat)
+  putEntry(view, 0, node, stat, seconds)
   return reply
 }
 
 /** A name that leads nowhere, for as long as a name is kept. */
-export function absent(): Reply {
+export function absent(seconds: number): Reply {
   const { reply, view } = body(ENTRY_BYTES)
-  view.setBigUint64(16, BigInt(FUSE_VALID_SECONDS), true)
+  view.setBigUint64(16, BigInt(seconds), true)
   return reply
 }
 
-export function attributes(stat: Stat): Reply {
+export function attributes(stat: Stat, seconds: number): Reply {
   const { reply, view } = body(16 + ATTR_BYTES)
-  view.setBigUint64(0, BigInt(FUSE_VALID_SECONDS), true)
+  view.setBigUint64(0, BigInt(seconds), true)
   putAttributes(view, 16, stat)
   return reply
 }
@@ -90,9 +89,9 @@ export function opened(handle: number, file: boolean): Reply {
   return reply
 }
 
-export function created(node: number, stat: Stat, handle: number): Reply {
+export function created(node: number, stat: Stat, handle: number, seconds: number): Reply {
   const { reply, view } = body(ENTRY_BYTES + 16)
-  putEntry(view, 0, node, stat)
+  putEntry(view, 0, node, stat, seconds)
   putOpened(view, ENTRY_BYTES, handle, true)
   return reply
 }
@@ -155,12 +154,14 @@ export class Listing {
   readonly #reply: Uint8Array
   readonly #view: DataView
   readonly #plus: boolean
+  readonly #seconds: number
   #at = OUT_HEADER_BYTES
 
-  constructor(size: number, plus: boolean) {
+  constructor(size: number, plus: boolean, seconds: number) {
     this.#reply = new Uint8Array(OUT_HEADER_BYTES + Math.min(size, MAX_FUSE_DATA_BYTES))
     this.#view = new DataView(this.#reply.buffer)
     this.#plus = plus
+    this.#seconds = seconds
   }
 
   /** Whether an entry with this name still fits. */
@@ -171,7 +172,7 @@ export class Listing {
   /** `known`: node and attributes, for a readdirplus answer; null leaves the guest to look it up. */
   add(name: Uint8Array, ino: bigint, type: number, next: bigint, known: { readonly node: number; readonly stat: Stat } | null): void {
     const at = this.#at + (this.#plus ? ENTRY_BYTES : 0)
-    if (known !== null) putEntry(this.#view, this.#at, known.node, known.stat)
+    if (known !== null) putEntry(this.#view, this.#at, known.node, known.stat, this.#seconds)
     this.#view.setBigUint64(at, ino, true)
     this.#view.setBigUint64(at + 8, next, true)
     this.#view.setUint32(at + 16, name.byteLength, true)
@@ -200,10 +201,10 @@ function putOpened(view: DataView, at: number, handle: number, file: boolean): v
 }
 
 /** Generation stays 0: a node number is never given out twice. */
-function putEntry(view: DataView, at: number, node: number, stat: Stat): void {
+function putEntry(view: DataView, at: number, node: number, stat: Stat, seconds: number): void {
   view.setBigUint64(at, BigInt(node), true)
-  view.setBigUint64(at + 16, BigInt(FUSE_VALID_SECONDS), true)
-  view.setBigUint64(at + 24, BigInt(FUSE_VALID_SECONDS), true)
+  view.setBigUint64(at + 16, BigInt(seconds), true)
+  view.setBigUint64(at + 24, BigInt(seconds), true)
   putAttributes(view, at + 40, stat)
 }
 

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type KernelMount, mountWithKernel } from '../testing/kernel-client.ts'
 import { makeWorld, SECRET, type World, type WorldOptions } from '../testing/pipeline.ts'
+import { OPCODE } from './messages.ts'
 
 const able = (() => {
   const world = makeWorld()
@@ -157,6 +158,23 @@ os.utime('s'); print(abs(os.stat('s').st_mtime - __import__('time').time()) < 60
       'find . -type f | wc -l; cat d*/f* | wc -c; mv d3/f3 d3/g; cat d3/g; find . -type f -exec cat {} + | wc -c; ls | wc -l',
     )
     expect(out.trim().split(/\s+/)).toEqual(['300', '790', '3790', '20'])
+  })
+
+  it('what a mount with cache=60s has told is not asked again: a second walk of 500 files asks nothing', async () => {
+    await start({ mounts: ({ inside }) => [{ guest: '/work', host: inside, readonly: false, cacheSeconds: 60 }] })
+    for (let i = 0; i < 500; i++) {
+      fs.mkdirSync(path.join(world.inside, `d${i % 10}`), { recursive: true })
+      fs.writeFileSync(path.join(world.inside, `d${i % 10}`, `f${i}`), '')
+    }
+    const walk = `python3 -c "
+import os
+print(sum(os.lstat(f'd{i % 10}/f{i}').st_nlink + (not os.path.exists(f'd{i % 10}/none')) for i in range(500)))"`
+    const looks = () => [OPCODE.LOOKUP, OPCODE.GETATTR].map((opcode) => mounted.asked.get(opcode) ?? 0).reduce((a, b) => a + b)
+    expect((await agent(walk)).out).toBe('1000\n')
+    const before = looks()
+    expect(before).toBeGreaterThanOrEqual(520)
+    expect((await agent(walk)).out).toBe('1000\n')
+    expect(looks() - before).toBe(0)
   })
 
   it('links out of the mount lead nowhere', async () => {

@@ -21,16 +21,16 @@ export function lookup(mount: FuseMount, parent: Node, name: string, asker: Aske
     // `add` takes the descriptor over, also when it throws.
     found = empty()
     const node = mount.nodes.add(parent, name, held.stat, held.fd)
-    found = entry(node.id, held.stat)
+    found = entry(node.id, held.stat, mount.keeps)
     return []
   })
   const missing = (error: unknown): Reply => {
-    if (error instanceof AuthorityError && error.errno === 'ENOENT') return absent()
+    if (error instanceof AuthorityError && error.errno === 'ENOENT') return absent(mount.keeps)
     throw error
   }
   try {
     const result = mount.look('fs.stat', seen, asker)
-    return result instanceof Promise ? result.then(() => found ?? absent(), missing) : (found ?? absent())
+    return result instanceof Promise ? result.then(() => found ?? absent(mount.keeps), missing) : (found ?? absent(mount.keeps))
   } catch (error) {
     return missing(error)
   }
@@ -42,7 +42,7 @@ export function getattr(mount: FuseMount, node: Node, handle: number | null, ask
     stat = handle === null ? held.stat : mount.handles.file(handle).file.stat()
     return []
   })
-  return after(mount.look('fs.stat', seen, asker), () => attributes(present(stat)))
+  return after(mount.look('fs.stat', seen, asker), () => attributes(present(stat), mount.keeps))
 }
 
 export function readlink(mount: FuseMount, node: Node, asker: Asker): Answer {
@@ -120,7 +120,7 @@ export function readDirectory(mount: FuseMount, handle: number, position: bigint
   const open = mount.handles.directory(handle)
   const object = placeOf(mount, open.node)
   // It was removed since: there is nothing in it any more.
-  if (object === null) return new Listing(size, plus).done()
+  if (object === null) return new Listing(size, plus, mount.keeps).done()
   const questions = ask(['fs.read'], object)
   const still = effect({
     text: object,
@@ -143,7 +143,7 @@ function placeOf(mount: FuseMount, node: Node): string | null {
 
 /** Names as the host gives them, from the position the guest says. */
 function piece(mount: FuseMount, open: OpenDirectory, position: bigint, size: number, plus: boolean, asker: Asker): Reply {
-  const listing = new Listing(size, plus)
+  const listing = new Listing(size, plus, mount.keeps)
   const guest = plus ? mount.nodes.guestPath(open.node) : ''
   const encoder = new TextEncoder()
   for (const found of entriesOf(mount.context.sys, open.fd, BigInt.asIntN(64, position), guest, { dots: true })) {

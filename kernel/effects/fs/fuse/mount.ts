@@ -53,6 +53,11 @@ export class FuseMount {
     this.#subject = options.subject
   }
 
+  /** Seconds the guest may keep attributes and names. */
+  get keeps(): number {
+    return this.mount.cacheSeconds
+  }
+
   look(operation: OperationName, effect: PreparedEffect, asker: Asker): EffectResult | Promise<EffectResult> {
     return this.#gate.look({ operation, subject: this.#from(asker), handle: 0, effect })
   }

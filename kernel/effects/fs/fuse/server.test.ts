@@ -56,6 +56,61 @@ describe('parser', () => {
   })
 })
 
+describe('the bound on staleness', () => {
+  it.each([
+    [undefined, 1n],
+    [60, 60n],
+  ])(
+    'a mount with cache=%s: every answer may be kept that long and no longer, and an opening is always asked',
+    async (cacheSeconds, seconds) => {
+      const other = makeWorld({
+        mounts: ({ inside }) => [
+          { guest: '/work', host: inside, readonly: false, ...(cacheSeconds === undefined ? {} : { cacheSeconds }) },
+        ],
+      })
+      try {
+        fs.writeFileSync(path.join(other.inside, 'f'), 'text')
+        const guest = new RawGuest(other)
+        await guest.start()
+        const u64 = async (at: number[], ...ask: Parameters<RawGuest['ask']>): Promise<bigint[]> => {
+          const { body, errno } = await guest.ask(...ask)
+          expect(errno).toBe(0)
+          return at.map((one) => body.readBigUInt64LE(one))
+        }
+        const entry = [16, 24]
+        const [node = 0n] = await u64([0], OPCODE.LOOKUP, 1, fields('f'))
+        const [dir = 0n] = await u64([0], OPCODE.OPENDIR, 1, fields(0, 0))
+        const kept = [
+          ...(await u64(entry, OPCODE.LOOKUP, 1, fields('f'))),
+          ...(await u64([16], OPCODE.LOOKUP, 1, fields('none'))),
+          ...(await u64([0], OPCODE.GETATTR, node, fields(0, 0, 0n))),
+          ...(await u64([0], OPCODE.SETATTR, node, fields(8, 0, 0n, 2n, 0n, 0n, 0n, 0n, 0, 0, 0, 0, 0, 0, 0, 0))),
+          ...(await u64(entry, OPCODE.CREATE, 1, fields(0o102, 0o644, 0, 0, 'made'))),
+          ...(await u64(entry, OPCODE.MKNOD, 1, fields(0o100644, 0, 0, 0, 'node'))),
+          ...(await u64(entry, OPCODE.MKDIR, 1, fields(0o755, 0, 'dir'))),
+          ...(await u64(entry, OPCODE.SYMLINK, 1, fields('link', 'f'))),
+          ...(await u64(entry, OPCODE.LINK, 1, fields(node, 'second'))),
+        ]
+        expect(new Set(kept)).toEqual(new Set([seconds]))
+        const { body } = await guest.ask(OPCODE.READDIRPLUS, 1, fields(dir, 0n, 4096, 0, 0n, 0, 0))
+        for (let at = 0; at < body.length; ) {
+          const name = body.readUInt32LE(at + 128 + 16)
+          // Of `.` and `..` nothing is told but the name.
+          if (body.readBigUInt64LE(at) !== 0n)
+            expect([body.readBigUInt64LE(at + 16), body.readBigUInt64LE(at + 24)]).toEqual([seconds, seconds])
+          at += 128 + ((24 + name + 7) & ~7)
+        }
+        const opened = other.gate.objects.length
+        for (let i = 0; i < 2; i++) await guest.ask(OPCODE.OPEN, node, fields(0, 0))
+        expect(other.gate.objects.slice(opened)).toEqual(['fs.open /work/f', 'fs.open /work/f'])
+        await guest.server.close()
+      } finally {
+        await other.close()
+      }
+    },
+  )
+})
+
 describe('a hostile guest', () => {
   it('nothing is answered before INIT, and not two INITs', async () => {
     const fresh = new RawGuest(world)

@@ -17,6 +17,8 @@ export interface KernelMount {
   /** Where the guest side is mounted. */
   readonly point: string
   readonly server: FuseServer
+  /** Messages so far, by opcode. */
+  readonly asked: ReadonlyMap<number, number>
   /** When it resolves, everything that was open is closed and recorded. Twice: the same. */
   close(): Promise<void>
 }
@@ -57,7 +59,12 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}):
       }
     },
   })
-  const pump = pumpMessages(device, (message) => server.handle(0, message))
+  const asked = new Map<number, number>()
+  const pump = pumpMessages(device, (message) => {
+    const opcode = new DataView(message.buffer, message.byteOffset).getUint32(4, true)
+    asked.set(opcode, (asked.get(opcode) ?? 0) + 1)
+    server.handle(0, message)
+  })
   const end = async (): Promise<void> => {
     umount2(text(point), MNT_DETACH)
     await pump
@@ -68,6 +75,7 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}):
   return {
     point,
     server,
+    asked,
     close() {
       ended ??= end()
       return ended
