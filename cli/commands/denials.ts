@@ -1,4 +1,4 @@
-import { readRecords, type ShownRecord } from '@authority/kernel/audit'
+import { passesFilter, type RecordFilter, readRecords, type ShownRecord } from '@authority/kernel/audit'
 
 type Deny = Extract<ShownRecord, { type: 'DENY' }>
 
@@ -11,11 +11,11 @@ export interface Denied {
 /** Distinct denials kept: a log may hold any number. */
 const MAX_DENIALS = 10_000
 
-/** What a run was refused, in order of appearance, repeats counted. */
-export async function denialsOf(path: string): Promise<Denied[]> {
+/** What a run was refused, in order of appearance, repeats counted, also those outside the filter. */
+export async function denialsOf(path: string, filter: RecordFilter = {}): Promise<Denied[]> {
   const bySeq = new Map<number, { record: Deny; count: number }>()
   for await (const record of readRecords(path, { denied: true })) {
-    if (record.type === 'DENY' && bySeq.size < MAX_DENIALS) bySeq.set(record.seq, { record, count: 1 })
+    if (record.type === 'DENY' && bySeq.size < MAX_DENIALS && passesFilter(record, filter)) bySeq.set(record.seq, { record, count: 1 })
     else if (record.type === 'DENY_REPEAT') {
       const first = bySeq.get(record.first)
       if (first !== undefined) first.count += record.count

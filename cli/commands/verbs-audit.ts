@@ -25,11 +25,12 @@ export const AUDIT_SHOW = {
   positionals: ['RUN|PATH'],
   flags: {
     denied: { kind: 'switch', doc: 'only what was refused, with rule, fix and count' },
+    decision: { kind: 'text', value: 'WHICH', doc: 'only what was allowed, denied or asked' },
     since: { kind: 'text', value: 'TIME', doc: 'from this time on, UTC: 2026-11-23T04:15 or any beginning of one' },
     until: { kind: 'text', value: 'TIME', doc: 'before this time' },
     object: { kind: 'text', value: 'TEXT', doc: 'effects and denials whose object has this in it' },
     rule: { kind: 'text', value: 'TEXT', doc: 'decided by a rule that has this in it, e.g. /fs/read/0' },
-    subject: { kind: 'text', value: 'WHO', doc: 'a session, a capability block, or the program the guest claims' },
+    subject: { kind: 'text', value: 'WHO', doc: 'a session, a capability block, an approver, or the program the guest claims' },
     type: { kind: 'list', value: 'TYPE', doc: 'only records of this type, e.g. INTENT, DENY, RUN_END' },
     follow: { kind: 'switch', short: 'f', doc: 'go on until the run ends' },
     op: { kind: 'text', value: 'NAME', doc: 'only this operation, e.g. fs.open' },

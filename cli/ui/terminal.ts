@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
+import { safeJson } from './safe-json.ts'
 
 /** Where commands write. stdout carries results, stderr everything about how it went. */
 export interface Terminal {
@@ -49,7 +50,8 @@ export function hostTerminal(env: Readonly<Record<string, string | undefined>>):
   return {
     out: (text) => line(OUT, text),
     raw: (bytes) => writeAll(OUT, bytes),
-    json: (value) => line(OUT, JSON.stringify(value)),
+    // A value may be the guest's or a hostile log's: the same to a program, harmless on a screen.
+    json: (value) => line(OUT, safeJson(JSON.stringify(value))),
     note: (text) => line(ERR, text),
     passing: (text) => {
       if (!isTty.err) return

@@ -14,7 +14,17 @@ export { tryLock } from './lock.ts'
 export { type OpenRunLogOptions, openRunLog, type RunLogTuning } from './open.ts'
 export { type ConsistencyProof, type InclusionProof, makeTiles, proveRecord, proveSince, type SignedHead, signedHead } from './prove.ts'
 export { type RecoverOptions, type Recovery, recoverRun } from './recovery.ts'
-export { escapeForDisplay, followRecords, frameBytesOf, type RecordFilter, readPayloads, readRecords, type ShownRecord } from './show.ts'
+export {
+  escapeForDisplay,
+  followRecords,
+  frameBytesOf,
+  passesFilter,
+  RECORD_TYPES,
+  type RecordFilter,
+  readPayloads,
+  readRecords,
+  type ShownRecord,
+} from './show.ts'
 export type { RunLog } from './stage.ts'
 export type { AuditStage, RecordBody, RecordType } from './types.ts'
 export {

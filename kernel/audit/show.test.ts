@@ -72,9 +72,36 @@ describe('following and filtering', () => {
     expect(await recordsOf({ rule: '/fs/read' })).toHaveLength(12)
     expect(await recordsOf({ subject: 's:1', denied: true })).toHaveLength(6)
     expect(await recordsOf({ subject: 'nobody' })).toEqual([])
+    expect(await recordsOf({ decision: 'denied' })).toEqual(await recordsOf({ denied: true }))
+    expect(await recordsOf({ decision: 'allowed' })).toEqual(await recordsOf({ types: ['INTENT'] }))
+    expect(await recordsOf({ decision: 'asked' })).toEqual([])
     expect(await recordsOf({ since: '2999' })).toEqual([])
     expect(await recordsOf({ until: '2999' })).toEqual(all)
     expect(await recordsOf({ from: 31 })).toEqual(all.slice(31))
+  })
+
+  it('finds what was looked at and what was asked, too', async () => {
+    const fs = new MemoryFs()
+    const { log } = await begin(testContext(fs))
+    const looks = [
+      { op: 'fs.stat', rule: '/fs/read/0', object: '/data/a', count: 1 },
+      { op: 'fs.readdir', rule: '/fs/read/1', object: '/data/b', count: 1 },
+    ]
+    const look = log.append({ type: 'LOOK', counts: looks })
+    const about = { op: 'fs.open', session: 's:9', action: 'fs.write', object: '/data/c', rule: '/fs/ask/0', policy: 'ab' }
+    const asked = log.append({ type: 'APPROVAL', event: 'once', request: 'f'.repeat(64), ...about, by: 'ann' })
+    await log.seal(RUN_END)
+    const find = async (filter: RecordFilter): Promise<number[]> => {
+      const found: number[] = []
+      for await (const { seq } of readRecords(log.path, filter, fs)) found.push(seq)
+      return found
+    }
+    for (const filter of [{ op: 'fs.readdir' }, { object: '/data/a' }, { rule: '/fs/read/1' }, { decision: 'allowed' }] as const)
+      expect(await find(filter)).toEqual([look])
+    for (const filter of [{ subject: 's:9' }, { subject: 'ann' }, { rule: '/fs/ask' }, { decision: 'asked' }] as const)
+      expect(await find(filter)).toEqual([asked])
+    // The operation of one look and the object of another are no record's.
+    expect(await find({ op: 'fs.stat', object: '/data/b' })).toEqual([])
   })
 
   it('goes on while a gate writes, over segments, and ends with the run', async () => {

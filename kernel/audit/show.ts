@@ -15,6 +15,39 @@ const WINDOW_BYTES = 256 * 1024
 
 export type ShownRecord = RecordBody & { readonly seq: number; readonly t: string; readonly boot_ms: number }
 
+const EVERY_TYPE: Readonly<Record<RecordType, true>> = {
+  RUN_START: true,
+  INTENT: true,
+  OUTCOME: true,
+  LEASE: true,
+  CLOSE: true,
+  DENY: true,
+  DENY_REPEAT: true,
+  LOOK: true,
+  STDIO: true,
+  TIME: true,
+  REVOKE: true,
+  APPROVAL: true,
+  POLICY: true,
+  LIMIT: true,
+  LEASED: true,
+  USES: true,
+  MARK: true,
+  GUEST: true,
+  CHECKPOINT: true,
+  RECOVERED: true,
+  FATAL: true,
+  RUN_END: true,
+}
+export const RECORD_TYPES = Object.keys(EVERY_TYPE) as readonly RecordType[]
+
+export type Decision = 'allowed' | 'denied' | 'asked'
+const DECIDED: Readonly<Record<Decision, readonly RecordType[]>> = {
+  allowed: ['INTENT', 'LOOK'],
+  denied: ['DENY', 'DENY_REPEAT'],
+  asked: ['APPROVAL'],
+}
+
 export interface RecordFilter {
   /** First and last sequence number, both included. */
   readonly from?: number
@@ -24,6 +57,8 @@ export interface RecordFilter {
   readonly op?: string
   /** Only what was refused: DENY and DENY_REPEAT. */
   readonly denied?: boolean
+  /** How it was decided: INTENT and LOOK are allowed, DENY is denied, APPROVAL asked. */
+  readonly decision?: Decision
   /** RFC 3339 times, the first included, the second not; any prefix will do (`2026-11-23T04`). */
   readonly since?: string
   readonly until?: string
@@ -41,28 +76,52 @@ export async function* readRecords(path: string, filter: RecordFilter = {}, fs: 
   for (const payload of readPayloads(path, fs, filter.from ?? 0)) {
     const record = JSON.parse(decoder.decode(payload)) as ShownRecord
     if (filter.to !== undefined && record.seq > filter.to) return
-    if (passes(record, filter)) yield record
+    if (passesFilter(record, filter)) yield record
   }
 }
 
-function passes(record: ShownRecord, filter: RecordFilter): boolean {
-  const { from, types, op, denied } = filter
-  if (from !== undefined && record.seq < from) return false
+/** Whether a record is what the filter asks for. */
+export function passesFilter(record: ShownRecord, filter: RecordFilter): boolean {
+  const { from, to, types, denied, decision, since, until, subject } = filter
+  if ((from !== undefined && record.seq < from) || (to !== undefined && record.seq > to)) return false
   if (types && !types.includes(record.type)) return false
-  if (op !== undefined && (!('op' in record) || record.op !== op)) return false
   if (denied && record.type !== 'DENY' && record.type !== 'DENY_REPEAT') return false
-  return passesText(record, filter)
-}
-
-function passesText(record: ShownRecord, { since, until, object, rule, subject }: RecordFilter): boolean {
+  if (decision !== undefined && !DECIDED[decision].includes(record.type)) return false
   if (since !== undefined && record.t < since) return false
   if (until !== undefined && record.t >= until) return false
-  const facts = record.type === 'INTENT' || record.type === 'DENY' ? record : null
-  if (object !== undefined && !(facts?.object.includes(object) || facts?.requested.includes(object))) return false
-  if (rule !== undefined && !facts?.rule?.includes(rule)) return false
-  if (subject === undefined) return true
-  const blocks = record.type === 'INTENT' ? record.blocks : []
-  return facts?.session === subject || facts?.claimed?.exe === subject || blocks.includes(subject)
+  return aboutWhat(record).some((facts) => isAbout(facts, filter)) && (subject === undefined || isBy(record, subject))
+}
+
+interface Facts {
+  readonly op?: string
+  readonly object?: string
+  readonly requested?: string
+  readonly rule?: string | null
+}
+
+/** What a record decided: of several looks in one record each by itself. */
+function aboutWhat(record: ShownRecord): readonly Facts[] {
+  if (record.type === 'LOOK') return record.counts
+  return record.type === 'INTENT' || record.type === 'DENY' || record.type === 'APPROVAL' ? [record] : [{}]
+}
+
+function isAbout(facts: Facts, { op, object, rule }: RecordFilter): boolean {
+  if (op !== undefined && facts.op !== op) return false
+  if (object !== undefined && !(facts.object?.includes(object) || facts.requested?.includes(object))) return false
+  return rule === undefined || facts.rule?.includes(rule) === true
+}
+
+function isBy(record: ShownRecord, subject: string): boolean {
+  switch (record.type) {
+    case 'INTENT':
+      return record.session === subject || record.claimed?.exe === subject || record.blocks.includes(subject)
+    case 'DENY':
+      return record.session === subject || record.claimed?.exe === subject
+    case 'APPROVAL':
+      return record.session === subject || record.by === subject
+    default:
+      return false
+  }
 }
 
 /**
@@ -83,7 +142,7 @@ export async function* followRecords(
       next = record.seq + 1
       ended ||= record.type === 'RUN_END'
       if (filter.to !== undefined && record.seq > filter.to) return
-      if (passes(record, filter)) yield record
+      if (passesFilter(record, filter)) yield record
     }
     if (ended) return
     await wait()
