@@ -1,10 +1,9 @@
-"""A verifier of Authority's audit logs, written from kernel/audit/FORMAT.md alone and from the standard library alone.
+"""A verifier of Authority's audit logs, written from kernel/audit/FORMAT.md alone: it shares no code with the writer.
 
-    python -m authority.audit verify PATH
-
-It shares nothing with the program that wrote the log, nor with the verifier in it: two readers that agree on every byte are better than one.
+    python -m authority.audit verify PATH [--installation DIR] [--anchor FILE] [--key KEY] [--witness KEY] [--require LEVEL] [--json]
 """
 
-from ._verify import LEVELS, Verdict, verify
+from ._report import Report
+from ._verify import verify
 
-__all__ = ["LEVELS", "Verdict", "verify"]
+__all__ = ["Report", "verify"]

@@ -1,188 +1,166 @@
-"""What the records of a run must keep to (FORMAT.md, rules 1 to 4)."""
+"""INTENT, LEASE, OUTCOME and CLOSE: that each effect is paired, and that captured + reserved never passes a limit."""
 
-from __future__ import annotations
+from typing import Any, Dict, Iterable, Set, Tuple
 
-from typing import Any
+from ._bounds import MAX_ACCOUNTS, MAX_INTEGER, MAX_OPEN_EFFECTS, MAX_UNLIMITED_ACCOUNTS, TIME_SLICE_MS
+from ._report import Damage
 
-from ._notes import Head, Tampered
-from ._records import DIMENSIONS, KNOWN, LEVELS, MAX_LIMITED, MAX_OPEN, SLICE_MS, SLICED
-
-
-class Account:
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.limits: dict[str, int] = {}
-        self.captured: dict[str, int] = {}
-        self.reserved: dict[str, int] = {}
-
-    def counts(self, dimension: str) -> bool:
-        # Of the run everything counts from the start: a later policy may limit it.
-        return dimension in self.limits or (self.name == "run" and dimension in DIMENSIONS)
-
-    def capture(self, dimension: str, amount: int) -> None:
-        if self.counts(dimension):
-            self.captured[dimension] = self.captured.get(dimension, 0) + amount
+Amounts = Dict[str, int]
+_LEVEL = "concurrency"
+_SLICED = ("wall_time_ms", "cpu_ms")
+# Tracked from the first record on, whether or not they have a limit yet.
+_STANDING = ("run", "installation")
 
 
-class Effect:
-    def __init__(self, accounts: list[Account], reserved: dict[str, int]) -> None:
-        self.accounts = accounts
-        self.reserved = dict(reserved)
-        self.outcome = False
-        self.closed = False
+class _Effect:
+    __slots__ = ("accounts", "reserved", "outcome", "closed")
 
-    def free(self, dimension: str, amount: int) -> None:
-        for account in self.accounts:
-            if dimension in account.reserved:
-                account.reserved[dimension] -= amount
-
-    def capture(self, captured: dict[str, int], overrun: bool) -> None:
-        for dimension, amount in captured.items():
-            if dimension in LEVELS:
-                continue
-            if not overrun and amount > self.reserved.get(dimension, 0):
-                raise Tampered(f"{amount} {dimension} captured of {self.reserved.get(dimension, 0)} reserved")
-            for account in self.accounts:
-                account.capture(dimension, amount)
+    def __init__(self, accounts: Tuple[str, ...], reserved: Amounts) -> None:
+        self.accounts, self.reserved = accounts, reserved
+        self.outcome = False  # with dimensions leased until its CLOSE
+        self.closed = False  # before its OUTCOME
 
 
-class Rules:
-    """Fed record by record. Raises Tampered."""
+class _Account:
+    __slots__ = ("limits", "captured", "reserved", "charged")
 
     def __init__(self) -> None:
-        self.accounts: dict[str, Account] = {"run": Account("run")}
-        self.open: dict[int, Effect] = {}
-        self.slack = SLICE_MS
-        self.start: dict[str, Any] | None = None
-        self.ended_by: str | None = None
-        self.recovered = False
-        self.effects = 0
-        self.denials = 0
-        self.unknown = 0
-        self._boot = 0
+        self.limits: Amounts = {}
+        self.captured: Amounts = {}
+        self.reserved: Amounts = {}
+        self.charged = False
 
-    def add(self, r: dict[str, Any], head: Head | None) -> None:
-        kind = r["type"]
-        if (r["seq"] == 0) != (kind == "RUN_START"):
-            raise Tampered("RUN_START is record 0, and only that")
-        if self.ended_by is not None:
-            raise Tampered(f"a {kind} record after RUN_END")
-        if r["boot_ms"] < self._boot and kind != "RECOVERED" and not self.recovered:
-            raise Tampered("the monotonic clock goes back")
-        self._boot = r["boot_ms"]
-        rule = getattr(self, f"_{kind.lower()}", None)
-        if rule is not None:
-            rule(r)
-        if kind == "CHECKPOINT" and (head is None or head.size != r["size"] or head.root.hex() != r["root"]):
-            raise Tampered(f"the checkpoint of {r['size']} records is missing")
 
-    def _run_start(self, r: dict[str, Any]) -> None:
-        self.start = r
-        for row in r["limits"]:
-            limits = self.accounts.setdefault(row["account"], Account(row["account"])).limits
-            limits[row["dimension"]] = min(row["limit"], limits.get(row["dimension"], row["limit"]))
-        cpus = r["detail"].get("cpus")
-        if isinstance(cpus, int) and not isinstance(cpus, bool) and 1 <= cpus <= 1024:
-            self.slack = cpus * SLICE_MS
+class Effects:
+    def __init__(self) -> None:
+        self._open: Dict[int, _Effect] = {}
+        self._accounts: Dict[str, _Account] = {name: _Account() for name in _STANDING}
+        self._unlimited: Set[int] = set()
+        self._slice = TIME_SLICE_MS
+        self.intents = 0
 
-    def _limit(self, r: dict[str, Any]) -> None:
-        if r["account"] not in self.accounts and len(self.accounts) >= MAX_LIMITED:
-            raise Tampered(f"more than {MAX_LIMITED} accounts have limits")
-        account = self.accounts.setdefault(r["account"], Account(r["account"]))
-        for dimension, limit in r["limits"].items():
-            account.limits[dimension] = min(limit, account.limits.get(dimension, limit))
-            total = account.captured.get(dimension, 0) + account.reserved.get(dimension, 0)
-            if total > limit:
-                raise Tampered(f"{dimension} of account {account.name} gets a limit of {limit} and has {total} already")
+    def start(self, limits: Iterable[Dict[str, Any]], cpus: int) -> None:
+        self._slice = TIME_SLICE_MS * cpus
+        for row in limits:
+            self._lower(self._account(row["account"]), {row["dimension"]: row["limit"]})
 
-    def _intent(self, r: dict[str, Any]) -> None:
-        self.effects += 1
-        if len(self.open) >= MAX_OPEN:
-            raise Tampered(f"more than {MAX_OPEN} effects are open at once")
-        if len(set(r["accounts"])) != len(r["accounts"]):
-            raise Tampered("an account is charged twice")
-        effect = Effect([self.accounts[name] for name in r["accounts"] if name in self.accounts], r["reserve"])
-        self.open[r["seq"]] = effect
-        self._reserve(effect, r["reserve"])
+    def limit(self, name: str, limits: Amounts) -> None:
+        known = self._accounts.get(name)
+        if (known.charged if known else self._may_be_charged(name)):
+            raise Damage("LIMIT: account %s has been charged before" % name)
+        self._lower(self._account(name), limits)
 
-    def _lease(self, r: dict[str, Any]) -> None:
-        effect = self.open.get(r["intent"])
-        if effect is None or effect.closed:
-            raise Tampered(f"a lease for {r['intent']}, which is not open")
-        for dimension, amount in r["reserve"].items():
+    def leased(self, limits: Amounts) -> None:
+        self._accounts["installation"].limits = dict(limits)
+
+    def intent(self, sequence: int, accounts: Iterable[str], reserve: Amounts) -> None:
+        if len(self._open) >= MAX_OPEN_EFFECTS:
+            raise Damage("more than %d effects are open" % MAX_OPEN_EFFECTS)
+        effect = _Effect(tuple(dict.fromkeys(accounts)), dict(reserve))
+        self._open[sequence] = effect
+        self.intents += 1
+        self._reserve(effect, reserve)
+
+    def lease(self, intent: int, reserve: Amounts) -> None:
+        effect = self._get(intent)
+        if effect.closed:
+            raise Damage("LEASE: effect %d is closed" % intent)
+        for dimension, amount in reserve.items():
             effect.reserved[dimension] = effect.reserved.get(dimension, 0) + amount
-        self._reserve(effect, r["reserve"])
+        self._reserve(effect, reserve)
 
-    def _reserve(self, effect: Effect, amounts: dict[str, int]) -> None:
-        for account in effect.accounts:
-            for dimension, amount in amounts.items():
-                if not account.counts(dimension):
-                    continue
-                held = account.reserved.get(dimension, 0) + amount
-                account.reserved[dimension] = held
-                total, limit = account.captured.get(dimension, 0) + held, account.limits.get(dimension)
-                if amount > 0 and limit is not None and total > limit:
-                    raise Tampered(f"{dimension} of account {account.name} reaches {total} of {limit}")
-
-    def _outcome(self, r: dict[str, Any]) -> None:
-        effect = self.open.get(r["intent"])
-        if effect is None or effect.outcome:
-            raise Tampered(f"an outcome of {r['intent']}, which is not an open effect")
-        captured, leased, unknown = r["captured"], r.get("leased"), r["status"] == "unknown"
-        self.unknown += unknown
-        effect.outcome = True
-        kept = {}
-        for dimension, reserved in effect.reserved.items():
-            stays = leased is not None and dimension in leased and not effect.closed
-            if stays and leased[dimension] > reserved:
-                raise Tampered(f"more {dimension} is leased than was reserved")
-            if stays:
-                kept[dimension] = reserved
-            else:
-                effect.free(dimension, reserved)
-            if unknown and not stays and dimension not in KNOWN and captured.get(dimension, 0) < reserved:
-                raise Tampered(f"an unknown outcome is not charged in full: {dimension}")
-        effect.capture(captured, r.get("overrun") is True)
-        effect.reserved = kept
-        if leased is None or effect.closed:
-            del self.open[r["intent"]]
-
-    def _close(self, r: dict[str, Any]) -> None:
-        effect = self.open.get(r["intent"])
-        if effect is None or effect.closed:
-            raise Tampered(f"a close of {r['intent']}, which is not open")
-        effect.closed = True
-        kept = {}
-        for dimension, reserved in effect.reserved.items():
-            if effect.outcome or dimension in r["captured"]:
-                effect.free(dimension, reserved)
-            else:
-                kept[dimension] = reserved
-        effect.capture(r["captured"], False)
-        effect.reserved = kept
+    def outcome(self, intent: int, status: str, captured: Amounts, leased: Iterable[str], overrun: bool) -> None:
+        effect = self._get(intent)
         if effect.outcome:
-            del self.open[r["intent"]]
+            raise Damage("INTENT %d has a second OUTCOME" % intent)
+        kept = set() if effect.closed else set(leased)
+        if status == "unknown":
+            for dimension, amount in effect.reserved.items():
+                if dimension not in kept and dimension not in (_LEVEL, "bytes") and captured.get(dimension, 0) < amount:
+                    raise Damage("OUTCOME of %d is unknown and does not capture all %s" % (intent, dimension))
+        if any(captured.get(dimension, 0) for dimension in kept):
+            raise Damage("OUTCOME of %d captures what it says stays leased" % intent)
+        self._settle(intent, effect, (set(effect.reserved) | set(captured)) - kept, captured, overrun)
+        if kept:
+            effect.outcome = True
+        else:
+            del self._open[intent]
 
-    def _time(self, r: dict[str, Any]) -> None:
-        run = self.accounts["run"]
-        for dimension, amount in r["captured"].items():
-            run.capture(dimension, amount)
-            total, limit = run.captured.get(dimension, 0), run.limits.get(dimension)
-            if limit is not None and total > limit + (self.slack if dimension in SLICED else 0):
-                raise Tampered(f"{dimension} of the run reaches {total} of {limit}")
+    def close(self, intent: int, captured: Amounts) -> None:
+        effect = self._get(intent)
+        if effect.closed:
+            raise Damage("effect %d is closed twice" % intent)
+        self._settle(intent, effect, set(captured) | (set(effect.reserved) if effect.outcome else set()), captured, False)
+        if effect.outcome:
+            del self._open[intent]
+        effect.closed = True
 
-    def _deny(self, _: dict[str, Any]) -> None:
-        self.denials += 1
+    def time(self, captured: Amounts) -> None:
+        account = self._accounts["run"]
+        for dimension, amount in captured.items():
+            account.captured[dimension] = account.captured.get(dimension, 0) + amount
+            account.charged = account.charged or amount > 0
+            self._within("run", account, dimension, self._slice if dimension in _SLICED else 0)
 
-    def _deny_repeat(self, r: dict[str, Any]) -> None:
-        self.denials += r["count"]
-        if r["first"] >= r["seq"]:
-            raise Tampered("a repeated denial names a later one")
+    def open_effects(self) -> int:
+        return len(self._open)
 
-    def _recovered(self, _: dict[str, Any]) -> None:
-        self.recovered = True
+    def captured(self, account: str) -> Amounts:
+        return dict(self._accounts[account].captured)
 
-    def _run_end(self, r: dict[str, Any]) -> None:
-        self.ended_by = r["ended_by"]
-        if self.open:
-            raise Tampered(f"the run ended with {len(self.open)} effects open")
+    def _get(self, intent: int) -> _Effect:
+        effect = self._open.get(intent)
+        if effect is None:
+            raise Damage("no INTENT %d is open" % intent)
+        return effect
+
+    def _account(self, name: str) -> _Account:
+        account = self._accounts.get(name)
+        if account is None:
+            if len(self._accounts) >= MAX_ACCOUNTS + len(_STANDING):
+                raise Damage("more than %d accounts have limits" % MAX_ACCOUNTS)
+            account = self._accounts[name] = _Account()
+        return account
+
+    def _may_be_charged(self, name: str) -> bool:
+        return hash(name) in self._unlimited or len(self._unlimited) >= MAX_UNLIMITED_ACCOUNTS
+
+    @staticmethod
+    def _lower(account: _Account, limits: Amounts) -> None:
+        for dimension, limit in limits.items():
+            account.limits[dimension] = min(limit, account.limits.get(dimension, limit))
+
+    def _reserve(self, effect: _Effect, amounts: Amounts) -> None:
+        for name in effect.accounts:
+            account = self._accounts.get(name)
+            if account is None:
+                if any(amounts.values()) and len(self._unlimited) < MAX_UNLIMITED_ACCOUNTS:
+                    self._unlimited.add(hash(name))
+                continue
+            for dimension, amount in amounts.items():
+                if amount:
+                    account.reserved[dimension] = account.reserved.get(dimension, 0) + amount
+                    account.charged = True
+                    self._within(name, account, dimension, 0)
+
+    def _settle(self, intent: int, effect: _Effect, dimensions: Iterable[str], captured: Amounts, overrun: bool) -> None:
+        for dimension in dimensions:
+            reserved = effect.reserved.pop(dimension, 0)
+            amount = captured.get(dimension, 0)
+            if amount > reserved and not overrun:
+                raise Damage("effect %d captures %d %s of %d reserved" % (intent, amount, dimension, reserved))
+            if amount and dimension == _LEVEL:
+                raise Damage("effect %d captures a level: concurrency" % intent)
+            for name in effect.accounts:
+                account = self._accounts.get(name)
+                if account is not None:
+                    account.reserved[dimension] = account.reserved.get(dimension, 0) - reserved
+                    account.captured[dimension] = account.captured.get(dimension, 0) + amount
+                    account.charged = account.charged or amount > 0
+
+    @staticmethod
+    def _within(name: str, account: _Account, dimension: str, grace: int) -> None:
+        total = account.captured.get(dimension, 0) + account.reserved.get(dimension, 0)
+        limit = account.limits.get(dimension, MAX_INTEGER)
+        if total > limit + grace:
+            raise Damage("account %s: captured + reserved is %d %s, the limit is %d" % (name, total, dimension, limit))

@@ -1,291 +1,205 @@
-"""A log of either kind, record by record: frames, chain, tree, segments, checkpoints, torn tail (FORMAT.md)."""
+"""The walk through one log: segments, frames, chain, tree and checkpoints. What the records say is the visitor's matter."""
 
-from __future__ import annotations
-
-import hashlib
 import os
 import re
-import stat
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Protocol, Tuple
 
-from ._notes import MAX_NOTE, Head, Key, Tampered, Unreadable, read_checkpoint
+from ._bounds import FRAME_HEAD_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES, MAX_SEGMENT_BYTES, MIN_PAYLOAD_BYTES
+from ._checkpoints import Checkpoints
+from ._crc32c import crc32c
+from ._files import Folder, segment_name
+from ._header import Header, parse_header
+from ._json import NotCanonical, parse_record
+from ._merkle import Tree, leaf_hash
+from ._notes import Checkpoint
+from ._report import Damage, Unreadable
+from ._tail import classify_tail, frame_bytes, frame_check
 
-HEADER = 4096
-FRAME = 48
-MAX_PAYLOAD = 60 * 1024
-MAX_SEGMENT = 64 * 1024 * 1024
-MAX_TAIL = 4 * 1024 * 1024 + 64 * 1024
-MAX_FLUSH = 65_535
-SECTOR = 512
-MAX_NAMES = 2_000_000
-
-_TABLE = []
-for _byte in range(256):
-    _value = _byte
-    for _ in range(8):
-        _value = (_value >> 1) ^ 0x82F63B78 if _value & 1 else _value >> 1
-    _TABLE.append(_value)
-
-
-def crc32c(data: bytes, crc: int = 0) -> int:
-    table, value = _TABLE, crc ^ 0xFFFFFFFF
-    for byte in data:
-        value = table[(value ^ byte) & 255] ^ (value >> 8)
-    return value ^ 0xFFFFFFFF
+_FRAME = struct.Struct(">HHIQ32s")
+_ORIGIN = re.compile(r"authority/([0-9a-f]{32})/(?:run/([0-9a-f]{32})|installation)")
+_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
+_FIRST_KEYS = ["seq", "t", "boot_ms", "type"]
 
 
-def sha256(*parts: bytes) -> bytes:
-    return hashlib.sha256(b"".join(parts)).digest()
+class Visitor(Protocol):
+    def record(self, record: Dict[str, Any], frame_bytes: int) -> None: ...
 
+    def checkpoint(self, checkpoint: Checkpoint) -> None: ...
 
-class Tree:
-    """RFC 6962, leaf by leaf."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.peaks: list[bytes] = []  # largest first
-
-    def add(self, leaf: bytes) -> None:
-        size, carry = self.size, leaf
-        while size & 1:
-            carry = sha256(b"\x01", self.peaks.pop(), carry)
-            size >>= 1
-        self.peaks.append(carry)
-        self.size += 1
-
-    def root(self) -> bytes:
-        if not self.peaks:
-            return sha256()
-        root = self.peaks[-1]
-        for peak in reversed(self.peaks[:-1]):
-            root = sha256(b"\x01", peak, root)
-        return root
-
-
-def open_file(path: str, most: int) -> tuple[int, int] | None:
-    """Descriptor and size; None when there is no such file."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        if error.errno == 40 or os.path.islink(path):
-            raise Tampered(f"{path}: a symbolic link stands where a file of the log belongs") from error
-        raise Unreadable(f"{path}: it cannot be opened: {error.strerror}") from error
-    facts = os.fstat(fd)
-    if not stat.S_ISREG(facts.st_mode) or facts.st_size > most:
-        os.close(fd)
-        raise Tampered(f"{path}: not a regular file of at most {most} bytes")
-    return fd, facts.st_size
-
-
-def read_file(path: str, most: int) -> bytes | None:
-    opened = open_file(path, most)
-    if opened is None:
-        return None
-    with os.fdopen(opened[0], "rb") as file:
-        return file.read(opened[1])
-
-
-def lost_sector(data: bytes, offset: int) -> bool:
-    at = 0
-    while at < len(data):
-        to = min(len(data), at + SECTOR - (offset + at) % SECTOR)
-        if not any(data[at:to]):
-            return True
-        at = to
-    return False
-
-
-def frame_length(payload: int) -> int:
-    return FRAME + payload + -payload % 8
-
-
-def whole_frame(data: bytes, at: int, length: int, salt: bytes) -> bool:
-    end = at + FRAME + length
-    (crc,) = struct.unpack_from(">I", data, at + 4)
-    padding = data[end : at + frame_length(length)]
-    return crc == crc32c(salt + data[at + 8 : at + 16] + data[at : at + 4] + data[at + 16 : end]) and not any(padding)
+    def state(self, size: int, root: bytes, chain: bytes) -> None: ...
 
 
 @dataclass
-class Record:
-    seq: int
-    payload: bytes
+class Identity:
+    """What the first header says: believed only because every later byte is bound to it."""
+
+    origin: str
+    installation: str
+    run: Optional[str]  # None: the installation log
 
 
 @dataclass
-class Log:
-    """`keys`: the chain of keys, all of them for an installation log, one for a run."""
-
-    folder: str
-    keys: list[Key]
-    tree: Tree = field(default_factory=Tree)
-    origin: str | None = None
-    log_id: str | None = None
+class LogState:
+    identity: Identity
+    size: int = 0
+    root: bytes = b""
     chain: bytes = b""
-    segments: int = 0
     frame_bytes: int = 0
-    checkpoints: int = 0
-    last_head: Head | None = None
-    covered: bool = False
-    tail: str = "exact"
-    notes_torn: bool = False
-    # How many KEY_ROTATED records were read: the position of the key in force.
-    epoch: int = 0
+    torn_bytes: int = 0
+    zeros: int = 0  # written ahead
+    frames_in_last_segment: int = 0
+    last_note: Optional[Checkpoint] = None
+    times: List[str] = field(default_factory=list)
 
-    def records(self) -> Iterator[Record]:
-        self.segments = count_segments(self.folder)
-        self._notes = self._read_notes()
-        self._head = next(self._notes, None)
-        previous = bytes(32)
-        for number in range(self.segments):
-            path = os.path.join(self.folder, f"seg-{number:08}.log")
-            data = read_file(path, MAX_SEGMENT)
-            if data is None:
-                raise Tampered(f"{path}: a segment is missing")
-            yield from self._segment(number, path, data, previous)
-            previous = sha256(data)
-        if self._head is not None:
-            raise Tampered(f"a checkpoint signed {self._head.size} records and there are {self.tree.size}: records are missing")
 
-    def _read_notes(self) -> Iterator[Head]:
-        path = os.path.join(self.folder, "checkpoints")
-        data = read_file(path, 2**36) or b""
-        at, before = 0, 0
-        while at < len(data):
-            rest = data[at : at + 2 * MAX_NOTE]
-            gap = rest.find(b"\n\n")
-            end = rest.find(b"\n\n", gap + 2) if gap >= 0 else -1
-            note = rest[: end + 1] if end >= 0 else None
-            head = read_checkpoint(note.decode("utf-8", "replace"), self.keys) if note is not None else None
-            if note is None or head is None:
-                if len(rest) > MAX_NOTE or (rest.endswith(b"\n\n") and not lost_sector(rest, at)):
-                    raise Tampered(f"{path}: a checkpoint is not genuine (byte {at})")
-                self.notes_torn = True
-                return
-            if head.size <= before:
-                raise Tampered(f"{path}: checkpoints do not ascend (byte {at})")
-            before = head.size
-            at += len(note) + 1
-            yield head
+def read_identity(folder: Folder) -> Identity:
+    folder.segments()
+    with folder.open(segment_name(0)) as file:
+        header = parse_header(file.read(HEADER_BYTES), 0)
+    found = _ORIGIN.fullmatch(header.origin)
+    if not found or header.log_id.hex() != (found.group(2) or found.group(1)):
+        raise Damage("segment 0: origin and log id are not those of a run or an installation")
+    return Identity(header.origin, found.group(1), found.group(2))
 
-    def _segment(self, number: int, path: str, data: bytes, previous: bytes) -> Iterator[Record]:
-        def bad(why: str) -> Tampered:
-            return Tampered(f"{path}: {why}")
 
-        salt = self._header(number, data, previous, path, bad)
-        at = HEADER
-        while at + FRAME <= len(data):
-            (length,) = struct.unpack_from(">H", data, at)
-            total = frame_length(length)
-            if not 2 <= length <= MAX_PAYLOAD or at + total > len(data) or not whole_frame(data, at, length, salt):
+class LogWalk:
+    def __init__(self, folder: Folder, identity: Identity, checkpoints: Checkpoints, asked_sizes: Dict[int, Any]) -> None:
+        self._folder, self._checkpoints, self._asked = folder, checkpoints, asked_sizes
+        self._tree = Tree()
+        self._back = -1
+        self.state = LogState(identity)
+
+    def run(self, visitor: Visitor) -> LogState:
+        notes = iter(self._checkpoints)
+        note = next(notes, None)
+        for record, size in self._records():
+            visitor.record(record, size)
+            count = self._tree.size
+            if note is not None and note.size == count:
+                self._compare(note)
+                visitor.checkpoint(note)
+                self.state.last_note, note = note, next(notes, None)
+            if count in self._asked:
+                visitor.state(count, self._tree.root(), self.state.chain)
+        if note is not None:
+            raise Damage("a checkpoint has signed %d records, there are %d" % (self._checkpoints.last_size, self._tree.size))
+        self.state.size, self.state.root = self._tree.size, self._tree.root()
+        return self.state
+
+    def _compare(self, note: Checkpoint) -> None:
+        if note.origin != self.state.identity.origin:
+            raise Damage("the checkpoint of size %d is of another log: %s" % (note.size, note.origin))
+        if note.root != self._tree.root():
+            raise Damage("the checkpoint of size %d has another root than the records" % note.size)
+
+    def _records(self) -> Iterator[Tuple[Dict[str, Any], int]]:
+        count = self._folder.segments()
+        previous = b"\x00" * 32
+        for number in range(count):
+            hasher = sha256()
+            with self._folder.open(segment_name(number)) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > MAX_SEGMENT_BYTES:
+                    raise Damage("segment %d is longer than %d bytes" % (number, MAX_SEGMENT_BYTES))
+                last = number == count - 1
+                raw = file.read(HEADER_BYTES)
+                if last and number and size and not any(raw) and self._rest_is_zero(file):
+                    self.state.zeros, self.state.frames_in_last_segment = size, 0
+                    return
+                hasher.update(raw)
+                header = self._check_header(raw, number, previous)
+                yield from self._segment(file, size, number, header, hasher, last)
+            previous = hasher.digest()
+
+    @staticmethod
+    def _rest_is_zero(file: BinaryIO) -> bool:
+        return not any(any(chunk) for chunk in iter(lambda: file.read(HEADER_BYTES), b""))
+
+    def _check_header(self, raw: bytes, number: int, previous: bytes) -> Header:
+        header = parse_header(raw, number)
+        identity = self.state.identity
+        chain = self.state.chain or b"\x00" * 32
+        owed = (number, self._tree.size, previous, chain, self._tree.root(), self._tree.subtrees, identity.origin)
+        said = (header.number, header.first, header.previous, header.chain, header.root, header.subtrees, header.origin)
+        names = ("number", "first record", "hash of the segment before", "chain", "root", "subtrees", "origin")
+        for name, mine, theirs in zip(names, owed, said):
+            if mine != theirs:
+                raise Damage("segment %d: the %s in its header is not what the records before it give" % (number, name))
+        if header.log_id.hex() != (identity.run or identity.installation):
+            raise Damage("segment %d: the log id in its header is another log's" % number)
+        if number == 0:
+            self.state.chain = sha256(b"\x03" + raw).digest()
+        return header
+
+    def _segment(self, file: BinaryIO, size: int, number: int, header: Header, hasher: Any, last: bool) -> Iterator[Tuple[Dict[str, Any], int]]:
+        offset, frames = HEADER_BYTES, 0
+        self._back = -1
+        while offset < size:
+            head = file.read(FRAME_HEAD_BYTES)
+            length = int.from_bytes(head[:2], "big")
+            body = file.read(frame_bytes(length) - FRAME_HEAD_BYTES) if MIN_PAYLOAD_BYTES <= length <= MAX_PAYLOAD_BYTES else b""
+            whole = len(head) + len(body) == frame_bytes(length) and offset + frame_bytes(length) <= size and bool(body)
+            payload = body[:length]
+            if not whole or crc32c(frame_check(head, header.salt) + payload) != int.from_bytes(head[4:8], "big"):
+                self._end(file, offset, size, number, header.salt, last)
                 break
-            if struct.unpack_from(">Q", data, at + 8)[0] != self.tree.size:
-                break
-            payload = data[at + FRAME : at + FRAME + length]
-            seq = self.tree.size
-            self.frame_bytes += total
-            self._extend(payload, data[at + 16 : at + 48], path, at)
-            yield Record(seq, payload)
-            at += total
-        if at == len(data):
-            return
-        if number != self.segments - 1:
-            raise bad(f"record {self.tree.size} is broken, and a segment follows")
-        self.tail = judge_tail(data, at, salt, self.tree.size, bad)
+            if any(body[length:]):
+                raise Damage("record %d is followed by bytes that are not zeros" % self._tree.size)
+            self._link(head, payload)
+            hasher.update(head)
+            hasher.update(body)
+            offset, frames = offset + frame_bytes(length), frames + 1
+            self.state.frame_bytes += frame_bytes(length)
+            yield self._parse(payload), frame_bytes(length)
+        if last:
+            self.state.frames_in_last_segment = frames
 
-    def _header(self, number: int, data: bytes, previous: bytes, path: str, bad) -> bytes:
-        first, h = number == 0, data[:HEADER]
-        if len(h) < HEADER:
-            raise Unreadable(f"{path}: no whole header") if first and self.segments == 1 else bad("the segment header is cut short")
-        if h[:8] != b"AUTHLOG\n":
-            raise Unreadable(f"{path}: this is not an audit log") if first else bad("this is not a segment")
-        version, size, n, first_seq = struct.unpack_from(">HHIQ", h, 8)
-        if version != 1:
-            raise Unreadable(f"{path}: format version {version} is not known")
-        if struct.unpack_from(">I", h, HEADER - 4)[0] != crc32c(h[: HEADER - 4]):
-            raise bad("the checksum of the segment header is wrong")
-        peaks, length = self.tree.peaks, h[153]
-        origin, log_id = h[154 : 154 + length], h[24:40].hex()
-        good = (
-            size == HEADER
-            and n == number
-            and first_seq == self.tree.size
-            and h[56:88] == previous
-            and h[88:120] == (bytes(32) if first else self.chain)
-            and h[120:152] == self.tree.root()
-            and h[152] == len(peaks)
-            and not any(h[154 + length : 416])
-            and h[416 : 416 + 32 * len(peaks)] == b"".join(peaks)
-            and not any(h[416 + 32 * len(peaks) : HEADER - 4])
-            and (first or (origin.decode("utf-8", "replace") == self.origin and log_id == self.log_id))
-        )
-        if not good:
-            raise bad("the segment header does not continue the records before it")
-        self.origin, self.log_id = origin.decode("utf-8", "replace"), log_id
-        if first:
-            self.chain = sha256(b"\x03", h)
-        return h[40:56]
+    def _link(self, head: bytes, payload: bytes) -> None:
+        _, back, _, sequence, chain = _FRAME.unpack(head)
+        expected = self._tree.size
+        if sequence != expected:
+            raise Damage("record %d stands where record %d is owed" % (sequence, expected))
+        if back not in (0, self._back + 1) or back > sequence:
+            raise Damage("record %d says that %d of its flush stand before it" % (sequence, back))
+        leaf = leaf_hash(payload)
+        self.state.chain = sha256(b"\x02" + self.state.chain + leaf).digest()
+        if chain != self.state.chain:
+            raise Damage("record %d does not continue the chain" % sequence)
+        self._back = back
+        self._tree.append(leaf)
 
-    def _extend(self, payload: bytes, stored: bytes, path: str, at: int) -> None:
-        leaf = sha256(b"\x00", payload)
-        self.chain = sha256(b"\x02", self.chain, leaf)
-        if self.chain != stored:
-            raise Tampered(f"{path}: the hash chain breaks at record {self.tree.size} (byte {at})")
-        self.tree.add(leaf)
-        if len(self.keys) > 1 and re.match(rb'\{"seq":[0-9]+,"t":"[^"]*","boot_ms":[0-9]+,"type":"KEY_ROTATED"', payload):
-            self.epoch += 1
-        head = self._head
-        self.covered = head is not None and head.size == self.tree.size
-        if head is None or not self.covered:
-            return
-        if head.root != self.tree.root() or head.origin != self.origin or self.epoch not in head.signers:
-            raise Tampered(f"the checkpoint of {head.size} records signed another state, or with a key that was not in force")
-        self.checkpoints += 1
-        self.last_head = head
-        self._head = next(self._notes, None)
+    def _parse(self, payload: bytes) -> Dict[str, Any]:
+        sequence = self._tree.size - 1
+        try:
+            record = parse_record(payload)
+        except NotCanonical as error:
+            raise Damage("record %d: %s" % (sequence, error)) from None
+        if list(record)[:4] != _FIRST_KEYS or record["seq"] != sequence or isinstance(record["seq"], bool):
+            raise Damage("record %d does not begin with its seq, t, boot_ms and type" % sequence)
+        time, boot = record["t"], record["boot_ms"]
+        if not isinstance(time, str) or not _TIME.fullmatch(time):
+            raise Damage("record %d: t is not a time" % sequence)
+        if isinstance(boot, bool) or not isinstance(boot, (int, float)) or boot < 0:
+            raise Damage("record %d: boot_ms is not a time" % sequence)
+        return record
+
+    def _end(self, file: BinaryIO, offset: int, size: int, number: int, salt: bytes, last: bool) -> None:
+        expected = self._tree.size
+        if not last:
+            raise Damage("segment %d does not end with a whole frame: record %d is damaged" % (number, expected))
+        tail = classify_tail(file, offset, size, expected, salt)
+        if tail.kind == "nothing":
+            self.state.zeros = tail.zeros
+        elif tail.kind == "torn" and expected >= self._checkpoints.last_size:
+            self.state.torn_bytes = tail.torn_bytes
+        else:
+            raise Damage("record %d is damaged" % expected)
 
 
-def count_segments(folder: str) -> int:
-    if not os.path.isdir(folder) or os.path.islink(folder):
-        raise Unreadable(f"{folder}: there is no audit log folder here")
-    numbers = set()
-    with os.scandir(folder) as names:
-        for seen, entry in enumerate(names):
-            if seen > MAX_NAMES:
-                raise Tampered(f"{folder}: it holds more than {MAX_NAMES} names")
-            match = re.fullmatch(r"seg-([0-9]{8})\.log", entry.name)
-            if match:
-                numbers.add(int(match.group(1)))
-    if numbers and max(numbers) != len(numbers) - 1:
-        raise Tampered(f"{folder}: a segment is missing")
-    return len(numbers)
-
-
-def judge_tail(data: bytes, at: int, salt: bytes, following: int, bad) -> str:
-    """`zeros` or `torn`; raises when no crash leaves these bytes. `following`: the number the first bad frame should have had."""
-    tail = data[at : at + MAX_TAIL]
-    if any(data[at + len(tail) :]):
-        raise bad("bytes follow the last whole record that no flush wrote")
-    end = len(tail.rstrip(b"\0"))
-    if end == 0:
-        return "zeros"
-    claimed = struct.unpack_from(">H", tail)[0] if len(tail) >= 2 else 0
-    possible = 2 <= claimed <= MAX_PAYLOAD
-    says = frame_length(claimed) if possible else SECTOR - at % SECTOR
-    stopped = end < (FRAME + claimed if possible else says)
-    if says <= len(tail) and not stopped and not lost_sector(tail[:says], at):
-        raise bad(f"record {following} is broken")
-    for p in range(8, end - FRAME + 1, 8):
-        (seq,) = struct.unpack_from(">Q", tail, p + 8)
-        if not following - MAX_FLUSH <= seq <= following + 2 * MAX_FLUSH:
-            continue
-        length, back = struct.unpack_from(">HH", tail, p)
-        if not 2 <= length <= MAX_PAYLOAD or p + frame_length(length) > len(tail) or not whole_frame(tail, p, length, salt):
-            continue
-        if seq <= following or seq - back > following:
-            raise bad(f"record {following} is broken and record {seq} behind it is whole")
-    return "torn"
+def open_log(path: str) -> Folder:
+    if not os.path.isdir(path):
+        raise Unreadable("%s: no log folder here" % path)
+    return Folder(path)

@@ -1,126 +1,141 @@
-"""Keys, signed notes, checkpoints and key certificates (FORMAT.md "Checkpoints and keys", "Keys that follow each other")."""
-
-from __future__ import annotations
+"""Signed notes (c2sp.org/signed-note), their keys, and the checkpoints in them (c2sp.org/tlog-checkpoint)."""
 
 import base64
 import binascii
-import hashlib
 import re
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import List, Tuple
 
 from . import _ed25519
+from ._bounds import MAX_INTEGER
+from ._report import Damage
 
-MAX_NOTE = 4096
-MAX_SAFE = 2**53 - 1
-
-
-class Tampered(Exception):
-    """The log was changed."""
-
-
-class Unreadable(Exception):
-    """It cannot be judged: it cannot be read, or is of a version this module does not know."""
+ED25519, COSIGNATURE = 0x01, 0x04
+_DASH = "\u2014 "
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
+_HASH = re.compile(r"[0-9a-f]{8}")
+_SIZE = re.compile(r"[1-9][0-9]{0,15}")
 
 
-def strict_base64(text: str) -> bytes | None:
-    """Canonical base64 with padding only."""
-    try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return data if base64.b64encode(data).decode() == text else None
+class BadNote(ValueError):
+    pass
 
 
 @dataclass(frozen=True)
 class Key:
-    text: str
     name: str
-    raw: bytes
-    id: bytes
+    kind: int
+    public: bytes
+    line: str
 
-    def signed(self, body: str, line: str) -> bool:
-        """Whether the signature line is one of this key over the body."""
-        prefix = f"\u2014 {self.name} "
-        data = strict_base64(line[len(prefix) :]) if line.startswith(prefix) else None
-        if data is None or len(data) != 68 or data[:4] != self.id:
+    @property
+    def hash(self) -> bytes:
+        return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
+
+    def signed(self, note: "Note") -> bool:
+        """Whether this key signed the note. A signature said to be this key's and false spoils the whole note."""
+        mine = [signature for name, key_hash, signature in note.signatures if name == self.name and key_hash == self.hash]
+        if not all(self._verifies(note, signature) for signature in mine):
+            raise Damage("a signature of %s is false" % self.name)
+        return bool(mine)
+
+    def _verifies(self, note: "Note", signature: bytes) -> bool:
+        if self.kind == ED25519:
+            return _ed25519.verify(self.public, note.text, signature)
+        timestamp = int.from_bytes(signature[:8], "big")
+        if len(signature) != 72 or timestamp >= 2**63:
             return False
-        return _ed25519.verify(self.raw, body.encode("utf-8", "surrogatepass"), data[4:])
+        return _ed25519.verify(self.public, b"cosignature/v1\ntime %d\n" % timestamp + note.text, signature[8:])
 
 
-def read_key(text: str) -> Key | None:
-    """`NAME+HEX+BASE64` of type 1 (Ed25519); None when it is not exactly that."""
-    match = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{43}[=A-Za-z0-9+/])", text)
-    if match is None:
-        return None
-    name, digest, encoded = match.groups()
-    typed = strict_base64(encoded)
-    if typed is None or len(typed) != 33 or typed[0] != 1:
-        return None
-    ident = hashlib.sha256(name.encode() + b"\n" + typed).digest()[:4]
-    return Key(text, name, typed[1:], ident) if ident.hex() == digest else None
-
-
-def installation_of(key: Key) -> str:
-    return hashlib.sha256(b"authority/installation/v1" + key.raw).hexdigest()[:32]
-
-
-def split_note(note: str) -> tuple[str, list[str]] | None:
-    """Text with its last newline, and signature lines; None when it is no signed note."""
-    cut = note.rfind("\n\n")
-    if cut < 0 or not note.endswith("\n"):
-        return None
-    lines = note[cut + 2 : -1].split("\n")
-    return (note[: cut + 1], lines) if all(line.startswith("\u2014 ") for line in lines) else None
+def parse_key(line: str) -> Key:
+    """NAME+HEX(KEYHASH)+BASE64(kind ‖ public key)."""
+    parts = line.split("+", 2)
+    if len(parts) != 3 or not _is_name(parts[0]) or not _HASH.fullmatch(parts[1]):
+        raise BadNote("not a key line: NAME+HASH+KEY")
+    material = decode_base64(parts[2])
+    if len(material) != 33 or material[0] not in (ED25519, COSIGNATURE):
+        raise BadNote("not an Ed25519 key")
+    key = Key(parts[0], material[0], material[1:], line)
+    if key.hash.hex() != parts[1]:
+        raise BadNote("the hash in a key line is not that key's")
+    return key
 
 
 @dataclass(frozen=True)
-class Head:
+class Note:
+    raw: bytes
+    text: bytes  # what is signed: up to and with the newline before the empty line
+    signatures: List[Tuple[str, bytes, bytes]]  # name, key hash, signature
+
+    def lines(self) -> List[str]:
+        return self.text.decode().split("\n")[:-1]
+
+
+def parse_note(raw: bytes) -> Note:
+    """A note from its first byte to the newline of its last signature."""
+    try:
+        whole = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadNote("not UTF-8") from None
+    if _CONTROL.search(whole):
+        raise BadNote("a control character")
+    text, separator, below = whole.partition("\n\n")
+    if not separator or not text or not below.endswith("\n"):
+        raise BadNote("not a text, an empty line and signatures")
+    return Note(raw, (text + "\n").encode(), [_parse_signature(line) for line in below[:-1].split("\n")])
+
+
+def _parse_signature(line: str) -> Tuple[str, bytes, bytes]:
+    if not line.startswith(_DASH):
+        raise BadNote("a line among the signatures that is none")
+    name, _, encoded = line[len(_DASH) :].partition(" ")
+    signature = decode_base64(encoded)
+    if not _is_name(name) or len(signature) < 5:
+        raise BadNote("not a signature line")
+    return name, signature[:4], signature[4:]
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and "+" not in name and not any(character.isspace() for character in name)
+
+
+def decode_base64(text: str) -> bytes:
+    """RFC 4648 section 4 with padding; only the spelling an encoder gives."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error, ValueError):
+        raise BadNote("not base64") from None
+    if base64.b64encode(data).decode() != text:
+        raise BadNote("not canonical base64")
+    return data
+
+
+@dataclass(frozen=True)
+class Checkpoint:
     origin: str
     size: int
     root: bytes
-    # Positions of the keys that signed it, in the order of the chain.
-    signers: frozenset[int]
+    note: Note
 
 
-def read_checkpoint(note: str, keys: list[Key]) -> Head | None:
-    """A checkpoint with a good signature of at least one of the keys, or None."""
-    parts = split_note(note)
-    if parts is None:
-        return None
-    text, lines = parts
-    signers = frozenset(i for i, key in enumerate(keys) if any(key.signed(text, line) for line in lines))
-    fields = text.split("\n")
-    if not signers or len(fields) < 4:
-        return None
-    origin, size, root = fields[0], fields[1], strict_base64(fields[2])
-    if not origin or not re.fullmatch(r"[1-9][0-9]{0,15}", size) or int(size) > MAX_SAFE:
-        return None
-    return Head(origin, int(size), root, signers) if root is not None and len(root) == 32 else None
+def parse_checkpoint(raw: bytes) -> Checkpoint:
+    note = parse_note(raw)
+    lines = note.lines()
+    if len(lines) != 3:
+        raise BadNote("a checkpoint has three lines: origin, size, root")
+    if not _SIZE.fullmatch(lines[1]) or int(lines[1]) > MAX_INTEGER:
+        raise BadNote("not the size of a tree")
+    root = decode_base64(lines[2])
+    if len(root) != 32:
+        raise BadNote("not a root of 32 bytes")
+    return Checkpoint(lines[0], int(lines[1]), root, note)
 
 
-def split_notes(text: str) -> list[str] | None:
-    """Notes of a file in which each is followed by an empty line; None when something is left over."""
-    notes = []
-    while text:
-        gap = text.find("\n\n")
-        end = text.find("\n\n", gap + 2) if gap >= 0 else -1
-        if end < 0:
-            return None
-        notes.append(text[: end + 1])
-        text = text[end + 2 :]
-    return notes
-
-
-def read_certificate(note: str, number: int, old: Key) -> Key | None:
-    """The new key of certificate `number`, signed by the key before it and by itself; None when it is not that."""
-    parts = split_note(note)
-    if parts is None:
-        return None
-    text, lines = parts
-    fields = text.split("\n")
-    new = read_key(fields[4]) if len(fields) == 6 else None
-    expected = ["authority/key-rotation/v1", old.name.removeprefix("authority/"), str(number), old.text]
-    if new is None or fields[:4] != expected or new.name != old.name:
-        return None
-    both = all(any(key.signed(text, line) for line in lines) for key in (old, new))
-    return new if both else None
+def end_of_note(data: bytes) -> int:
+    """Where the note that begins data ends: behind its second empty line; 0 when data holds less than that."""
+    separator = 0 if data.startswith(b"\n") else data.find(b"\n\n") + 1
+    if separator == 0 and not data.startswith(b"\n"):
+        return 0
+    return data.find(b"\n\n", separator) + 2 if data.find(b"\n\n", separator) >= 0 else 0

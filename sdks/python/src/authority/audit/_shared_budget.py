@@ -1,65 +1,58 @@
-"""What all runs of an installation share (FORMAT.md "The shared budget")."""
+"""The shared budget: after every lease, what all runs hold or have spent is at most the limit."""
 
-from __future__ import annotations
+from typing import Dict, Set
 
-from typing import Any
+from ._bounds import MAX_INTEGER, MAX_RUNS
+from ._report import Damage, Unreadable
 
-from ._notes import Tampered
-from ._records import MAX_LIMITED
-
-Amounts = dict[str, int]
+Amounts = Dict[str, int]
 
 
 class SharedBudget:
-    """Fed with the records of the installation log in order. Raises Tampered."""
-
     def __init__(self) -> None:
-        self.limits: Amounts = {}
-        self.counted: Amounts = {}
-        self.leases: dict[str, Amounts] = {}
+        self._limits: Amounts = {}
+        self._total: Amounts = {}
+        self._held: Dict[str, Amounts] = {}  # of runs that have not said what they spent
+        self._settled: Set[str] = set()
+        self._leased_in_all: Dict[str, Amounts] = {}
 
-    def add(self, record: dict[str, Any]) -> None:
-        kind = record["type"]
-        if kind == "BUDGET_LIMITS":
-            self.limits = record["limits"]
-        elif kind == "BUDGET_LEASE":
-            self._lease(record["run"], record["lease"])
-        elif kind == "BUDGET_RETURN":
-            self._give_back(record["run"], record["unused"])
-        elif kind == "BUDGET_SPENT":
-            self._spent(record["run"], record["spent"])
+    def set_limits(self, limits: Amounts) -> None:
+        self._limits = dict(limits)
 
-    def _lease(self, run: str, lease: Amounts) -> None:
-        if len(self.leases) >= MAX_LIMITED:
-            raise Tampered(f"more than {MAX_LIMITED} runs hold a lease")
-        held = self.leases.setdefault(run, {})
-        for dimension, amount in lease.items():
-            held[dimension] = held.get(dimension, 0) + amount
-            total = self._count(dimension, amount)
-            if amount > 0 and dimension in self.limits and total > self.limits[dimension]:
-                raise Tampered(f"{dimension} of the installation reaches {total} of {self.limits[dimension]}")
+    def lease(self, run: str, amounts: Amounts) -> None:
+        if run in self._settled:
+            raise Damage("BUDGET_LEASE of a run that has said what it spent")
+        if run not in self._held and len(self._held) >= MAX_RUNS:
+            raise Unreadable("more than %d runs hold a lease" % MAX_RUNS)
+        _add(self._held.setdefault(run, {}), amounts, 1)
+        _add(self._leased_in_all.setdefault(run, {}), amounts, 1)
+        _add(self._total, amounts, 1)
+        for dimension, amount in amounts.items():
+            limit = self._limits.get(dimension, MAX_INTEGER)
+            if amount and self._total[dimension] > limit:
+                raise Damage("the runs hold %d %s together, the limit is %d" % (self._total[dimension], dimension, limit))
 
-    def _give_back(self, run: str, unused: Amounts) -> None:
-        held = self.leases.get(run)
-        for dimension, amount in unused.items():
-            left = (held or {}).get(dimension, 0) - amount
-            if left < 0:
-                raise Tampered(f"run {run} returns more {dimension} than it leased")
-            if held is not None:
-                held[dimension] = left
-            self._count(dimension, -amount)
+    def give_back(self, run: str, amounts: Amounts) -> None:
+        held = self._held.get(run, {})
+        if any(amount > held.get(dimension, 0) for dimension, amount in amounts.items()):
+            raise Damage("BUDGET_RETURN of more than was leased")
+        _add(held, amounts, -1)
+        _add(self._total, amounts, -1)
 
-    def _spent(self, run: str, spent: Amounts) -> None:
-        held = self.leases.pop(run, None)
-        if held is None:
-            if any(spent.values()):
-                raise Tampered(f"run {run} spends of a lease it does not hold")
-            return
-        for dimension, amount in held.items():
-            self._count(dimension, -amount)
-        for dimension, amount in spent.items():
-            self._count(dimension, amount)
+    def spend(self, run: str, amounts: Amounts) -> None:
+        if run in self._settled:
+            raise Damage("a second BUDGET_SPENT of one run")
+        if len(self._settled) >= MAX_RUNS:
+            raise Unreadable("more than %d runs" % MAX_RUNS)
+        self._settled.add(run)
+        _add(self._total, self._held.pop(run, {}), -1)
+        _add(self._total, amounts, 1)
 
-    def _count(self, dimension: str, amount: int) -> int:
-        self.counted[dimension] = self.counted.get(dimension, 0) + amount
-        return self.counted[dimension]
+    def leased(self, run: str) -> Amounts:
+        """All that a run ever leased."""
+        return self._leased_in_all.get(run, {})
+
+
+def _add(total: Amounts, amounts: Amounts, sign: int) -> None:
+    for dimension, amount in amounts.items():
+        total[dimension] = total.get(dimension, 0) + sign * amount

@@ -1,254 +1,191 @@
-"""Judges the log of a run as `authority audit verify` does."""
-
-from __future__ import annotations
+"""One verification from beginning to end: the installation's log first, then the run's, then what both rest on."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+import re
+from typing import Any, Iterable, Optional, Tuple
 
-from ._effects import Rules
-from ._log import Log, Record, read_file, sha256
-from ._notes import Head, Key, Tampered, Unreadable, installation_of, read_certificate, read_checkpoint, read_key, split_notes
-from ._records import INSTALLATION_SHAPES, RUN_SHAPES, read_record
-from ._shared_budget import SharedBudget
+from ._anchors import Trust, read_trust, signed_by_any
+from ._bounds import COMMITMENT_KEY_BYTES
+from ._checkpoints import Checkpoints
+from ._facts import Fact, Facts
+from ._files import Folder
+from ._installation import InstallationVisitor
+from ._keys import KeyChain, read_keys
+from ._log import Identity, LogState, LogWalk, open_log, read_identity
+from ._report import DAMAGED, INTACT, LEVELS, RECOVERED, UNREADABLE, UNSEALED, Damage, Report, Unreadable
+from ._run import RunVisitor
+from ._trust import judge_installation_trust, judge_run_trust
 
-MAX_KEY = 1024
-MAX_CHAIN = 64 * 1024
-EXIT = {"intact": 0, "tampered": 1, "recovered": 2, "unsealed": 3, "unreadable": 4}
-#: On what the answer rests, weakest first.
-LEVELS = ("self-attested", "pinned-key", "remembered-checkpoint")
-
-
-@dataclass
-class Verdict:
-    status: str
-    exit_code: int
-    trust: str
-    finding: str | None
-    run: str | None = None
-    records: int = 0
-    effects: int = 0
-    denials: int = 0
-    root: str | None = None
-    not_excluded: list[str] = field(default_factory=list)
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def verify(
     path: str,
-    *,
-    installation: str | None = None,
-    key: str | None = None,
-    anchors: tuple[str, ...] = (),
-    run: str | None = None,
-    require: str = "self-attested",
-) -> Verdict:
-    """Never raises for what is in the files. `anchors` are remembered checkpoints, each the text of a signed note; `key` a line of key.pub."""
-    inquiry = Inquiry(path, installation, key, anchors, run)
+    installation: Optional[str] = None,
+    anchors: Iterable[str] = (),
+    keys: Iterable[str] = (),
+    witnesses: Iterable[str] = (),
+    require: str = LEVELS[0],
+) -> Report:
+    """Verifies the log in folder path; installation is the folder of the installation's log, when it is at hand."""
+    report = Report(path, required=require)
+    anchors, keys, witnesses = list(anchors), list(keys), list(witnesses)
+    # Whoever brings something to compare with asks for what it can show.
+    asked = [level for level, given in zip(LEVELS[1:], (keys, anchors, witnesses)) if given]
+    report.required = max([require, *asked], key=LEVELS.index)
     try:
-        status, finding = inquiry.judge()
-    except Tampered as error:
-        return Verdict("tampered", 1, "self-attested", str(error))
+        trust = read_trust(keys, anchors, witnesses)
+        _verify(report, path, installation, trust)
+    except Damage as damage:
+        report.verdict = DAMAGED
+        report.problems.append(str(damage))
     except Unreadable as error:
-        return Verdict("unreadable", 4, "self-attested", str(error))
-    trust = "remembered-checkpoint" if anchors else "pinned-key" if key is not None else "self-attested"
-    code = EXIT[status] if LEVELS.index(trust) >= LEVELS.index(require) else EXIT["unsealed"]
-    missing = []
-    if not anchors:
-        missing.append("the holder of the installation key wrote the whole history anew, or cut it: only a checkpoint remembered elsewhere shows that")
-    if installation is None:
-        missing.append("the log was cut to an earlier state: the installation log was not consulted")
-    if trust == "self-attested":
-        missing.append("the key is not the one you think: compare it with one you got another way")
-    rules, log = inquiry.rules, inquiry.log
-    return Verdict(
-        status,
-        code,
-        trust,
-        finding,
-        (rules.start or {}).get("run"),
-        log.tree.size,
-        rules.effects,
-        rules.denials,
-        log.tree.root().hex(),
-        missing,
-    )
+        report.verdict = UNREADABLE
+        report.problems.append(str(error))
+    except OSError as error:
+        report.verdict = UNREADABLE
+        report.problems.append("%s: %s" % (error.filename or path, error.strerror or type(error).__name__))
+    if report.verdict not in (INTACT, RECOVERED, UNSEALED):
+        report.basis = LEVELS[0]
+        report.proved.clear()
+        report.not_excluded.clear()
+    elif not report.trusted:
+        report.problems.append("the trust asked for was not reached")
+    return report
 
 
-def load_chain(folder: str) -> list[Key]:
-    """Keys from the installation's first to the one in force, as key.pub and key.chain of this folder say."""
-    path = os.path.join(folder, "key.pub")
-    data = read_file(path, MAX_KEY)
-    if data is None:
-        raise Unreadable(f"{path}: the public key is missing")
-    text = data.decode("utf-8", "replace")
-    last = read_key(text[:-1]) if text.endswith("\n") else None
-    if last is None:
-        raise Tampered(f"{path}: it is no public key")
-    chain = read_file(os.path.join(folder, "key.chain"), MAX_CHAIN)
-    if chain is None:
-        keys = [last]
+def _verify(report: Report, path: str, installation: Optional[str], trust: Trust) -> None:
+    try:
+        folder = open_log(path)
+        identity = read_identity(folder)
+    except Unreadable:
+        if installation is not None:
+            _must_be_unknown_or_removed(path, installation, trust)
+        raise
+    if identity.run is None:
+        _verify_installation_alone(report, folder, identity, trust)
     else:
-        notes = split_notes(chain.decode("utf-8", "replace"))
-        first = read_key(notes[0].split("\n")[3]) if notes and notes[0].count("\n") > 5 else None
-        if not notes or first is None:
-            raise Tampered(f"{folder}: key.chain holds no certificates")
-        keys = [first]
-        for number, note in enumerate(notes, 1):
-            following = read_certificate(note, number, keys[-1])
-            if following is None:
-                raise Tampered(f"{folder}: certificate {number} of key.chain is not genuine")
-            keys.append(following)
-    if installation_of(keys[0]) != keys[0].name.removeprefix("authority/"):
-        raise Tampered(f"{folder}: the key is not that of the installation it names")
-    if last not in keys:
-        raise Tampered(f"{folder}: key.pub is not in key.chain")
-    return keys
+        _verify_run(report, folder, identity, installation, trust)
 
 
-class Inquiry:
-    def __init__(self, path: str, installation: str | None, key: str | None, anchors: tuple[str, ...], run: str | None) -> None:
-        self.path, self.installation, self.pinned, self.run = path, installation, key, run
-        self.anchor_notes = anchors
-        self.rules = Rules()
-        self.log = Log(path, [])
-        self.opened = self.sealed = False
+def _must_be_unknown_or_removed(path: str, installation: str, trust: Trust) -> None:
+    """The log of a run that the installation knows and does not say was removed cannot just be gone."""
+    for name in reversed(os.path.abspath(path).split(os.sep)):
+        if _RUN_ID.fullmatch(name):
+            visitor = walk_installation(installation, name, trust)[0]
+            known = visitor.known(name)
+            if known is not None and not known.removed:
+                raise Damage("the installation log knows run %s with %d records; its log is gone" % (name, known.size))
+            return
 
-    def judge(self) -> tuple[str, str | None]:
-        if not os.path.isdir(self.path) or os.path.islink(self.path):
-            raise self._gone()
-        keys = load_chain(self.path)
-        key = keys[-1]
-        if key.text != (read_file(os.path.join(self.path, "key.pub"), MAX_KEY) or b"").decode("utf-8", "replace").strip("\n"):
-            raise Tampered("key.pub is not the last key of key.chain")
-        known = keys if self.installation is None or self.pinned is None else [*keys, *load_chain(self.installation)]
-        if self.pinned is not None and self.pinned.strip() not in (k.text for k in known):
-            raise Tampered("the log is signed with another key than the one given")
-        anchors = self._anchors(key)
-        noted = self._noted(key) if self.installation is not None else {}
-        log = self.log = Log(self.path, [key])
-        for record in log.records():
-            self._record(record, key)
-            size = log.tree.size
-            for root, chain in noted.pop(size, ()):
-                if root != log.tree.root().hex() or chain != log.chain.hex():
-                    raise Tampered(f"the installation log noted another state at {size} records")
-            for head in anchors.pop(size, ()):
-                if head.origin != log.origin or head.root != log.tree.root():
-                    raise Tampered("a remembered checkpoint has another root: this history was written anew")
-        run = self.rules.accounts.get("run")
-        if run and not self.rules.recovered and log.frame_bytes > run.limits.get("log_bytes", log.frame_bytes):
-            raise Tampered(f"the records have {log.frame_bytes} bytes, which is more than log_bytes of the run")
-        if noted or anchors:
-            raise Tampered(f"{max([*noted, *anchors])} records were remembered and there are {log.tree.size}: records are missing")
-        return self._status()
 
-    def _record(self, record: Record, key: Key) -> None:
-        fields = read_record(record.payload, record.seq, RUN_SHAPES)
-        if isinstance(fields, str):
-            raise Tampered(f"record {record.seq}: {fields}")
-        try:
-            self.rules.add(fields, self.log.last_head)
-        except Tampered as error:
-            raise Tampered(f"record {record.seq}: {error}") from None
-        if record.seq == 0:
-            self._identity(fields, key)
+def walk_installation(path: str, run: Optional[str], trust: Trust) -> Tuple[InstallationVisitor, LogState, KeyChain]:
+    folder = open_log(path)
+    identity = read_identity(folder)
+    if identity.run is not None:
+        raise Unreadable("%s: the log of a run, not of an installation" % path)
+    keys = read_keys(folder)
+    _same_installation(identity, keys)
+    facts = _anchor_facts(identity, keys, trust)
+    visitor = InstallationVisitor(identity, keys, facts, run)
+    state = LogWalk(folder, identity, Checkpoints(folder), facts.by_size).run(visitor)
+    visitor.finish()
+    return visitor, state, keys
 
-    def _identity(self, start: dict[str, Any], key: Key) -> None:
-        installation, run = start["installation"], start["run"]
-        if key.name != f"authority/{installation}":
-            raise Tampered("the installation is not the one its key belongs to")
-        if self.log.origin != f"authority/{installation}/run/{run}" or self.log.log_id != run:
-            raise Tampered("the log says it is of another run than its first record")
-        if self.run is not None and self.run != run:
-            raise Tampered(f"this is the log of run {run}, not of {self.run}")
-        if start["detail"].get("key") != key.text:
-            raise Tampered("the first record names another key")
-        secret = read_file(os.path.join(self.path, "commitments.key"), MAX_KEY)
-        if secret is not None and sha256(secret).hex() != start["detail"].get("commitment_key"):
-            raise Tampered("the commitment key is not the one the log began with")
 
-    def _anchors(self, key: Key) -> dict[int, list[Head]]:
-        heads: dict[int, list[Head]] = {}
-        for note in self.anchor_notes:
-            head = read_checkpoint(note, [key])
-            if head is None:
-                raise Tampered(f"a remembered checkpoint is not signed by {key.name}")
-            heads.setdefault(head.size, []).append(head)
-        return heads
+def _same_installation(identity: Identity, keys: KeyChain) -> None:
+    if keys.installation != identity.installation:
+        raise Damage("key.pub is of installation %s, the log of %s" % (keys.installation, identity.installation))
 
-    def _noted(self, key: Key) -> dict[int, list[tuple[str, str]]]:
-        run = self.run if self.run is not None else self._run_of_header()
-        noted: dict[int, list[tuple[str, str]]] = {}
-        for fields, epoch, keys in self._notes_of(run, key):
-            if fields["type"] == "RUN_OPENED" and keys[epoch] != key:
-                raise Tampered("the run is not signed with the key that was in force when it began")
-            if fields["type"] != "RUN_REMOVED":
-                noted.setdefault(fields["size"], []).append((fields["root"], fields["chain"]))
-        return noted
 
-    def _run_of_header(self) -> str | None:
-        header = read_file(os.path.join(self.path, "seg-00000000.log"), 64 * 1024 * 1024)
-        return header[24:40].hex() if header and len(header) >= 40 else None
+def _anchor_facts(identity: Identity, keys: KeyChain, trust: Trust) -> Facts:
+    facts = Facts()
+    for anchor in trust.anchors:
+        if anchor.origin == identity.origin and signed_by_any(anchor.note, keys.keys):
+            facts.add(anchor.size, Fact("the remembered checkpoint", anchor.root, None))
+    return facts
 
-    def _notes_of(self, run: str | None, key: Key | None) -> Iterator[tuple[dict[str, Any], int, list[Key]]]:
-        folder = self.installation or ""
-        keys = load_chain(folder)
-        if key is not None and key not in keys:
-            raise Tampered("the run and the installation log are signed with different keys")
-        log, rotations, before = Log(folder, keys), 0, 0
-        shared = SharedBudget()
-        chain = split_notes((read_file(os.path.join(folder, "key.chain"), MAX_CHAIN) or b"").decode("utf-8", "replace")) or []
-        for record in log.records():
-            fields = read_record(record.payload, record.seq, INSTALLATION_SHAPES)
-            if isinstance(fields, str):
-                raise Tampered(f"installation record {record.seq}: {fields}")
-            kind = fields["type"]
-            if (record.seq == 0) != (kind == "INSTALLATION"):
-                raise Tampered("the installation log does not begin with its own record")
-            if kind == "INSTALLATION" and (fields["installation"] != log.log_id or fields["key"] != keys[0].text):
-                raise Tampered("the installation log is of another installation")
-            if kind == "KEY_ROTATED":
-                if rotations >= len(chain) or fields["certificate"] != chain[rotations]:
-                    raise Tampered("a key was replaced that key.chain does not know")
-                rotations += 1
-            shared.add(fields)
-            if fields.get("run") != run or run is None or kind.startswith("BUDGET_"):
-                continue
-            if kind == "RUN_REMOVED":
-                yield fields, rotations, keys
-                continue
-            if self.sealed or fields["size"] < before:
-                raise Tampered("the installation log contradicts itself about this run")
-            before = fields["size"]
-            self.opened |= kind == "RUN_OPENED"
-            self.sealed |= kind == "RUN_SEALED"
-            if not self.opened:
-                raise Tampered("a run is noted that was never opened")
-            yield fields, rotations, keys
 
-    def _gone(self) -> Exception:
-        """A log that is not there is tampering when the installation remembers it."""
-        if self.installation is not None and self.run is not None:
-            removed = [fields["type"] == "RUN_REMOVED" for fields, _, _ in self._notes_of(self.run, None)]
-            if removed and not any(removed):
-                return Tampered("the installation log remembers this run, and its log is gone")
-        return Unreadable(f"{self.path}: there is no audit log here")
+def _verify_installation_alone(report: Report, folder: Folder, identity: Identity, trust: Trust) -> None:
+    visitor, state, keys = walk_installation(folder.path, None, trust)
+    _describe(report, "installation", state, Checkpoints(folder).count)
+    report.problems += _unfinished(state, folder)
+    report.verdict = UNSEALED if report.problems else RECOVERED if visitor.recovered else INTACT
+    report.proved.append("%d runs: what is noted of each grows and ends when it is sealed; the shared budget held after every lease" % visitor.runs)
+    judge_installation_trust(report, state, keys, trust)
 
-    def _status(self) -> tuple[str, str | None]:
-        log, rules = self.log, self.rules
-        if log.tree.size == 0:
-            return "unsealed", "the log holds no record"
-        if log.tail == "torn" or log.notes_torn:
-            return "unsealed", "the log ends in an unfinished write, and nothing has recovered the run yet"
-        if rules.ended_by is None:
-            return "unsealed", "the run has not ended, or its gate died: there is no RUN_END"
-        if not log.covered:
-            return "unsealed", "the end of the run was never signed"
-        if log.tail != "exact":
-            return "unsealed", "the log was not trimmed: sealing did not finish"
-        if self.installation is not None and not self.opened:
-            raise Tampered("the installation log does not know this run")
-        if self.installation is not None and not self.sealed:
-            return "unsealed", "the installation log does not know that this run was sealed"
-        return ("recovered", "the gate died during this run") if rules.recovered else ("intact", None)
+
+def _verify_run(report: Report, folder: Folder, identity: Identity, installation: Optional[str], trust: Trust) -> None:
+    keys = read_keys(folder)
+    _same_installation(identity, keys)
+    if keys.own.line != keys.keys[-1].line:
+        raise Damage("key.pub is not the last key of key.chain")
+    facts = _anchor_facts(identity, keys, trust)
+    known: Optional[Tuple[InstallationVisitor, LogState, KeyChain]] = None
+    if installation is not None:
+        # Before the run's log, so that a run that goes on meanwhile has all that is noted of it.
+        known = walk_installation(installation, identity.run, trust)
+        _run_belongs(identity, keys, known)
+        for size, noted in known[0].run_facts.by_size.items():
+            for fact in noted:
+                facts.add(size, fact)
+    commitment_key = folder.read_small("commitments.key", COMMITMENT_KEY_BYTES)
+    visitor = RunVisitor(identity, keys, commitment_key, facts)
+    checkpoints = Checkpoints(folder)
+    state = LogWalk(folder, identity, checkpoints, facts.by_size).run(visitor)
+    visitor.finish()
+    _describe(report, "run", state, checkpoints.count)
+    if visitor.end is None:
+        report.problems.append("the last record is not RUN_END")
+    report.problems += _unfinished(state, folder)
+    if state.zeros or not state.frames_in_last_segment:
+        report.problems.append("the last segment does not end with its last frame")
+    if known is not None:
+        report.problems += _not_sealed_by(known[0], identity, state, visitor)
+    report.verdict = UNSEALED if report.problems else RECOVERED if visitor.recovered else INTACT
+    report.proved.append("%d effects: each paired with its outcome, and captured + reserved never passed a limit" % visitor.effects.intents)
+    if commitment_key is None:
+        report.not_excluded.append("commitments.key was erased: what values the commitments stand for")
+    judge_run_trust(report, state, keys, trust, known)
+
+
+def _run_belongs(identity: Identity, keys: KeyChain, known: Tuple[InstallationVisitor, LogState, KeyChain]) -> None:
+    visitor, state, chain = known
+    if state.identity.installation != identity.installation:
+        raise Damage("the run is of installation %s, the log given of %s" % (identity.installation, state.identity.installation))
+    if keys.certificates != chain.certificates[: len(keys.certificates)] or keys.keys[0].line != chain.keys[0].line:
+        raise Damage("key.chain is not the beginning of the installation's")
+    if visitor.opened is not None and visitor.certificates_at_opening != len(keys.certificates):
+        raise Damage("the run's key was not in force when it was opened")
+
+
+def _not_sealed_by(visitor: InstallationVisitor, identity: Identity, state: LogState, run: RunVisitor) -> Any:
+    if visitor.sealed is None:
+        return ["the installation log %s" % ("does not say that the run was sealed" if visitor.opened else "does not know this run")]
+    if visitor.sealed["size"] != state.size:
+        raise Damage("the installation log says the run was sealed with %d records, it has %d" % (visitor.sealed["size"], state.size))
+    if run.end is not None and run.end["ended_by"] != visitor.sealed["ended_by"]:
+        raise Damage("RUN_SEALED and RUN_END disagree on how the run ended")
+    leased = visitor.budget.leased(identity.run or "")
+    if any(amount > leased.get(dimension, 0) for dimension, amount in run.leased.items()):
+        raise Damage("the run used more leases of the shared budget than the installation gave")
+    return []
+
+
+def _unfinished(state: LogState, folder: Folder) -> Any:
+    """Why a log without damage is not whole yet."""
+    found = []
+    if state.last_note is None or state.last_note.size != state.size:
+        found.append("the last checkpoint has not signed all records")
+    if state.torn_bytes:
+        found.append("%d bytes of an unfinished flush stand behind the last record" % state.torn_bytes)
+    if Checkpoints(folder).torn_bytes:
+        found.append("checkpoints does not end with its last note")
+    return found
+
+
+def _describe(report: Report, kind: str, state: LogState, checkpoints: int) -> None:
+    report.kind, report.origin, report.records, report.root = kind, state.identity.origin, state.size, state.root.hex()
+    report.checkpoints = checkpoints
+    report.proved.append("%d records: frames, chain, segments and tree agree" % state.size)
+    report.proved.append("%d checkpoints: signed by the log's key, over the roots of these records" % checkpoints)
