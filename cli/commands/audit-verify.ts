@@ -49,9 +49,11 @@ function print(verdict: Verdict, terminal: Terminal): void {
     line(`  ${message}${place.some((part) => part !== null) ? ` (${place.filter((part) => part !== null).join(', ')})` : ''}`)
   }
   if (verdict.status === 'tampered' || verdict.status === 'unreadable') return
-  line(
-    `run ${verdict.run ?? 'unknown'}: ${verdict.records} records, ${verdict.effects} effects, ${verdict.denials} denials, ended by ${verdict.endedBy ?? 'nothing yet'}`,
-  )
+  if (verdict.kind === 'installation') line(`log of the installation: ${verdict.records} records`)
+  else
+    line(
+      `run ${verdict.run ?? 'unknown'}: ${verdict.records} records, ${verdict.effects} effects, ${verdict.denials} denials, ended by ${verdict.endedBy ?? 'nothing yet'}`,
+    )
   if (verdict.unknownOutcomes > 0) line(`${verdict.unknownOutcomes} effects have an unknown outcome and are charged in full`)
   line(`trust basis: ${verdict.trust}${verdict.trustMet ? '' : ', which is less than --require asks'}`)
   for (const sentence of verdict.proved) line(`  proved: ${sentence}`)

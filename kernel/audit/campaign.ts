@@ -1,5 +1,8 @@
 /** The long sweeps behind `npm run campaign`: unit tests run a sample of each. They touch only folders of their own. */
 import { brokenPromises, callsOfARun, crashOnce } from './testing/crashes.ts'
+
+export { compareVerifiers } from './testing/both-verifiers.ts'
+
 import { countingRandom } from './testing/scenario.ts'
 import { mutateLog, type SweepReport, sweepLog } from './testing/sweep.ts'
 

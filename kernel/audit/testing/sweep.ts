@@ -81,11 +81,9 @@ export async function longLog(records: number): Promise<Files> {
 }
 
 /** A change anywhere in the files of the run, drawn from `random` (0 ≤ x < 1): some bytes set, cut out, repeated or moved, a file cut, removed or exchanged. */
-export function randomMutant(files: Files, random: () => number): Mutant {
+export function randomMutant(files: Files, random: () => number, folder = `${RUN_ID}/`): Mutant {
   const below = (n: number): number => Math.floor(random() * n)
-  const names = [...files.keys()].filter(
-    (name) => name.startsWith(`${RUN_ID}/`) && !name.endsWith('/lock') && !name.endsWith('commitments.key'),
-  )
+  const names = [...files.keys()].filter((name) => name.startsWith(folder) && !name.endsWith('/lock') && !name.endsWith('commitments.key'))
   const name = names[below(names.length)] ?? ''
   const bytes = files.get(name) ?? new Uint8Array(0)
   const at = below(bytes.length)

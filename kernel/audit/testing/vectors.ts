@@ -269,6 +269,43 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
     unsigned('unknown and not charged', swap('"status":"ok","captured":{"calls":1}', '"status":"unknown","captured":{}', 3)),
     unsigned('an account twice', swap('"accounts":["run"]', '"accounts":["run","run"]', 2)),
     unsigned('another installation', swap('"installation":"', '"installation":"0', 0)),
+    unsigned('its type in front', swap('"seq":6,', '"x":0,"seq":6,', 6)),
+    unsigned('a month that is none', (payload) => payload.replace(/"t":"(\d{4})-\d\d/, '"t":"$1-13')),
+    unsigned('a level that is captured', swap('"captured":{"calls":1}', '"captured":{"calls":1,"concurrency":1}', 3)),
+    unsigned('a level captured as nothing', swap('"captured":{"calls":1}', '"captured":{"calls":1,"concurrency":0}', 3)),
+    unsigned('nothing leased, and never closed', swap('"captured":{"calls":1}', '"captured":{"calls":1},"leased":{}', 3)),
+    unsigned('a limit of an account that was named before', (payload, seq) =>
+      seq === 2
+        ? payload.replace('"accounts":["run"]', '"accounts":["run","x"]')
+        : seq === 7
+          ? payload.replace('"type":"DENY"', '"type":"LIMIT","account":"x","limits":{"calls":900},"x":"DENY"')
+          : payload,
+    ),
+    q('the log of the installation', 'sealed', [], { run: 'installation', installation: false }),
+    q('the log of the installation, its key replaced', 'rotated', [], { run: 'installation', installation: false }),
+    q(
+      'the log of the installation, cut',
+      'sealed',
+      [{ op: 'cut', file: 'installation/seg-00000000.log', to: length('installation/seg-00000000.log') - 40 }],
+      {
+        run: 'installation',
+        installation: false,
+      },
+    ),
+    q('no segment, and the installation knows the run', 'unsealed', [{ op: 'remove', file: seg }]),
+    q(
+      'no segment, no checkpoint',
+      'unsealed',
+      [
+        { op: 'remove', file: seg },
+        { op: 'remove', file: at('checkpoints') },
+      ],
+      { installation: false },
+    ),
+    q('sealed, an anchor with an empty line behind it', 'sealed', [], {
+      anchors: [`${note('sealed', false)}\n`],
+      require: 'remembered-checkpoint',
+    }),
   ]
 }
 

@@ -5,18 +5,19 @@ import { Tampered } from './verdict.ts'
 
 export class Anchors {
   readonly #heads: (Head & { readonly witnessed: boolean })[]
-  readonly #key: PublicKey
+  readonly #name: string
   used = 0
   /** Anchors that held and that a witness cosigned. */
   witnessed = 0
 
-  /** Notes in the form of a signed checkpoint each. Throws Tampered for one that this key did not sign. */
-  constructor(notes: readonly string[], key: PublicKey, witnesses: readonly Witness[]) {
-    this.#key = key
+  /** Notes in the form of a signed checkpoint each. Throws Tampered for one that none of these keys, which have one name, signed. */
+  constructor(notes: readonly string[], keys: readonly PublicKey[], witnesses: readonly Witness[]) {
+    this.#name = keys[0]?.name ?? ''
     this.#heads = notes
       .map((note) => {
-        const head = readCheckpoint(note, [key])
-        if (!head) throw new Tampered(`a remembered checkpoint is not signed by ${key.name}: the key is another, or the note was changed`)
+        // As the file `checkpoints` holds it, an empty line may follow.
+        const head = readCheckpoint(note.endsWith('\n\n') ? note.slice(0, -1) : note, keys)
+        if (!head) throw new Tampered(`a remembered checkpoint is not signed by ${this.#name}: the key is another, or the note was changed`)
         return { ...head, witnessed: witnesses.some((witness) => cosignedBy(note, witness)) }
       })
       .sort((a, b) => a.size - b.size)
@@ -43,7 +44,7 @@ export class Anchors {
     const left = this.#heads[0]
     if (!left) return
     if (left.origin !== origin)
-      throw new Tampered(`a remembered checkpoint is of the log ${left.origin}, not of ${origin ?? 'this one'} (key ${this.#key.name})`)
+      throw new Tampered(`a remembered checkpoint is of the log ${left.origin}, not of ${origin ?? 'this one'} (key ${this.#name})`)
     throw new Tampered(`a remembered checkpoint has ${left.size} records and there are ${size}: records are missing`)
   }
 }

@@ -1,7 +1,7 @@
 /** The file `checkpoints`, note by note. */
 import { Input } from './input.ts'
 import { MAX_NOTE } from './limits.ts'
-import { type Head, type PublicKey, readCheckpoint } from './primitives.ts'
+import { type Head, type PublicKey, readCheckpoint, utf8 } from './primitives.ts'
 import { hasLostSector } from './tail.ts'
 import { Tampered } from './verdict.ts'
 
@@ -35,10 +35,12 @@ export class CheckpointReader {
     const bytes = this.#input?.view(this.#at, 2 * MAX_NOTE)
     if (!bytes || bytes.length === 0) return
     const note = firstNote(bytes)
-    const head = note && readCheckpoint(note.toString('utf8'), this.#keys)
+    const text = note && note.length < MAX_NOTE ? utf8(note, 0, note.length) : null
+    const head = text === null ? null : readCheckpoint(text, this.#keys)
     if (!note || !head) {
       // One note at most is ever under way: a crash leaves it short, or with a sector of zeros, and nothing behind it.
-      const torn = bytes.length <= MAX_NOTE && (!bytes.toString('latin1').endsWith('\n\n') || hasLostSector(bytes, this.#at))
+      const whole = note ? bytes.subarray(0, note.length + 1) : bytes
+      const torn = bytes.length <= MAX_NOTE && (!whole.toString('latin1').endsWith('\n\n') || hasLostSector(whole, this.#at))
       if (!torn) throw new Tampered('a checkpoint is not genuine', this.path, this.#at)
       this.tornBytes = bytes.length
       return

@@ -1,20 +1,20 @@
 /** Re-proves from the records alone that every effect was announced first and that no budget was ever exceeded, at every prefix of the log. */
-import { MAX_CPUS, MAX_LIMITED_ACCOUNTS, MAX_OPEN_EFFECTS, TIME_SLICE_MS } from './limits.ts'
+
+import { MAX_CPUS, MAX_LIMITED_ACCOUNTS, MAX_OPEN_EFFECTS, MAX_UNLIMITED_ACCOUNTS, TIME_SLICE_MS } from './limits.ts'
+import { sha256 } from './primitives.ts'
 import type { Fields } from './shapes.ts'
 
 type Amounts = { readonly [dimension: string]: number }
 
 interface Account {
   readonly name: string
-  /** Counted from the start, limit or not: a later policy may give it limits. */
-  readonly watched: boolean
   readonly limits: Map<string, number>
   readonly captured: Map<string, number>
   readonly reserved: Map<string, number>
 }
 
 interface Effect {
-  /** The run, and only accounts that have a limit: a hostile log cannot make the verifier remember names. */
+  /** Only accounts that are counted: those that have a limit. */
   readonly accounts: readonly Account[]
   /** The amounts of the INTENT as they were read, until a LEASE adds to them. */
   reserved: Amounts
@@ -27,7 +27,7 @@ function amountOf(amounts: Amounts, dimension: string): number {
   return Object.hasOwn(amounts, dimension) ? (amounts[dimension] as number) : 0
 }
 
-const RUN = 'run'
+/** Those there are: counted from the start, limit or not, for a limit may come later. */
 const DIMENSIONS: ReadonlySet<string> = new Set([
   'calls',
   'tool_calls',
@@ -43,12 +43,16 @@ const DIMENSIONS: ReadonlySet<string> = new Set([
 const LEVELS: ReadonlySet<string> = new Set(['concurrency'])
 /** What an unknown outcome need not charge: levels, and bytes, which move through a lease alone and are counted there. */
 const KNOWN: ReadonlySet<string> = new Set([...LEVELS, 'bytes'])
+const STANDING: readonly string[] = ['run', 'installation']
 /** Reserved in slices: may overshoot by one slice on each CPU. */
 const SLICED: ReadonlySet<string> = new Set(['wall_time_ms', 'cpu_ms'])
 
 export class Effects {
-  readonly #accounts = new Map<string, Account>()
-  readonly #run = this.#account(RUN)
+  /** `run` and `installation` are counted from the first record on: their limits may come, or move, later. */
+  readonly #accounts = new Map<string, Account>(STANDING.map((name) => [name, newAccount(name)]))
+  /** Names (long ones as hashes) of accounts that were charged without any limit: none of them may get one any more. */
+  readonly #uncounted = new Set<string>()
+  #logBytes: number | null = null
   readonly #open = new Map<number, Effect>()
   #slack = TIME_SLICE_MS
   intents = 0
@@ -65,6 +69,7 @@ export class Effects {
       const account = this.#account(row.account)
       account.limits.set(row.dimension, Math.min(row.limit, account.limits.get(row.dimension) ?? Number.POSITIVE_INFINITY))
       this.limits++
+      if (row.account === 'run' && row.dimension === 'log_bytes') this.#logBytes = Math.min(row.limit, this.#logBytes ?? row.limit)
     }
     const cpus = (fields.detail as Fields).cpus
     if (typeof cpus === 'number' && Number.isInteger(cpus) && cpus >= 1 && cpus <= MAX_CPUS) this.#slack = cpus * TIME_SLICE_MS
@@ -73,7 +78,7 @@ export class Effects {
   #account(name: string): Account {
     let account = this.#accounts.get(name)
     if (!account) {
-      account = { name, watched: name === RUN, limits: new Map(), captured: new Map(), reserved: new Map() }
+      account = newAccount(name)
       this.#accounts.set(name, account)
     }
     return account
@@ -81,14 +86,16 @@ export class Effects {
 
   /** Bytes of records the run may write; recovery must end it whatever it takes. */
   logBytesExceeded(bytes: number): string | null {
-    const limit = this.#run.limits.get('log_bytes')
-    return limit !== undefined && bytes > limit ? `the records have ${bytes} bytes, and log_bytes of the run is ${limit}` : null
+    const limit = this.#logBytes
+    return limit !== null && bytes > limit ? `the records have ${bytes} bytes, and log_bytes of the run is ${limit}` : null
   }
 
   /** Limits of an account that appears later, as a capability block does. */
   limit(fields: Fields): string | null {
-    if (!this.#accounts.has(fields.account as string) && this.#accounts.size >= MAX_LIMITED_ACCOUNTS)
-      return `more than ${MAX_LIMITED_ACCOUNTS} accounts have limits`
+    if (!this.#accounts.has(fields.account as string)) {
+      if (this.#accounts.size >= MAX_LIMITED_ACCOUNTS + STANDING.length) return `more than ${MAX_LIMITED_ACCOUNTS} accounts have limits`
+      if (this.#mayBeCharged(fields.account as string)) return `account ${String(fields.account)} was named before it had a limit`
+    }
     const { limits, captured, reserved, name } = this.#account(fields.account as string)
     for (const [dimension, limit] of Object.entries(fields.limits as Amounts)) {
       limits.set(dimension, Math.min(limit, limits.get(dimension) ?? Number.POSITIVE_INFINITY))
@@ -104,7 +111,7 @@ export class Effects {
     const { limits, captured, reserved, name } = this.#account('installation')
     for (const [dimension, limit] of Object.entries(fields.leased as Amounts)) {
       const sum = (captured.get(dimension) ?? 0) + (reserved.get(dimension) ?? 0)
-      if (sum > limit && sum <= (limits.get(dimension) ?? 0))
+      if (sum > limit && sum <= (limits.get(dimension) ?? Number.POSITIVE_INFINITY))
         return `${dimension} of account ${name} is leased at ${limit} with ${sum} in use`
       limits.set(dimension, limit)
     }
@@ -119,11 +126,16 @@ export class Effects {
     for (const name of fields.accounts as readonly string[]) {
       const account = this.#accounts.get(name)
       if (account) accounts.push(account)
+      else if (this.#uncounted.size < MAX_UNLIMITED_ACCOUNTS) this.#uncounted.add(shortName(name))
     }
     if (hasTwice(fields.accounts as readonly string[])) return 'an account is charged twice'
     const reserved = fields.reserve as Amounts
     this.#open.set(seq, { accounts, reserved, outcome: false, closed: false })
     return this.#reserve(accounts, reserved)
+  }
+
+  #mayBeCharged(name: string): boolean {
+    return this.#uncounted.size >= MAX_UNLIMITED_ACCOUNTS || this.#uncounted.has(shortName(name))
   }
 
   lease(fields: Fields): string | null {
@@ -139,8 +151,8 @@ export class Effects {
   #reserve(accounts: readonly Account[], amounts: Amounts): string | null {
     for (const account of accounts) {
       for (const dimension in amounts) {
-        const limit = account.limits.get(dimension)
         if (!counts(account, dimension)) continue
+        const limit = account.limits.get(dimension) ?? Number.POSITIVE_INFINITY
         const added = amountOf(amounts, dimension)
         const held = (account.reserved.get(dimension) ?? 0) + added
         account.reserved.set(dimension, held)
@@ -196,11 +208,11 @@ export class Effects {
 
   /** Time of the run itself. */
   time(fields: Fields): string | null {
-    const run = this.#run
+    const run = this.#account('run')
     for (const [dimension, amount] of Object.entries(fields.captured as Amounts)) {
       add(run, dimension, amount)
       const limit = run.limits.get(dimension)
-      const sum = run.captured.get(dimension) ?? 0
+      const sum = (run.captured.get(dimension) ?? 0) + (run.reserved.get(dimension) ?? 0)
       if (limit !== undefined && sum > limit + (SLICED.has(dimension) ? this.#slack : 0))
         return `${dimension} of the run reaches ${sum} of ${limit}`
     }
@@ -222,8 +234,8 @@ function free(effect: Effect, dimension: string, amount: number): void {
 
 function capture(effect: Effect, captured: Amounts, overrun: boolean): string | null {
   for (const dimension in captured) {
-    if (LEVELS.has(dimension)) continue
     const amount = amountOf(captured, dimension)
+    if (amount > 0 && LEVELS.has(dimension)) return `${dimension} is captured, and it is only ever held`
     const reserved = amountOf(effect.reserved, dimension)
     if (!overrun && amount > reserved) return `${amount} ${dimension} captured of ${reserved} reserved`
     for (const account of effect.accounts) add(account, dimension, amount)
@@ -237,6 +249,15 @@ function add(account: Account, dimension: string, amount: number): void {
 }
 
 /** A hostile log cannot make the verifier remember names: only those that have a limit, and the nine there are. */
-function counts({ limits, watched }: Account, dimension: string): boolean {
-  return limits.has(dimension) || (watched && DIMENSIONS.has(dimension))
+function counts({ limits }: Account, dimension: string): boolean {
+  return DIMENSIONS.has(dimension) || limits.has(dimension)
+}
+
+function newAccount(name: string): Account {
+  return { name, limits: new Map(), captured: new Map(), reserved: new Map() }
+}
+
+/** What is remembered of a name takes no more room than a hash, however long a hostile log makes it. */
+function shortName(name: string): string {
+  return name.length <= 64 ? name : sha256(Buffer.from(name)).toString('latin1')
 }

@@ -2,9 +2,9 @@
 import { join } from 'node:path'
 import { Anchors } from './anchors.ts'
 import { readWitness, type Witness } from './cosignature.ts'
-import { isFolder, readSmall } from './input.ts'
-import { loadChain } from './key-chain.ts'
-import { MAX_KEY } from './limits.ts'
+import { Input, isFolder, readSmall } from './input.ts'
+import { type KeyChain, loadChain } from './key-chain.ts'
+import { HEADER, MAX_KEY, MAX_SEGMENT } from './limits.ts'
 import { Walk } from './log-reader.ts'
 import { NotedRun } from './noted.ts'
 import { type PublicKey, sha256 } from './primitives.ts'
@@ -37,11 +37,22 @@ interface Inquiry {
   records: RunRecords
   noted: NotedRun | null
   anchors: Anchors | null
+  /** The folder holds the installation's own log. */
+  installationLog: boolean
 }
 
 /** Never throws for what is in the log; the verdict says it. */
 export function verifyRun(path: string, options: VerifyOptions = {}): Promise<Verdict> {
-  const inquiry: Inquiry = { path, options, walk: null, key: null, records: new RunRecords(), noted: null, anchors: null }
+  const inquiry: Inquiry = {
+    path,
+    options,
+    walk: null,
+    key: null,
+    records: new RunRecords(),
+    noted: null,
+    anchors: null,
+    installationLog: false,
+  }
   try {
     investigate(inquiry)
     return Promise.resolve(conclude(inquiry, ...statusOf(inquiry)))
@@ -57,11 +68,14 @@ export function verifyRun(path: string, options: VerifyOptions = {}): Promise<Ve
 function investigate(inquiry: Inquiry): void {
   const { path, options } = inquiry
   if (!isFolder(path)) throw missing(options, path)
-  const key = keyOf(path, options)
+  const known = loadChain(path)
+  const { origin, logId } = headerOf(path)
+  if (origin?.endsWith('/installation')) return investigateInstallation(inquiry, known)
+  const key = keyOf(path, known, options)
   inquiry.key = key
-  inquiry.anchors = new Anchors(options.anchors ?? [], key, (options.witnesses ?? []).map(witnessOf))
+  inquiry.anchors = new Anchors(options.anchors ?? [], [key], (options.witnesses ?? []).map(witnessOf))
   // The notes are opened before the log: whatever they say is in the log by then, also while a gate still writes it.
-  const run = options.run ?? runOf(path, key)
+  const run = options.run ?? logId
   if (options.installation && run !== null) inquiry.noted = new NotedRun(options.installation, key, run)
   const walk = new Walk(path, [key])
   inquiry.walk = walk
@@ -76,8 +90,24 @@ function investigate(inquiry: Inquiry): void {
   }
   const tooLong = inquiry.records.recovered ? null : inquiry.records.effects.logBytesExceeded(walk.frameBytes)
   if (tooLong !== null) throw new Tampered(tooLong)
+  if (walk.segments === 0 && walk.checkpoints === 0 && !inquiry.noted?.opened) throw new Unreadable('there is no segment here', path)
   inquiry.noted?.finish(walk.tree.size)
   inquiry.anchors.finish(walk.origin, walk.tree.size)
+}
+
+/** The log of the runs themselves: it is proved whole, and what it says of each run. */
+function investigateInstallation(inquiry: Inquiry, { keys, current }: KeyChain): void {
+  const { path, options } = inquiry
+  if (options.run !== undefined) throw new Tampered(`this is the log of the installation, not of run ${options.run}`, path)
+  if (options.key !== undefined && !keys.some(({ text }) => text === options.key?.trim()))
+    throw new Tampered('the log is signed with another key than the one given', join(path, 'key.pub'))
+  const anchors = new Anchors(options.anchors ?? [], keys, (options.witnesses ?? []).map(witnessOf))
+  const onRecord = (walk: Walk): void => anchors.at(walk.origin, walk.tree.size, () => walk.tree.root())
+  Object.assign(inquiry, { key: current, anchors, installationLog: true })
+  const noted = new NotedRun(path, null, null, onRecord)
+  Object.assign(inquiry, { noted, walk: noted.walk })
+  noted.readAll()
+  anchors.finish(noted.walk.origin, noted.walk.tree.size)
 }
 
 /** A log that is not there is tampering when the installation remembers it. */
@@ -97,8 +127,7 @@ function witnessOf(text: string): Witness {
   return witness
 }
 
-function keyOf(path: string, { key: pinned, installation }: VerifyOptions): PublicKey {
-  const { keys, current } = loadChain(path)
+function keyOf(path: string, { keys, current }: KeyChain, { key: pinned, installation }: VerifyOptions): PublicKey {
   const file = join(path, 'key.pub')
   if (keys.at(-1)?.text !== current.text) throw new Tampered('key.pub is not the last key of key.chain', file)
   // A later key vouches for the one before it too: it signed the certificate, which the installation keeps.
@@ -108,13 +137,16 @@ function keyOf(path: string, { key: pinned, installation }: VerifyOptions): Publ
   return current
 }
 
-/** The run named in the header of the first segment, before anything is proved: only to know which notes to look for. */
-function runOf(path: string, key: PublicKey): string | null {
-  const walk = new Walk(path, [key])
-  const records = walk.records()
-  records.next()
-  records.return()
-  return walk.logId
+/** What the first segment says it is of, before anything is proved: only to know what to look for. */
+function headerOf(path: string): { readonly origin: string | null; readonly logId: string | null } {
+  const input = Input.open(join(path, 'seg-00000000.log'), MAX_SEGMENT)
+  try {
+    const header = input?.view(0, HEADER)
+    if (header?.length !== HEADER) return { origin: null, logId: null }
+    return { origin: header.toString('utf8', 154, 154 + (header[153] as number)), logId: header.toString('hex', 24, 40) }
+  } finally {
+    input?.close()
+  }
 }
 
 function checkIdentity({ options, path, records }: Inquiry, walk: Walk, key: PublicKey): void {
@@ -132,24 +164,41 @@ function checkIdentity({ options, path, records }: Inquiry, walk: Walk, key: Pub
     throw new Tampered('the commitment key is not the one the log began with', file)
 }
 
-function statusOf({ walk, records, noted, path }: Inquiry): [Status, Finding[]] {
+function statusOf({ walk, records, noted, path, installationLog }: Inquiry): [Status, Finding[]] {
   const open = (message: string): [Status, Finding[]] => ['unsealed', [{ message, file: path, offset: null, seq: null }]]
   if (!walk || walk.tree.size === 0) return open('the log holds no record')
   if (walk.tail === 'torn' || walk.checkpointTailBytes > 0)
     return open(
       `the log ends in ${walk.tailBytes + walk.checkpointTailBytes} bytes of an unfinished write: the gate died, and nothing has recovered the run yet`,
     )
+  if (installationLog) {
+    // It never ends: whole is what is signed to its last record.
+    if (!walk.covered) return open('the last record was never signed')
+    return noted?.recovered ? ['recovered', []] : ['intact', []]
+  }
   if (records.endedBy === null) return open('the run has not ended, or its gate died: there is no RUN_END')
   if (!walk.covered) return open('the end of the run was never signed')
-  if (walk.tail !== 'exact') return open('the log was not trimmed: sealing did not finish')
+  if (walk.tail !== 'exact' || walk.inLastSegment === 0) return open('the log does not end with its last record: sealing did not finish')
   if (noted && !noted.opened) throw new Tampered('the installation log does not know this run')
-  if (noted && !noted.sealed) return open('the installation log does not know that this run was sealed')
+  if (noted && noted.sealedSize === null) return open('the installation log does not know that this run was sealed')
+  if (noted) checkEnd(noted, walk, records)
   return records.recovered
     ? [
         'recovered',
         [{ message: 'the gate died during this run; what was unknown is charged in full', file: path, offset: null, seq: null }],
       ]
     : ['intact', []]
+}
+
+/** RUN_SEALED stands for the log's own end, and the run used no more of the shared budget than was leased to it. */
+function checkEnd({ sealedSize, leased }: NotedRun, walk: Walk, records: RunRecords): void {
+  if (sealedSize !== walk.tree.size)
+    throw new Tampered(`the installation log says the run was sealed with ${sealedSize} records, and there are ${walk.tree.size}`)
+  for (const [dimension, amount] of Object.entries(records.leased))
+    if (amount > (leased.get(dimension) ?? 0))
+      throw new Tampered(
+        `the run says that ${amount} ${dimension} of the shared budget were leased to it, and the installation log does not`,
+      )
 }
 
 function trustOf({ options, anchors }: Inquiry): Trust {
@@ -170,6 +219,7 @@ function conclude(inquiry: Inquiry, status: Status, findings: Finding[]): Verdic
     path,
     trust,
     trustMet,
+    kind: inquiry.installationLog ? 'installation' : 'run',
     origin: walk?.origin ?? null,
     run: records.run,
     key: key?.text ?? null,
@@ -189,19 +239,29 @@ function conclude(inquiry: Inquiry, status: Status, findings: Finding[]): Verdic
   }
 }
 
-function provedOf({ records, noted, anchors }: Inquiry, walk: Walk): string[] {
+function provedOf({ records, noted, anchors, installationLog }: Inquiry, walk: Walk): string[] {
   const { effects } = records
-  return [
+  const remembered = anchors && anchors.used > 0 ? [`the log continues ${anchors.used} remembered checkpoint(s)`] : []
+  const whole = [
     `${walk.tree.size} records in ${walk.segments} segments follow each other without a gap (checksums, hash chain, segment hashes)`,
     `${walk.checkpoints} checkpoints signed by the key agree with the tree of the records${walk.covered ? ', the last one covers them all' : ''}`,
+  ]
+  if (installationLog)
+    return [
+      ...whole,
+      `what is noted of each of ${noted?.runs ?? 0} runs grows until it is sealed, and the budget they share held after every lease`,
+      ...remembered,
+    ]
+  return [
+    ...whole,
     `each of ${effects.intents} effects was announced before its outcome${effects.open > 0 ? `; ${effects.open} have none yet` : ', and each has one'}`,
     ...(effects.limits > 0 ? [`captured + reserved stayed within each of ${effects.limits} limits after every record`] : []),
     ...(noted ? [`the installation log (${noted.walk.tree.size} records) agrees at each of ${noted.entries} sizes it noted`] : []),
-    ...(anchors && anchors.used > 0 ? [`the log continues ${anchors.used} remembered checkpoint(s)`] : []),
+    ...remembered,
   ]
 }
 
-function notExcludedOf({ noted, records }: Inquiry, trust: Trust): string[] {
+function notExcludedOf({ noted, records, installationLog }: Inquiry, trust: Trust): string[] {
   return [
     ...(trust === 'remembered-checkpoint' || trust === 'witnessed'
       ? ['records after the last remembered checkpoint were written anew by the holder of the key']
@@ -210,6 +270,6 @@ function notExcludedOf({ noted, records }: Inquiry, trust: Trust): string[] {
         ]),
     ...(trust === 'self-attested' ? ['the key itself is not the one you think: compare it with one you got another way'] : []),
     ...(noted ? [] : ['the log was cut to an earlier state: the installation log was not consulted']),
-    ...(records.effects.limits === 0 ? ['no limit stands in the first record: there was no budget to prove'] : []),
+    ...(records.effects.limits === 0 && !installationLog ? ['no limit stands in the first record: there was no budget to prove'] : []),
   ]
 }

@@ -1,5 +1,6 @@
 /** Reading hostile files: never through a symbolic link, never a device or FIFO, never more memory than a window. */
-import { closeSync, constants, fstatSync, lstatSync, opendirSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, type Dirent, fstatSync, lstatSync, opendirSync, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
 import { MAX_NAMES, WINDOW } from './limits.ts'
 import { Tampered, Unreadable } from './verdict.ts'
 
@@ -118,6 +119,8 @@ export function countSegments(folder: string): number {
   try {
     for (let entry = handle.readSync(); entry !== null; entry = handle.readSync()) {
       if (++names > MAX_NAMES) throw new Tampered(`the folder holds more than ${MAX_NAMES} names`, folder)
+      if (!isFileOrFolder(entry, folder))
+        throw new Tampered('a link, device, socket or FIFO stands in the folder of a log', join(folder, entry.name))
       const digits = /^seg-([0-9]{8})\.log$/.exec(entry.name)?.[1]
       if (digits === undefined) continue
       count++
@@ -128,6 +131,17 @@ export function countSegments(folder: string): number {
   }
   if (largest !== count - 1) throw new Tampered(`there are ${count} segments and the last is number ${largest}: one is missing`, folder)
   return count
+}
+
+/** File systems that do not tell the kind of an entry are asked for it. */
+function isFileOrFolder(entry: Dirent, folder: string): boolean {
+  if (entry.isFile() || entry.isDirectory()) return true
+  try {
+    const facts = lstatSync(join(folder, entry.name))
+    return facts.isFile() || facts.isDirectory()
+  } catch {
+    return true
+  }
 }
 
 export function isFolder(path: string): boolean {

@@ -46,6 +46,8 @@ export class Walk {
   tail: 'exact' | 'zeros' | 'torn' = 'exact'
   tailBytes = 0
   checkpointTailBytes = 0
+  /** Records in the last segment. */
+  inLastSegment = 0
 
   constructor(folder: string, keys: readonly PublicKey[]) {
     this.folder = folder
@@ -76,8 +78,10 @@ export class Walk {
     try {
       this.bytes += input.size
       const salt = this.#header(input, number, previous)
+      const before = this.tree.size
       const end = yield* this.#frames(input, salt, notes)
       this.#end(input, end, salt, number)
+      this.inLastSegment = this.tree.size - before
       return hash.digest()
     } finally {
       input.close()

@@ -1,11 +1,12 @@
 /** What the installation log remembers of one run, record by record, while the installation log itself is proved. */
 
-import { loadChain } from './key-chain.ts'
+import { type KeyChain, loadChain } from './key-chain.ts'
+import { MAX_RUNS } from './limits.ts'
 import { type LogRecord, Walk } from './log-reader.ts'
 import type { PublicKey } from './primitives.ts'
-import { INSTALLATION_SHAPES, parseRecord } from './shapes.ts'
+import { type Fields, INSTALLATION_SHAPES, parseRecord } from './shapes.ts'
 import { SharedBudget } from './shared-budget.ts'
-import { Tampered } from './verdict.ts'
+import { Tampered, Unreadable } from './verdict.ts'
 
 export interface Noted {
   readonly type: string
@@ -23,18 +24,25 @@ export class NotedRun {
   #next: Noted | null = null
   /** The last that was noted, once everything was read. */
   opened = false
-  sealed = false
+  recovered = false
+  /** How many runs were opened. */
+  runs = 0
+  /** Records the run had when it was sealed. */
+  sealedSize: number | null = null
+  /** All that was ever leased to the run of the shared budget. */
+  readonly leased = new Map<string, number>()
   removed = false
   entries = 0
 
-  /** `key`: what the run is signed with; null when the run is not there to ask. */
-  constructor(folder: string, key: PublicKey | null, run: string) {
-    const { keys, certificates } = loadChain(folder)
+  /** `key`: what the run is signed with; null when the run is not there to ask. `run` null: every run there is. */
+  constructor(folder: string, key: PublicKey | null, run: string | null, onRecord: (walk: Walk) => void = () => undefined) {
+    const { keys, certificates, current } = loadChain(folder)
     if (key && !keys.some(({ text }) => text === key.text))
       throw new Tampered('the run and the installation log are signed with different keys', folder)
     this.walk = new Walk(folder, keys)
-    this.#entries = entriesOf(this.walk, run, key, certificates, this)
+    this.#entries = entriesOf(this.walk, run, key, { certificates, current, onRecord }, this)
     this.#advance()
+    if (this.walk.segments === 0) throw new Unreadable('there is no installation log here', folder)
   }
 
   /** Holds every note about this size against the log. Throws Tampered. */
@@ -75,14 +83,37 @@ export class NotedRun {
   }
 }
 
+/** What is noted of a run begins with RUN_OPENED, never shrinks, and ends with RUN_SEALED. */
+class RunOrder {
+  readonly #runs = new Map<string, { size: number; sealed: boolean }>()
+
+  get runs(): number {
+    return this.#runs.size
+  }
+
+  /** A sentence when the record breaks the order, else null. */
+  add(noted: Fields, origin: string): string | null {
+    const size = noted.size as number
+    const before = this.#runs.get(noted.run as string)
+    if (noted.type === 'RUN_OPENED') {
+      if (before || noted.origin !== origin) return 'a run is opened twice, or under another name'
+      if (this.#runs.size >= MAX_RUNS) return `more than ${MAX_RUNS} runs`
+    } else if (!before) return 'a run is noted that was never opened'
+    if (before?.sealed) return 'a sealed run goes on'
+    if (before && size < before.size) return 'a run becomes shorter'
+    this.#runs.set(noted.run as string, { size, sealed: noted.type === 'RUN_SEALED' })
+    return null
+  }
+}
+
 function* entriesOf(
   walk: Walk,
-  run: string,
+  run: string | null,
   key: PublicKey | null,
-  certificates: readonly string[],
+  { certificates, current, onRecord }: Pick<KeyChain, 'certificates' | 'current'> & { readonly onRecord: (walk: Walk) => void },
   state: NotedRun,
 ): Generator<Noted, void> {
-  let before = 0
+  const order = new RunOrder()
   let rotations = 0
   const shared = new SharedBudget()
   for (const record of walk.records()) {
@@ -92,21 +123,21 @@ function* entriesOf(
       throw fail('a key was replaced that key.chain does not know')
     const overspent = shared.add(noted.type as string, noted)
     if (overspent !== null) throw fail(overspent)
-    if (noted.run !== run || String(noted.type).startsWith('BUDGET_')) continue
+    onRecord(walk)
+    if (noted.type === 'RECOVERED') state.recovered = true
+    if (typeof noted.run !== 'string' || (run !== null && noted.run !== run)) continue
+    if (noted.type === 'BUDGET_LEASE') addTo(state.leased, noted.lease as { readonly [dimension: string]: number })
+    if (noted.type === 'RUN_REMOVED') state.removed = true
+    if (noted.type === 'RUN_REMOVED' || String(noted.type).startsWith('BUDGET_')) continue
     if (noted.type === 'RUN_OPENED' && key && walk.keys[rotations]?.text !== key.text)
       throw fail('the run is not signed with the key that was in force when it began')
-    if (noted.type === 'RUN_REMOVED') {
-      state.removed = true
-      continue
-    }
+    const wrong = order.add(noted, `authority/${walk.logId}/run/${noted.run}`)
+    if (wrong !== null) throw fail(wrong)
     const size = noted.size as number
-    if (state.sealed) throw fail('a sealed run goes on')
-    if (size < before) throw fail('a run becomes shorter')
-    before = size
     state.entries++
-    state.opened ||= noted.type === 'RUN_OPENED'
-    state.sealed ||= noted.type === 'RUN_SEALED'
-    if (!state.opened) throw fail('a run is noted that was never opened')
+    state.runs = order.runs
+    state.opened = true
+    if (noted.type === 'RUN_SEALED') state.sealedSize = size
     yield {
       type: noted.type as string,
       size,
@@ -117,6 +148,16 @@ function* entriesOf(
       seq: record.seq,
     }
   }
+  // One certificate more than there are records: a rotation that was interrupted.
+  const inForce = walk.keys[rotations]
+  if (certificates.length > rotations + 1)
+    throw new Tampered('key.chain holds certificates the installation log does not know', walk.folder)
+  if (current.text !== inForce?.text && current.text !== walk.keys.at(-1)?.text)
+    throw new Tampered('key.pub of the installation is not the key in force', walk.folder)
+}
+
+function addTo(sums: Map<string, number>, amounts: { readonly [dimension: string]: number }): void {
+  for (const [dimension, amount] of Object.entries(amounts)) sums.set(dimension, (sums.get(dimension) ?? 0) + amount)
 }
 
 function readNote(record: LogRecord, walk: Walk, fail: (why: string) => Tampered): { readonly [name: string]: unknown } {

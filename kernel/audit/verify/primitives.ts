@@ -118,7 +118,8 @@ export interface PublicKey {
   readonly text: string
   readonly name: string
   readonly raw: Buffer
-  verifies(text: string, signatureLine: string): boolean
+  /** Null: the line is not said to be of this key. */
+  verifies(text: string, signatureLine: string): boolean | null
 }
 
 /** `name+hash+base64(0x01 ‖ Ed25519 key)`; null when it is not exactly that. */
@@ -139,12 +140,8 @@ export function readKey(text: string): PublicKey | null {
     raw,
     verifies: (body, line) => {
       const signature = line.startsWith(prefix) ? strictBase64(line.slice(prefix.length)) : null
-      return (
-        signature !== null &&
-        signature.length === 68 &&
-        signature.subarray(0, 4).equals(id) &&
-        verify(null, Buffer.from(body), key, signature.subarray(4))
-      )
+      if (signature === null || !signature.subarray(0, 4).equals(id)) return null
+      return signature.length === 68 && verify(null, Buffer.from(body), key, signature.subarray(4))
     },
   }
 }
@@ -182,16 +179,22 @@ export interface Note {
   readonly signatures: readonly string[]
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a note has none but the newline (c2sp.org/signed-note)
+const CONTROL = /[\x00-\x09\x0b-\x1f]/
+
 /** Text, an empty line, signature lines; null for anything else. */
 export function splitNote(note: string): Note | null {
+  if (CONTROL.test(note)) return null
   const cut = note.lastIndexOf('\n\n')
   if (cut < 0 || !note.endsWith('\n')) return null
   const signatures = note.slice(cut + 2, -1).split('\n')
   return signatures.every((line) => line.startsWith('\u2014 ')) ? { text: note.slice(0, cut + 1), signatures } : null
 }
 
+/** False when the key signed nothing here, and when a line said to be its own is not: that spoils the note. */
 export function signedBy({ text, signatures }: Note, key: PublicKey): boolean {
-  return signatures.some((line) => key.verifies(text, line))
+  const said = signatures.map((line) => key.verifies(text, line))
+  return said.includes(true) && !said.includes(false)
 }
 
 /** A C2SP checkpoint with a signature of at least one of the keys, or null. Extension lines and other signatures are allowed and ignored. */
@@ -199,6 +202,7 @@ export function readCheckpoint(note: string, keys: readonly PublicKey[]): Head |
   const parts = splitNote(note)
   const signers = parts ? [...keys.keys()].filter((at) => signedBy(parts, keys[at] as PublicKey)) : []
   if (!parts || signers.length === 0) return null
+  if (keys.some((key) => parts.signatures.some((line) => key.verifies(parts.text, line) === false))) return null
   const [origin, size, root] = parts.text.split('\n')
   const hash = strictBase64(root ?? '')
   if (!origin || size === undefined || !/^[1-9][0-9]{0,15}$/.test(size) || !Number.isSafeInteger(Number(size)) || hash?.length !== 32)

@@ -14,6 +14,8 @@ export class RunRecords {
   endedBy: string | null = null
   recovered = false
   denials = 0
+  /** What the run says it has leased of the installation's budget. */
+  leased: { readonly [dimension: string]: number } = {}
   #last = { t: '', bootMs: 0 }
 
   /** Throws Tampered. */
@@ -56,6 +58,7 @@ export class RunRecords {
       case 'TIME':
         return this.effects.time(fields)
       case 'LEASED':
+        this.leased = fields.leased as { readonly [dimension: string]: number }
         return this.effects.leased(fields)
       case 'LIMIT':
         return this.effects.limit(fields)

@@ -11,6 +11,7 @@ const integer: Check = (v) => typeof v === 'number' && Number.isSafeInteger(v)
 const flag: Check = (v) => typeof v === 'boolean'
 const object: Check = (v) => typeof v === 'object' && v !== null && !Array.isArray(v)
 const hash: Check = (v) => typeof v === 'string' && /^[0-9a-f]{64}$/.test(v)
+const hashOrNothing: Check = (v) => v === '' || hash(v)
 const id: Check = (v) => typeof v === 'string' && /^[0-9a-f]{32}$/.test(v)
 const charges: Check = (v) => {
   if (!object(v)) return false
@@ -70,7 +71,7 @@ export const RUN_SHAPES: Shapes = shapesOf({
     limits: listOf(shaped({ account: text, dimension: text, limit: count })),
     detail: object,
   },
-  INTENT: { ...decision, blocks: listOf(text), accounts: listOf(text), reserve: charges, args: optional(text) },
+  INTENT: { ...decision, blocks: listOf(text), accounts: listOf(text), reserve: charges, args: optional(hash) },
   OUTCOME: {
     intent: count,
     status: oneOf('ok', 'error', 'unknown', 'void'),
@@ -94,11 +95,11 @@ export const RUN_SHAPES: Shapes = shapesOf({
   DENY: { ...decision, code: text, reason: text, fix: orNull(text), guest_claimed: optional(flag) },
   DENY_REPEAT: { first: count, count },
   LOOK: { counts: listOf(shaped({ op: text, rule: orNull(text), object: text, count })), guest_claimed: optional(flag) },
-  STDIO: { fd: count, bytes: count, sha256: text },
+  STDIO: { fd: count, bytes: count, sha256: hash },
   TIME: { captured: charges },
   REVOKE: { block: text, by: text },
   APPROVAL: {
-    event: text,
+    event: oneOf('asked', 'once', 'run', 'denied', 'expired', 'withdrawn'),
     request: hash,
     op: text,
     session: text,
@@ -115,7 +116,7 @@ export const RUN_SHAPES: Shapes = shapesOf({
   MARK: { account: text, dimension: text, percent: count, captured: count, limit: count },
   GUEST: { event: text, detail: object },
   CHECKPOINT: { size: count, root: hash },
-  RECOVERED: { bytes: count, sha256: text },
+  RECOVERED: { bytes: count, sha256: hashOrNothing },
   FATAL: { reason: text },
   RUN_END: { ended_by: text, exit_code: integer, effects: count, denials: count, spent: charges },
 })
@@ -131,7 +132,7 @@ export const INSTALLATION_SHAPES: Shapes = shapesOf({
   BUDGET_RETURN: { run: id, unused: charges },
   BUDGET_SPENT: { run: id, spent: charges },
   RUN_REMOVED: { run: id, by_uid: count },
-  RECOVERED: { bytes: count, sha256: text },
+  RECOVERED: { bytes: count, sha256: hashOrNothing },
 })
 
 function fits(value: Fields, rows: Rows): boolean {
@@ -154,13 +155,16 @@ export interface ParsedRecord {
   readonly fields: Fields
 }
 
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+const TIME = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
 
 /** The record of a payload, or a sentence that says why it is none. */
 export function parseRecord(source: string | null, seq: number, shapes: Shapes): ParsedRecord | string {
   if (source === null) return 'the record is not JSON in UTF-8'
   return (shapes === RUN_SHAPES ? fromTemplate(source, seq) : null) ?? parseAnyRecord(source, seq, shapes)
 }
+
+/** The order is part of the form: what a record is must stand in front. */
+const HEAD = /^\{"seq":[^,"]+,"t":"[^"]*","boot_ms":[^,"]+,"type":"/
 
 /** The general way. */
 export function parseAnyRecord(source: string, seq: number, shapes: Shapes): ParsedRecord | string {
@@ -175,6 +179,7 @@ export function parseAnyRecord(source: string, seq: number, shapes: Shapes): Par
   } catch {
     return 'the record is not JSON in UTF-8'
   }
+  if (!HEAD.test(source)) return 'the record does not begin with its number, times and type'
   const { type, t, boot_ms: bootMs } = fields
   if (fields.seq !== seq) return `the record says it is number ${String(fields.seq)}`
   const shape = typeof type === 'string' ? shapes.get(type) : undefined

@@ -1,5 +1,5 @@
 /** Re-proves from the installation log alone that its runs together never leased more than they may use. */
-import { MAX_LIMITED_ACCOUNTS } from './limits.ts'
+import { MAX_LEASING_RUNS } from './limits.ts'
 import type { Fields } from './shapes.ts'
 
 type Amounts = { readonly [dimension: string]: number }
@@ -28,7 +28,7 @@ export class SharedBudget {
   }
 
   #lease(run: string, lease: Amounts): string | null {
-    if (this.#leases.size >= MAX_LIMITED_ACCOUNTS) return `more than ${MAX_LIMITED_ACCOUNTS} runs hold a lease`
+    if (!this.#leases.has(run) && this.#leases.size >= MAX_LEASING_RUNS) return `more than ${MAX_LEASING_RUNS} runs hold a lease`
     const held = this.#leases.get(run) ?? new Map<string, number>()
     this.#leases.set(run, held)
     for (const [dimension, amount] of Object.entries(lease)) {

@@ -9,9 +9,9 @@ const S = '"[^"\\\\\\x00-\\x1f]*"'
 const N = '(0|[1-9][0-9]{0,14})'
 const LIST = `\\[(?:${S}(?:,${S})*)?\\]`
 const FLAT = '\\{[^{}]*\\}'
-const HEAD = `^\\{"seq":${N},"t":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z)","boot_ms":${N},"type":`
+const HEAD = `^\\{"seq":${N},"t":"([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\\.[0-9]{3}Z)","boot_ms":${N},"type":`
 const INTENT = new RegExp(
-  `${HEAD}"INTENT","op":${S},"session":${S},"action":(?:null|${S}),"object":${S},"requested":${S},"rule":(?:null|${S}),"policy":${S},"blocks":${LIST},"accounts":(${LIST}),"reserve":(${FLAT})(?:,"args":${S})?\\}$`,
+  `${HEAD}"INTENT","op":${S},"session":${S},"action":(?:null|${S}),"object":${S},"requested":${S},"rule":(?:null|${S}),"policy":${S},"blocks":${LIST},"accounts":(${LIST}),"reserve":(${FLAT})(?:,"args":"[0-9a-f]{64}")?\\}$`,
 )
 const OUTCOME = new RegExp(
   `${HEAD}"OUTCOME","intent":${N},"status":"(ok|error|unknown|void)",(?:"code":${S},)?"captured":(${FLAT})(?:,"leased":(${FLAT}))?(?:,"us":(${FLAT}))?\\}$`,

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +8,6 @@ import { type Edit, type Question, questions, type VectorCase, vectorFile, vecto
 import { TRUST_LEVELS, verifyRun } from './index.ts'
 
 const FILE = join(import.meta.dirname, '../../../fixtures/vectors/audit/logs.json')
-const PYTHON = join(import.meta.dirname, '../../../sdks/python/src')
 type Logs = ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>
 interface Vectors {
   readonly logs: { readonly [log: string]: { readonly [file: string]: string } }
@@ -79,19 +77,4 @@ describe('logs.json', () => {
     expect(vectors.cases.map(({ name }) => name)).toEqual(questions(logs).map(({ name }) => name))
     for (const [log, files] of logsOf(vectors)) expect(new Map(files), log).toEqual(new Map(logsOf(made).get(log)))
   })
-
-  const python =
-    spawnSync('python3', ['-c', 'import sys; print(sys.version_info >= (3, 10))'], { encoding: 'utf8' }).stdout?.trim() === 'True'
-  it.skipIf(!python)(
-    'gets the same answers from the verifier in Python',
-    () => {
-      const { stdout, stderr, status } = spawnSync('python3', ['-m', 'authority.audit', 'vectors', FILE], {
-        encoding: 'utf8',
-        env: { ...process.env, PYTHONPATH: PYTHON, PYTHONDONTWRITEBYTECODE: '1' },
-        timeout: 120_000,
-      })
-      expect({ wrong: stdout.trim().split('\n').slice(0, -1), stderr, status }).toEqual({ wrong: [], stderr: '', status: 0 })
-    },
-    120_000,
-  )
 })

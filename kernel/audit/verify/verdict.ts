@@ -22,6 +22,8 @@ export interface Verdict {
   readonly trust: Trust
   /** False when `require` asked for more than `trust`: the exit code is then at least 3. */
   readonly trustMet: boolean
+  /** Whose log it is. */
+  readonly kind: 'run' | 'installation'
   readonly origin: string | null
   readonly run: string | null
   /** The key its checkpoints are signed with. */

@@ -1,32 +1,30 @@
 """A limit a run is given while it goes (FORMAT.md, rule 2): counted from the start, also before there was one."""
 
 import pytest
-
-from authority.audit._effects import Rules
-from authority.audit._notes import Tampered
-
-
-def fed(*records):
-    rules = Rules()
-    start = {"type": "RUN_START", "limits": [], "detail": {}}
-    for seq, record in enumerate((start, *records)):
-        rules.add({"seq": seq, "boot_ms": 0, **record}, None)
+from authority.audit._effects import Effects
+from authority.audit._report import Damage
 
 
-SPENT = (
-    {"type": "INTENT", "accounts": ["run"], "reserve": {"tokens": 7}},
-    {"type": "OUTCOME", "intent": 1, "status": "ok", "captured": {"tokens": 7}},
-)
-
-
-def limit(tokens):
-    return {"type": "LIMIT", "account": "run", "limits": {"tokens": tokens}}
+def spent_seven():
+    effects = Effects()
+    effects.intent(1, ["run", "block:1"], {"tokens": 7})
+    effects.outcome(1, "ok", {"tokens": 7}, None, False)
+    return effects
 
 
 def test_a_later_limit_counts_what_was_spent_before_it():
-    more = {"type": "INTENT", "accounts": ["run"], "reserve": {"tokens": 1}}
-    fed(*SPENT, limit(8), more)
-    with pytest.raises(Tampered, match="gets a limit of 6 and has 7 already"):
-        fed(*SPENT, limit(6))
-    with pytest.raises(Tampered, match="reaches 8 of 7"):
-        fed(*SPENT, limit(7), more)
+    effects = spent_seven()
+    effects.limit("run", {"tokens": 8})
+    effects.intent(3, ["run"], {"tokens": 1})
+    with pytest.raises(Damage, match="captured \\+ reserved is 7 tokens, the limit is 6"):
+        spent_seven().limit("run", {"tokens": 6})
+    effects = spent_seven()
+    effects.limit("run", {"tokens": 7})
+    with pytest.raises(Damage, match="captured \\+ reserved is 8 tokens, the limit is 7"):
+        effects.intent(3, ["run"], {"tokens": 1})
+
+
+def test_an_account_that_was_named_without_a_limit_gets_none():
+    with pytest.raises(Damage, match="block:1 was named before it had a limit"):
+        spent_seven().limit("block:1", {"tokens": 100})
+    spent_seven().limit("block:2", {"tokens": 100})

@@ -1,19 +1,21 @@
 """Every log of fixtures/vectors/audit/logs.json, good and bad: this verifier says of it what stands there, as the other one does."""
 
 import pytest
-from authority.audit import _vectors
+from audit_vectors import apply_edit, ask, lay_out, unpack
 from support import fixture
 
 VECTORS = fixture("vectors/audit/logs.json")
-LOGS = {name: {file: _vectors._unpack(text) for file, text in files.items()} for name, files in VECTORS["logs"].items()}
+LOGS = {name: {file: unpack(text) for file, text in files.items()} for name, files in VECTORS["logs"].items()}
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in VECTORS["cases"]])
-def test_verdict(case):
+def test_verdict(case, tmp_path):
     files = dict(LOGS[case["log"]])
     for edit in case["edits"]:
-        _vectors._apply(files, edit, LOGS)
-    assert _vectors._answer(files, case) == (case["status"], case["exit"])
+        apply_edit(files, edit, LOGS)
+    lay_out(tmp_path, files)
+    report = ask(tmp_path, case)
+    assert (report.verdict, report.exit_code) == (case["status"], case["exit"]), report.problems
 
 
 def test_every_verdict_there_is_has_a_log():

@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from typing import Iterable, List
 
-from ._bounds import MAX_ANCHOR_BYTES, MAX_KEY_LINE_BYTES
-from ._notes import COSIGNATURE, ED25519, BadNote, Checkpoint, Key, Note, end_of_note, parse_checkpoint, parse_key
+from ._bounds import MAX_KEY_LINE_BYTES, MAX_NOTE_BYTES
+from ._notes import COSIGNATURE, ED25519, BadNote, Checkpoint, Key, parse_checkpoint, parse_key
 from ._report import Damage, Unreadable
 
 
@@ -19,14 +19,7 @@ class Trust:
 
 
 def read_trust(keys: Iterable[str], anchors: Iterable[str], witnesses: Iterable[str]) -> Trust:
-    return Trust([_key(text, ED25519) for text in keys], [note for path in anchors for note in _anchor(path)], [_key(text, COSIGNATURE) for text in witnesses])
-
-
-def signed_by_any(note: Note, keys: Iterable[Key]) -> bool:
-    try:
-        return any([key.signed(note) for key in keys])
-    except Damage:
-        return False
+    return Trust([_key(text, ED25519) for text in keys], [_anchor(path) for path in anchors], [_key(text, COSIGNATURE) for text in witnesses])
 
 
 def _key(text: str, kind: int) -> Key:
@@ -43,20 +36,17 @@ def _key(text: str, kind: int) -> Key:
     return key
 
 
-def _anchor(path: str) -> List[Checkpoint]:
+def _anchor(path: str) -> Checkpoint:
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_ANCHOR_BYTES + 1)
+            data = file.read(MAX_NOTE_BYTES + 1)
     except OSError as error:
         raise Unreadable("anchor %s: %s" % (path, error.strerror)) from None
-    if len(data) > MAX_ANCHOR_BYTES:
-        raise Unreadable("anchor %s: longer than %d bytes" % (path, MAX_ANCHOR_BYTES))
-    checkpoints = []
     try:
-        while data or not checkpoints:
-            end = end_of_note(data) or len(data) + 1  # the last note may stand without an empty line behind it
-            checkpoints.append(parse_checkpoint(data[: end - 1]))
-            data = data[end:]
+        # As `checkpoints` holds it, an empty line may follow.
+        note = parse_checkpoint(data[:-1] if data.endswith(b"\n\n") else data)
+        if len(data) > MAX_NOTE_BYTES:
+            raise BadNote("longer than %d bytes" % MAX_NOTE_BYTES)
+        return note
     except BadNote as error:
-        raise Unreadable("anchor %s: %s" % (path, error)) from None
-    return checkpoints
+        raise Damage("the remembered checkpoint in %s: %s" % (path, error)) from None

@@ -3,7 +3,7 @@
 import os
 from typing import Iterator, Optional
 
-from ._bounds import CHUNK_BYTES, MAX_NOTE_BYTES, MAX_TORN_NOTE_BYTES, SECTOR_BYTES
+from ._bounds import CHUNK_BYTES, MAX_NOTE_BYTES, SECTOR_BYTES
 from ._files import Folder
 from ._notes import BadNote, Checkpoint, end_of_note, parse_checkpoint
 from ._report import Damage
@@ -58,14 +58,16 @@ class Checkpoints:
                 rest, left = rest + chunk, left - len(chunk)
 
     def _end_must_be_torn(self, size: int, message: str) -> None:
-        """What an unfinished write leaves: no empty line at its end, or a sector of zeros. Anything else was changed."""
+        """What an unfinished write of one note leaves: no empty line at its end, or a sector of zeros in it. Anything else was changed."""
         start, length = self._good_bytes, size - self._good_bytes
-        if length > MAX_TORN_NOTE_BYTES:
+        if length > MAX_NOTE_BYTES:
             raise Damage(message)
         with self._folder.open(NAME) as file:
             file.seek(start)
             data = file.read(length)
-        if data.endswith(b"\n\n") and not has_empty_sector(data, start):
+        end = end_of_note(data)
+        whole = data[:end] if end else data
+        if whole.endswith(b"\n\n") and not has_empty_sector(whole, start):
             raise Damage(message)
         self.torn_bytes = length
 

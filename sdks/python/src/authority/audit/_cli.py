@@ -5,11 +5,10 @@ import json
 import sys
 from typing import Any, List, NoReturn
 
-from ._report import EXIT_CODES, LEVEL_TITLES, LEVELS, UNREADABLE, Report
+from ._report import EXIT_CODES, LEVELS, UNREADABLE, Report
 from ._verify import verify
 
 _EXIT_USAGE = 64
-_ALIASES = {title.replace(" ", "-"): level for level, title in LEVEL_TITLES.items()}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,7 +26,8 @@ def main(argv: List[str]) -> int:
             anchors=arguments.anchor,
             keys=arguments.key,
             witnesses=arguments.witness,
-            require=_ALIASES.get(arguments.require, arguments.require),
+            require=arguments.require,
+            run=arguments.run,
         )
     except (MemoryError, RecursionError, ValueError) as error:
         print("cannot be read: %s" % type(error).__name__, file=sys.stderr)
@@ -45,10 +45,11 @@ def _parse(argv: List[str]) -> Any:
     command = verbs.add_parser("verify", help="verify the log in a folder")
     command.add_argument("path", metavar="PATH", help="the folder of a run's log, or of the installation's")
     command.add_argument("--installation", metavar="DIR", help="the folder of the installation's log")
+    command.add_argument("--run", metavar="RUN", help="the run it must be of")
     command.add_argument("--anchor", metavar="FILE", action="append", default=[], help="a checkpoint remembered elsewhere")
     command.add_argument("--key", metavar="KEY", action="append", default=[], help="the installation's key from elsewhere: a line of key.pub, or a file with it")
     command.add_argument("--witness", metavar="KEY", action="append", default=[], help="a witness whose cosignature is asked for: a key line, or a file with it")
-    command.add_argument("--require", metavar="LEVEL", choices=sorted({*LEVELS, *_ALIASES}), default=LEVELS[0], help=" · ".join(LEVELS))
+    command.add_argument("--require", metavar="LEVEL", choices=LEVELS, default=LEVELS[0], help=" · ".join(LEVELS))
     command.add_argument("--json", action="store_true", help="one JSON object")
     return parser.parse_args(argv)
 
@@ -60,7 +61,7 @@ def _print(report: Report) -> None:
     for title, lines in (("problem", report.problems), ("proved", report.proved), ("not excluded", report.not_excluded)):
         for line in lines:
             print(_printable("%s: %s" % (title, line)))
-    print("trust: %s" % LEVEL_TITLES[report.basis])
+    print("trust: %s" % report.basis)
 
 
 def _printable(text: str) -> str:

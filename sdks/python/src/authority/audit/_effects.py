@@ -1,11 +1,13 @@
 """INTENT, LEASE, OUTCOME and CLOSE: that each effect is paired, and that captured + reserved never passes a limit."""
 
-from typing import Any, Dict, Iterable, Set, Tuple
+from typing import Any, Dict, Iterable, Optional, Set, Tuple
 
-from ._bounds import MAX_ACCOUNTS, MAX_INTEGER, MAX_OPEN_EFFECTS, MAX_UNLIMITED_ACCOUNTS, TIME_SLICE_MS
+from ._bounds import MAX_ACCOUNTS, MAX_CPUS, MAX_INTEGER, MAX_OPEN_EFFECTS, MAX_UNLIMITED_ACCOUNTS, TIME_SLICE_MS
 from ._report import Damage
 
 Amounts = Dict[str, int]
+# Counted from the first record on, limit or not, for a limit may come later. Of others only those with a limit: a hostile log makes up names.
+_DIMENSIONS = frozenset(("calls", "tool_calls", "tokens", "cost_nano_usd", "bytes", "wall_time_ms", "cpu_ms", "concurrency", "log_bytes"))
 _LEVEL = "concurrency"
 _SLICED = ("wall_time_ms", "cpu_ms")
 # Tracked from the first record on, whether or not they have a limit yet.
@@ -22,13 +24,16 @@ class _Effect:
 
 
 class _Account:
-    __slots__ = ("limits", "captured", "reserved", "charged")
+    __slots__ = ("limits", "captured", "reserved")
 
     def __init__(self) -> None:
         self.limits: Amounts = {}
         self.captured: Amounts = {}
         self.reserved: Amounts = {}
-        self.charged = False
+
+
+    def counts(self, dimension: str) -> bool:
+        return dimension in _DIMENSIONS or dimension in self.limits
 
 
 class Effects:
@@ -39,24 +44,34 @@ class Effects:
         self._slice = TIME_SLICE_MS
         self.intents = 0
 
-    def start(self, limits: Iterable[Dict[str, Any]], cpus: int) -> None:
-        self._slice = TIME_SLICE_MS * cpus
+    def start(self, limits: Iterable[Dict[str, Any]], cpus: Any) -> None:
+        if type(cpus) is int and 1 <= cpus <= MAX_CPUS:
+            self._slice = TIME_SLICE_MS * cpus
         for row in limits:
             self._lower(self._account(row["account"]), {row["dimension"]: row["limit"]})
 
     def limit(self, name: str, limits: Amounts) -> None:
-        known = self._accounts.get(name)
-        if (known.charged if known else self._may_be_charged(name)):
-            raise Damage("LIMIT: account %s has been charged before" % name)
-        self._lower(self._account(name), limits)
+        """What an account was charged while it had no limit at all is not known any more."""
+        if name not in self._accounts and self._may_be_charged(name):
+            raise Damage("LIMIT: account %s was named before it had a limit" % name)
+        account = self._account(name)
+        self._lower(account, limits)
+        for dimension in limits:
+            self._within(name, account, dimension, 0)
 
     def leased(self, limits: Amounts) -> None:
-        self._accounts["installation"].limits = dict(limits)
+        """A limit that may move, but never below what is captured and reserved."""
+        account = self._accounts["installation"]
+        for dimension, limit in limits.items():
+            total = account.captured.get(dimension, 0) + account.reserved.get(dimension, 0)
+            if limit < total <= account.limits.get(dimension, MAX_INTEGER):
+                raise Damage("LEASED: %d %s are left of which %d are in use" % (limit, dimension, total))
+            account.limits[dimension] = limit
 
     def intent(self, sequence: int, accounts: Iterable[str], reserve: Amounts) -> None:
         if len(self._open) >= MAX_OPEN_EFFECTS:
             raise Damage("more than %d effects are open" % MAX_OPEN_EFFECTS)
-        effect = _Effect(tuple(dict.fromkeys(accounts)), dict(reserve))
+        effect = _Effect(tuple(accounts), dict(reserve))
         self._open[sequence] = effect
         self.intents += 1
         self._reserve(effect, reserve)
@@ -69,21 +84,21 @@ class Effects:
             effect.reserved[dimension] = effect.reserved.get(dimension, 0) + amount
         self._reserve(effect, reserve)
 
-    def outcome(self, intent: int, status: str, captured: Amounts, leased: Iterable[str], overrun: bool) -> None:
+    def outcome(self, intent: int, status: str, captured: Amounts, leased: Optional[Amounts], overrun: bool) -> None:
         effect = self._get(intent)
         if effect.outcome:
             raise Damage("INTENT %d has a second OUTCOME" % intent)
-        kept = set() if effect.closed else set(leased)
+        kept = set() if effect.closed else set(leased or ()) & set(effect.reserved)
+        for dimension in kept:
+            if (leased or {})[dimension] > effect.reserved[dimension]:
+                raise Damage("OUTCOME of %d leases more %s than was reserved" % (intent, dimension))
         if status == "unknown":
             for dimension, amount in effect.reserved.items():
                 if dimension not in kept and dimension not in (_LEVEL, "bytes") and captured.get(dimension, 0) < amount:
                     raise Damage("OUTCOME of %d is unknown and does not capture all %s" % (intent, dimension))
-        if any(captured.get(dimension, 0) for dimension in kept):
-            raise Damage("OUTCOME of %d captures what it says stays leased" % intent)
-        self._settle(intent, effect, (set(effect.reserved) | set(captured)) - kept, captured, overrun)
-        if kept:
-            effect.outcome = True
-        else:
+        self._settle(intent, effect, (set(effect.reserved) | set(captured)), captured, overrun, kept)
+        effect.outcome = True
+        if leased is None or effect.closed:
             del self._open[intent]
 
     def close(self, intent: int, captured: Amounts) -> None:
@@ -98,15 +113,13 @@ class Effects:
     def time(self, captured: Amounts) -> None:
         account = self._accounts["run"]
         for dimension, amount in captured.items():
+            if not account.counts(dimension):
+                continue
             account.captured[dimension] = account.captured.get(dimension, 0) + amount
-            account.charged = account.charged or amount > 0
             self._within("run", account, dimension, self._slice if dimension in _SLICED else 0)
 
     def open_effects(self) -> int:
         return len(self._open)
-
-    def captured(self, account: str) -> Amounts:
-        return dict(self._accounts[account].captured)
 
     def _get(self, intent: int) -> _Effect:
         effect = self._open.get(intent)
@@ -134,29 +147,31 @@ class Effects:
         for name in effect.accounts:
             account = self._accounts.get(name)
             if account is None:
-                if any(amounts.values()) and len(self._unlimited) < MAX_UNLIMITED_ACCOUNTS:
+                if len(self._unlimited) < MAX_UNLIMITED_ACCOUNTS:
                     self._unlimited.add(hash(name))
                 continue
             for dimension, amount in amounts.items():
-                if amount:
+                if amount and account.counts(dimension):
                     account.reserved[dimension] = account.reserved.get(dimension, 0) + amount
-                    account.charged = True
                     self._within(name, account, dimension, 0)
 
-    def _settle(self, intent: int, effect: _Effect, dimensions: Iterable[str], captured: Amounts, overrun: bool) -> None:
+    def _settle(
+        self, intent: int, effect: _Effect, dimensions: Iterable[str], captured: Amounts, overrun: bool, kept: Iterable[str] = ()
+    ) -> None:
         for dimension in dimensions:
-            reserved = effect.reserved.pop(dimension, 0)
+            reserved = effect.reserved.get(dimension, 0)
             amount = captured.get(dimension, 0)
+            freed = 0 if dimension in kept else effect.reserved.pop(dimension, 0)
             if amount > reserved and not overrun:
                 raise Damage("effect %d captures %d %s of %d reserved" % (intent, amount, dimension, reserved))
             if amount and dimension == _LEVEL:
                 raise Damage("effect %d captures a level: concurrency" % intent)
             for name in effect.accounts:
                 account = self._accounts.get(name)
-                if account is not None:
-                    account.reserved[dimension] = account.reserved.get(dimension, 0) - reserved
+                if account is not None and account.counts(dimension):
+                    if dimension in account.reserved:
+                        account.reserved[dimension] -= freed
                     account.captured[dimension] = account.captured.get(dimension, 0) + amount
-                    account.charged = account.charged or amount > 0
 
     @staticmethod
     def _within(name: str, account: _Account, dimension: str, grace: int) -> None:

@@ -27,6 +27,11 @@ class Facts:
                 raise Damage("too many states are claimed at size %d" % size)
             facts.append(fact)
 
+    def add_all(self, others: "Facts") -> None:
+        for size, facts in others.by_size.items():
+            for fact in facts:
+                self.add(size, fact)
+
     def confirm(self, size: int, root: bytes, chain: bytes) -> None:
         for fact in self.by_size.pop(size, ()):
             if fact.root != root or fact.chain not in (None, chain):

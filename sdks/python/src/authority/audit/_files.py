@@ -24,7 +24,7 @@ class Folder:
                         raise Unreadable("%s: more than %d entries" % (path, MAX_FOLDER_ENTRIES))
                     mode = entry.stat(follow_symlinks=False).st_mode
                     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-                        raise Unreadable("%s: a link, device, socket or FIFO in a log folder" % entry.path)
+                        raise Damage("%s: a link, device, socket or FIFO in a log folder" % entry.name)
                     self._names[entry.name] = stat.S_ISREG(mode)
         except OSError as error:
             raise Unreadable("%s: %s" % (path, error.strerror)) from None
@@ -38,7 +38,7 @@ class Folder:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
-                raise Unreadable("%s: not a regular file" % path)
+                raise Damage("%s: not a regular file" % name)
             return os.fdopen(descriptor, "rb")
         except OSError as error:
             raise Unreadable("%s: %s" % (path, error.strerror)) from None
@@ -54,11 +54,9 @@ class Folder:
         return data
 
     def segments(self) -> int:
-        """How many segments there are: numbered from 0 without a gap."""
+        """How many segments there are, 0 for none: numbered from 0 without a gap."""
         numbers: List[int] = sorted(int(found.group(1)) for found in map(_SEGMENT.fullmatch, self._names) if found)
-        if not numbers or numbers[0] != 0:
-            raise Unreadable("%s: no log here (no seg-00000000.log)" % self.path)
-        if numbers[-1] != len(numbers) - 1:
+        if numbers and numbers[-1] != len(numbers) - 1:
             missing = next(number for number, there in enumerate(numbers) if number != there)
             raise Damage("%s is missing" % segment_name(missing))
         return len(numbers)

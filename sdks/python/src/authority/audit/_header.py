@@ -25,14 +25,17 @@ class Header:
     subtrees: List[bytes]
 
 
-def parse_header(raw: bytes, number: int) -> Header:
+def parse_header(raw: bytes, number: int, only: bool) -> Header:
+    """only: no other segment says that records must follow."""
     place = "segment %d: its header" % number
-    if raw[:8] != _MAGIC or len(raw) < HEADER_BYTES:
+    if len(raw) < HEADER_BYTES:
+        raise (Unreadable if only else Damage)("%s is cut short" % place)
+    if raw[:8] != _MAGIC:
         # Without a first header there is no log to judge; a later one is owed by the records before it.
-        raise (Unreadable if number == 0 else Damage)("%s is cut short or of something else" % place)
+        raise (Unreadable if number == 0 else Damage)("%s is of something else" % place)
     _, version, length, said, first, log_id, salt, previous, chain, root, count, origin_bytes, origin = _FIXED.unpack_from(raw)
     if version != FORMAT_VERSION:
-        raise (Unreadable if number == 0 else Damage)("%s has format version %d, known is %d" % (place, version, FORMAT_VERSION))
+        raise Unreadable("%s has format version %d, known is %d" % (place, version, FORMAT_VERSION))
     if struct.unpack_from(">I", raw, HEADER_BYTES - 4)[0] != crc32c(raw[: HEADER_BYTES - 4]):
         raise Damage("%s: the CRC is wrong" % place)
     end = _FIXED.size + 32 * count

@@ -37,6 +37,7 @@ class InstallationVisitor:
         self.opened: Optional[Record] = None
         self.sealed: Optional[Record] = None
         self.certificates_at_opening = 0
+        self.leased: Dict[str, int] = {}
         self._rules: Dict[str, Callable[[Record], None]] = {
             "INSTALLATION": self._first,
             "KEY_ROTATED": self._rotated,
@@ -45,7 +46,7 @@ class InstallationVisitor:
             "RUN_SEALED": self._noted,
             "RUN_REMOVED": self._removed,
             "BUDGET_LIMITS": lambda r: self.budget.set_limits(r["limits"]),
-            "BUDGET_LEASE": lambda r: self.budget.lease(r["run"], r["lease"]),
+            "BUDGET_LEASE": self._leased,
             "BUDGET_RETURN": lambda r: self.budget.give_back(r["run"], r["unused"]),
             "BUDGET_SPENT": lambda r: self.budget.spend(r["run"], r["spent"]),
             "RECOVERED": self._recovered,
@@ -96,6 +97,8 @@ class InstallationVisitor:
 
     def _opened(self, record: Record) -> None:
         run = record["run"]
+        if not self._concerns(run):
+            return
         if run in self._runs:
             raise Damage("run %s is opened twice" % run)
         if len(self._runs) >= MAX_RUNS:
@@ -103,19 +106,21 @@ class InstallationVisitor:
         if record["origin"] != "authority/%s/run/%s" % (self._identity.installation, run):
             raise Damage("RUN_OPENED gives run %s another origin" % run)
         self._runs[run] = KnownRun(record["size"])
-        if run == self._wanted:
+        if self._wanted is not None:
             self.opened, self.certificates_at_opening = record, self.rotations
             self._add_fact(record)
 
     def _noted(self, record: Record) -> None:
+        if not self._concerns(record["run"]):
+            return
         run = self._runs.get(record["run"])
-        if run is None or run.removed:
+        if run is None or run.sealed:
             raise Damage("%s of a run that is not open" % record["type"])
-        if record["size"] < run.size or (run.sealed and record["size"] != run.size):
-            raise Damage("%s: a run's log never shrinks, and ends when it is sealed" % record["type"])
+        if record["size"] < run.size:
+            raise Damage("%s: a run's log never shrinks" % record["type"])
         run.size = record["size"]
-        run.sealed = run.sealed or record["type"] == "RUN_SEALED"
-        if record["run"] == self._wanted:
+        run.sealed = record["type"] == "RUN_SEALED"
+        if self._wanted is not None:
             self._add_fact(record)
             if record["type"] == "RUN_SEALED":
                 self.sealed = record
@@ -126,9 +131,17 @@ class InstallationVisitor:
 
     def _removed(self, record: Record) -> None:
         run = self._runs.get(record["run"])
-        if run is None:
-            raise Damage("RUN_REMOVED of a run that was not opened")
-        run.removed = True
+        if run is not None:
+            run.removed = True
+
+    def _concerns(self, run: str) -> bool:
+        return self._wanted in (None, run)
+
+    def _leased(self, record: Record) -> None:
+        self.budget.lease(record["run"], record["lease"])
+        if record["run"] == self._wanted:
+            for dimension, amount in record["lease"].items():
+                self.leased[dimension] = self.leased.get(dimension, 0) + amount
 
     def _recovered(self, record: Record) -> None:
         self.recovered = True

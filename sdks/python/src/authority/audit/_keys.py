@@ -8,7 +8,7 @@ from typing import List
 from ._bounds import MAX_KEY_CHAIN_BYTES, MAX_KEY_LINE_BYTES
 from ._files import Folder
 from ._notes import ED25519, BadNote, Key, Note, end_of_note, parse_key, parse_note
-from ._report import Damage
+from ._report import Damage, Unreadable
 
 _NAME = re.compile(r"authority/([0-9a-f]{32})")
 _CERTIFICATE = "authority/key-rotation/v1"
@@ -46,9 +46,11 @@ def read_keys(folder: Folder) -> KeyChain:
 def _read_key_line(folder: Folder) -> Key:
     data = folder.read_small("key.pub", MAX_KEY_LINE_BYTES)
     if data is None:
-        raise Damage("key.pub is missing")
+        raise Unreadable("key.pub is missing: there is nothing to verify with")
     try:
-        key = parse_key((data[:-1] if data.endswith(b"\n") else data).decode("ascii"))
+        if not data.endswith(b"\n"):
+            raise BadNote("not one line")
+        key = parse_key(data[:-1].decode("utf-8"))
     except (BadNote, UnicodeDecodeError) as error:
         raise Damage("key.pub: %s" % error) from None
     if key.kind != ED25519 or not _NAME.fullmatch(key.name):

@@ -2,10 +2,9 @@
 
 import os
 import re
-import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Protocol, Tuple
+from typing import Any, BinaryIO, Dict, Iterator, Optional, Protocol, Tuple
 
 from ._bounds import FRAME_HEAD_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES, MAX_SEGMENT_BYTES, MIN_PAYLOAD_BYTES
 from ._checkpoints import Checkpoints
@@ -16,9 +15,9 @@ from ._json import NotCanonical, parse_record
 from ._merkle import Tree, leaf_hash
 from ._notes import Checkpoint
 from ._report import Damage, Unreadable
+from ._schema import is_count
 from ._tail import classify_tail, frame_bytes, frame_check
 
-_FRAME = struct.Struct(">HHIQ32s")
 _ORIGIN = re.compile(r"authority/([0-9a-f]{32})/(?:run/([0-9a-f]{32})|installation)")
 _TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 _FIRST_KEYS = ["seq", "t", "boot_ms", "type"]
@@ -52,13 +51,11 @@ class LogState:
     zeros: int = 0  # written ahead
     frames_in_last_segment: int = 0
     last_note: Optional[Checkpoint] = None
-    times: List[str] = field(default_factory=list)
 
 
 def read_identity(folder: Folder) -> Identity:
-    folder.segments()
     with folder.open(segment_name(0)) as file:
-        header = parse_header(file.read(HEADER_BYTES), 0)
+        header = parse_header(file.read(HEADER_BYTES), 0, folder.segments() == 1)
     found = _ORIGIN.fullmatch(header.origin)
     if not found or header.log_id.hex() != (found.group(2) or found.group(1)):
         raise Damage("segment 0: origin and log id are not those of a run or an installation")
@@ -69,7 +66,6 @@ class LogWalk:
     def __init__(self, folder: Folder, identity: Identity, checkpoints: Checkpoints, asked_sizes: Dict[int, Any]) -> None:
         self._folder, self._checkpoints, self._asked = folder, checkpoints, asked_sizes
         self._tree = Tree()
-        self._back = -1
         self.state = LogState(identity)
 
     def run(self, visitor: Visitor) -> LogState:
@@ -106,20 +102,13 @@ class LogWalk:
                     raise Damage("segment %d is longer than %d bytes" % (number, MAX_SEGMENT_BYTES))
                 last = number == count - 1
                 raw = file.read(HEADER_BYTES)
-                if last and number and size and not any(raw) and self._rest_is_zero(file):
-                    self.state.zeros, self.state.frames_in_last_segment = size, 0
-                    return
                 hasher.update(raw)
-                header = self._check_header(raw, number, previous)
+                header = self._check_header(raw, number, previous, count)
                 yield from self._segment(file, size, number, header, hasher, last)
             previous = hasher.digest()
 
-    @staticmethod
-    def _rest_is_zero(file: BinaryIO) -> bool:
-        return not any(any(chunk) for chunk in iter(lambda: file.read(HEADER_BYTES), b""))
-
-    def _check_header(self, raw: bytes, number: int, previous: bytes) -> Header:
-        header = parse_header(raw, number)
+    def _check_header(self, raw: bytes, number: int, previous: bytes, count: int) -> Header:
+        header = parse_header(raw, number, count == 1)
         identity = self.state.identity
         chain = self.state.chain or b"\x00" * 32
         owed = (number, self._tree.size, previous, chain, self._tree.root(), self._tree.subtrees, identity.origin)
@@ -136,18 +125,14 @@ class LogWalk:
 
     def _segment(self, file: BinaryIO, size: int, number: int, header: Header, hasher: Any, last: bool) -> Iterator[Tuple[Dict[str, Any], int]]:
         offset, frames = HEADER_BYTES, 0
-        self._back = -1
         while offset < size:
             head = file.read(FRAME_HEAD_BYTES)
             length = int.from_bytes(head[:2], "big")
             body = file.read(frame_bytes(length) - FRAME_HEAD_BYTES) if MIN_PAYLOAD_BYTES <= length <= MAX_PAYLOAD_BYTES else b""
-            whole = len(head) + len(body) == frame_bytes(length) and offset + frame_bytes(length) <= size and bool(body)
             payload = body[:length]
-            if not whole or crc32c(frame_check(head, header.salt) + payload) != int.from_bytes(head[4:8], "big"):
+            if not self._is_good(head, body, payload, header.salt) or offset + frame_bytes(length) > size:
                 self._end(file, offset, size, number, header.salt, last)
                 break
-            if any(body[length:]):
-                raise Damage("record %d is followed by bytes that are not zeros" % self._tree.size)
             self._link(head, payload)
             hasher.update(head)
             hasher.update(body)
@@ -157,18 +142,19 @@ class LogWalk:
         if last:
             self.state.frames_in_last_segment = frames
 
+    def _is_good(self, head: bytes, body: bytes, payload: bytes, salt: bytes) -> bool:
+        """Whole, with the right CRC, zeros behind it, and the number that is expected here."""
+        if not body or len(head) + len(body) != frame_bytes(len(payload)) or any(body[len(payload) :]):
+            return False
+        if int.from_bytes(head[8:16], "big") != self._tree.size:
+            return False
+        return crc32c(frame_check(head, salt) + payload) == int.from_bytes(head[4:8], "big")
+
     def _link(self, head: bytes, payload: bytes) -> None:
-        _, back, _, sequence, chain = _FRAME.unpack(head)
-        expected = self._tree.size
-        if sequence != expected:
-            raise Damage("record %d stands where record %d is owed" % (sequence, expected))
-        if back not in (0, self._back + 1) or back > sequence:
-            raise Damage("record %d says that %d of its flush stand before it" % (sequence, back))
         leaf = leaf_hash(payload)
         self.state.chain = sha256(b"\x02" + self.state.chain + leaf).digest()
-        if chain != self.state.chain:
-            raise Damage("record %d does not continue the chain" % sequence)
-        self._back = back
+        if head[16:] != self.state.chain:
+            raise Damage("record %d does not continue the chain" % self._tree.size)
         self._tree.append(leaf)
 
     def _parse(self, payload: bytes) -> Dict[str, Any]:
@@ -182,7 +168,7 @@ class LogWalk:
         time, boot = record["t"], record["boot_ms"]
         if not isinstance(time, str) or not _TIME.fullmatch(time):
             raise Damage("record %d: t is not a time" % sequence)
-        if isinstance(boot, bool) or not isinstance(boot, (int, float)) or boot < 0:
+        if not is_count(boot):
             raise Damage("record %d: boot_ms is not a time" % sequence)
         return record
 
@@ -199,7 +185,11 @@ class LogWalk:
             raise Damage("record %d is damaged" % expected)
 
 
+def is_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
 def open_log(path: str) -> Folder:
-    if not os.path.isdir(path):
+    if not is_folder(path):
         raise Unreadable("%s: no log folder here" % path)
     return Folder(path)

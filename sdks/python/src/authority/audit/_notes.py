@@ -5,7 +5,7 @@ import binascii
 import re
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import List, Tuple
+from typing import List
 
 from . import _ed25519
 from ._bounds import MAX_INTEGER
@@ -35,10 +35,18 @@ class Key:
 
     def signed(self, note: "Note") -> bool:
         """Whether this key signed the note. A signature said to be this key's and false spoils the whole note."""
-        mine = [signature for name, key_hash, signature in note.signatures if name == self.name and key_hash == self.hash]
+        mine = [line[4:] for line in map(self._signature_in, note.signatures) if line[:4] == self.hash]
         if not all(self._verifies(note, signature) for signature in mine):
             raise Damage("a signature of %s is false" % self.name)
         return bool(mine)
+
+    def _signature_in(self, line: str) -> bytes:
+        """Key hash and signature of a line with this key's name; a line of anybody else is ignored whatever it holds."""
+        prefix = _DASH + self.name + " "
+        try:
+            return decode_base64(line[len(prefix) :]) if line.startswith(prefix) else b""
+        except BadNote:
+            return b""
 
     def _verifies(self, note: "Note", signature: bytes) -> bool:
         if self.kind == ED25519:
@@ -67,7 +75,7 @@ def parse_key(line: str) -> Key:
 class Note:
     raw: bytes
     text: bytes  # what is signed: up to and with the newline before the empty line
-    signatures: List[Tuple[str, bytes, bytes]]  # name, key hash, signature
+    signatures: List[str]  # whole lines
 
     def lines(self) -> List[str]:
         return self.text.decode().split("\n")[:-1]
@@ -84,17 +92,10 @@ def parse_note(raw: bytes) -> Note:
     text, separator, below = whole.partition("\n\n")
     if not separator or not text or not below.endswith("\n"):
         raise BadNote("not a text, an empty line and signatures")
-    return Note(raw, (text + "\n").encode(), [_parse_signature(line) for line in below[:-1].split("\n")])
-
-
-def _parse_signature(line: str) -> Tuple[str, bytes, bytes]:
-    if not line.startswith(_DASH):
+    signatures = below[:-1].split("\n")
+    if not all(line.startswith(_DASH) for line in signatures):
         raise BadNote("a line among the signatures that is none")
-    name, _, encoded = line[len(_DASH) :].partition(" ")
-    signature = decode_base64(encoded)
-    if not _is_name(name) or len(signature) < 5:
-        raise BadNote("not a signature line")
-    return name, signature[:4], signature[4:]
+    return Note(raw, (text + "\n").encode(), signatures)
 
 
 def _is_name(name: str) -> bool:
@@ -123,8 +124,9 @@ class Checkpoint:
 def parse_checkpoint(raw: bytes) -> Checkpoint:
     note = parse_note(raw)
     lines = note.lines()
-    if len(lines) != 3:
-        raise BadNote("a checkpoint has three lines: origin, size, root")
+    # Lines beyond the three are extensions: signed, and ignored.
+    if len(lines) < 3:
+        raise BadNote("a checkpoint has an origin, a size and a root")
     if not _SIZE.fullmatch(lines[1]) or int(lines[1]) > MAX_INTEGER:
         raise BadNote("not the size of a tree")
     root = decode_base64(lines[2])

@@ -7,8 +7,7 @@ INTACT, DAMAGED, RECOVERED, UNSEALED, UNREADABLE = "intact", "tampered", "recove
 EXIT_CODES = {INTACT: 0, DAMAGED: 1, RECOVERED: 2, UNSEALED: 3, UNREADABLE: 4}
 
 # Weakest first.
-LEVELS = ("self-attested", "pinned", "remembered", "witnessed")
-LEVEL_TITLES = {"self-attested": "self-attested", "pinned": "pinned key", "remembered": "remembered checkpoint", "witnessed": "witnessed"}
+LEVELS = ("self-attested", "pinned-key", "remembered-checkpoint", "witnessed")
 
 
 class Damage(Exception):

@@ -30,7 +30,7 @@ class RunVisitor:
             "RUN_START": self._start,
             "INTENT": lambda r: self.effects.intent(r["seq"], r["accounts"], r["reserve"]),
             "LEASE": lambda r: self.effects.lease(r["intent"], r["reserve"]),
-            "OUTCOME": lambda r: self.effects.outcome(r["intent"], r["status"], r["captured"], r.get("leased", ()), r.get("overrun", False)),
+            "OUTCOME": lambda r: self.effects.outcome(r["intent"], r["status"], r["captured"], r.get("leased"), r.get("overrun", False)),
             "CLOSE": lambda r: self.effects.close(r["intent"], r["captured"]),
             "TIME": lambda r: self.effects.time(r["captured"]),
             "LIMIT": lambda r: self.effects.limit(r["account"], r["limits"]),
@@ -84,10 +84,7 @@ class RunVisitor:
         key = self._commitment_key
         if key is not None and (len(key) != COMMITMENT_KEY_BYTES or sha256(key).hexdigest() != committed):
             raise Damage("commitments.key is not the one RUN_START names")
-        cpus = detail.get("cpus", 1)
-        if type(cpus) is not int or not 1 <= cpus <= 65536:
-            raise Damage("RUN_START: detail.cpus is no count")
-        self.effects.start(record["limits"], cpus)
+        self.effects.start(record["limits"], detail.get("cpus"))
         limits: List[int] = [row["limit"] for row in record["limits"] if row["account"] == "run" and row["dimension"] == "log_bytes"]
         self._log_bytes_limit = min(limits) if limits else None
 

@@ -1,4 +1,4 @@
-"""The fields of each record type. A field FORMAT.md gives no form is only looked for."""
+"""The fields of each record type."""
 
 import re
 from typing import Any, Callable, Dict, Tuple
@@ -6,8 +6,8 @@ from typing import Any, Callable, Dict, Tuple
 from ._bounds import MAX_INTEGER
 from ._report import Damage
 
-DIMENSIONS = frozenset(("calls", "tool_calls", "tokens", "cost_nano_usd", "bytes", "wall_time_ms", "cpu_ms", "concurrency", "log_bytes"))
 _ID = re.compile(r"[0-9a-f]{32}")
+_STAGES = ("capability", "policy", "budget", "intent", "execute")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Check = Callable[[Any], bool]
@@ -20,14 +20,14 @@ def is_count(value: Any) -> bool:
 def is_amounts(value: Any) -> bool:
     if type(value) is not dict:
         return False
-    for dimension, amount in value.items():
-        if dimension not in DIMENSIONS or not is_count(amount):
+    for amount in value.values():
+        if not is_count(amount):
             return False
     return True
 
 
-def _any(_: Any) -> bool:
-    return True
+def _integer(value: Any) -> bool:
+    return type(value) is int and -MAX_INTEGER <= value <= MAX_INTEGER
 
 
 def _text(value: Any) -> bool:
@@ -43,12 +43,31 @@ def _object(value: Any) -> bool:
     return type(value) is dict
 
 
-def _list(value: Any) -> bool:
-    return type(value) is list
-
-
 def _texts(value: Any) -> bool:
     return type(value) is list and all(type(item) is str for item in value)
+
+
+def _text_or_null(value: Any) -> bool:
+    return value is None or type(value) is str
+
+
+def _accounts(value: Any) -> bool:
+    """Names, none twice."""
+    return _texts(value) and len(set(value)) == len(value)
+
+
+def _claim(value: Any) -> bool:
+    return type(value) is dict and is_count(value.get("pid")) and _text(value.get("exe"))
+
+
+def _looks(value: Any) -> bool:
+    return type(value) is list and all(
+        type(row) is dict and _text(row.get("op")) and _text_or_null(row.get("rule", 0)) and _text(row.get("object")) and is_count(row.get("count")) for row in value
+    )
+
+
+def _stage_times(value: Any) -> bool:
+    return type(value) is dict and all(is_count(value[stage]) for stage in _STAGES if stage in value)
 
 
 def _matches(pattern: "re.Pattern[str]") -> Check:
@@ -59,13 +78,9 @@ def _one_of(*values: str) -> Check:
     return lambda value: type(value) is str and value in values
 
 
-def _leased_dimensions(value: Any) -> bool:
-    return is_amounts(value) or (_texts(value) and all(item in DIMENSIONS for item in value))
-
-
 def _limits(value: Any) -> bool:
     return type(value) is list and all(
-        type(row) is dict and _text(row.get("account")) and row.get("dimension") in tuple(DIMENSIONS) and is_count(row.get("limit")) for row in value
+        type(row) is dict and _text(row.get("account")) and _text(row.get("dimension")) and is_count(row.get("limit")) for row in value
     )
 
 
@@ -73,53 +88,57 @@ def _count_or_null(value: Any) -> bool:
     return value is None or is_count(value)
 
 
+def _digest_or_nothing(value: Any) -> bool:
+    return value == "" or _digest(value)
+
+
 _id, _digest = _matches(_ID), _matches(_DIGEST)
-_asked = {"op": _text, "session": _any, "action": _any, "object": _any, "requested": _any, "rule": _any, "policy": _any}
+_asked = {"op": _text, "session": _text, "action": _text_or_null, "object": _text, "requested": _text, "rule": _text_or_null, "policy": _text}
 
 # Field to check; a name that ends in ? may be absent.
 RUN_RECORDS: Dict[str, Dict[str, Check]] = {
     "RUN_START": {
-        **{"run": _id, "installation": _id, "build": _any, "operator_uid": _any, "policy": _any, "policy_source": _any},
-        **{"isolation": _any, "limits": _limits, "detail": _object},
+        **{"run": _id, "installation": _id, "build": _text, "operator_uid": is_count, "policy": _text, "policy_source": _text},
+        **{"isolation": _text, "limits": _limits, "detail": _object},
     },
-    "INTENT": {**_asked, "blocks": _list, "accounts": _texts, "reserve": is_amounts, "args?": _digest, "claimed?": _any},
+    "INTENT": {**_asked, "blocks": _texts, "accounts": _accounts, "reserve": is_amounts, "args?": _digest, "claimed?": _claim},
     "OUTCOME": {
-        **{"intent": is_count, "status": _one_of("ok", "error", "unknown", "void"), "code?": _any, "captured": is_amounts},
-        **{"leased?": _leased_dimensions, "overrun?": _flag, "detail?": _any, "us?": _object},
+        **{"intent": is_count, "status": _one_of("ok", "error", "unknown", "void"), "code?": _text, "captured": is_amounts},
+        **{"leased?": is_amounts, "overrun?": _flag, "detail?": _object, "us?": _stage_times},
     },
     "LEASE": {"intent": is_count, "reserve": is_amounts},
-    "CLOSE": {"intent": is_count, "captured": is_amounts, "detail": _any},
-    "DENY": {**_asked, "code": _text, "reason": _any, "fix": _any, "guest_claimed?": _any, "claimed?": _any},
+    "CLOSE": {"intent": is_count, "captured": is_amounts, "detail": _object},
+    "DENY": {**_asked, "code": _text, "reason": _text, "fix": _text_or_null, "guest_claimed?": _flag, "claimed?": _claim},
     "DENY_REPEAT": {"first": is_count, "count": is_count},
-    "LOOK": {"counts": _list, "guest_claimed?": _any},
+    "LOOK": {"counts": _looks, "guest_claimed?": _flag},
     "STDIO": {"fd": is_count, "bytes": is_count, "sha256": _digest},
     "TIME": {"captured": is_amounts},
-    "REVOKE": {"block": _any, "by": _any},
+    "REVOKE": {"block": _text, "by": _text},
     "APPROVAL": {
         **{"event": _one_of("asked", "once", "run", "denied", "expired", "withdrawn"), "request": _digest, "op": _text},
-        **{"session": _any, "action": _any, "object": _any, "rule": _any, "policy": _any, "by": _any},
+        **{"session": _text, "action": _text, "object": _text, "rule": _text, "policy": _text, "by": _text_or_null},
     },
-    "POLICY": {"policy": _any, "source": _any, "previous": _any, "by": _any},
+    "POLICY": {"policy": _text, "source": _text, "previous": _text, "by": _text},
     "LIMIT": {"account": _text, "limits": is_amounts},
     "LEASED": {"leased": is_amounts},
-    "USES": {"block": _any, "used": _count_or_null},
-    "MARK": {"account": _text, "dimension": _text, "percent": _any, "captured": is_count, "limit": is_count},
-    "GUEST": {"event": _any, "detail": _any},
+    "USES": {"block": _text, "used": _count_or_null},
+    "MARK": {"account": _text, "dimension": _text, "percent": is_count, "captured": is_count, "limit": is_count},
+    "GUEST": {"event": _text, "detail": _object},
     "CHECKPOINT": {"size": is_count, "root": _digest},
-    "RECOVERED": {"bytes": is_count, "sha256": lambda value: value == "" or _digest(value)},
-    "FATAL": {"reason": _any},
-    "RUN_END": {"ended_by": _text, "exit_code": _any, "effects": _any, "denials": _any, "spent": _any},
+    "RECOVERED": {"bytes": is_count, "sha256": _digest_or_nothing},
+    "FATAL": {"reason": _text},
+    "RUN_END": {"ended_by": _text, "exit_code": _integer, "effects": is_count, "denials": is_count, "spent": is_amounts},
 }
 
 _state = {"run": _id, "size": is_count, "root": _digest, "chain": _digest}
 INSTALLATION_RECORDS: Dict[str, Dict[str, Check]] = {
     "INSTALLATION": {"installation": _id, "key": _text},
     "KEY_ROTATED": {"certificate": _text},
-    "RUN_OPENED": {**_state, "origin": _text, "operator_uid": _any, "build": _any, "policy": _any},
+    "RUN_OPENED": {**_state, "origin": _text, "operator_uid": is_count, "build": _text, "policy": _text},
     "RUN_CHECKPOINT": _state,
     "RUN_SEALED": {**_state, "ended_by": _text},
-    "RUN_REMOVED": {"run": _id, "by_uid": _any},
-    "BUDGET_LIMITS": {"limits": is_amounts, "by_uid": _any},
+    "RUN_REMOVED": {"run": _id, "by_uid": is_count},
+    "BUDGET_LIMITS": {"limits": is_amounts, "by_uid": is_count},
     "BUDGET_LEASE": {"run": _id, "lease": is_amounts},
     "BUDGET_RETURN": {"run": _id, "unused": is_amounts},
     "BUDGET_SPENT": {"run": _id, "spent": is_amounts},

@@ -1,9 +1,9 @@
 """The shared budget: after every lease, what all runs hold or have spent is at most the limit."""
 
-from typing import Dict, Set
+from typing import Dict
 
-from ._bounds import MAX_INTEGER, MAX_RUNS
-from ._report import Damage, Unreadable
+from ._bounds import MAX_INTEGER, MAX_LEASING_RUNS
+from ._report import Damage
 
 Amounts = Dict[str, int]
 
@@ -13,19 +13,14 @@ class SharedBudget:
         self._limits: Amounts = {}
         self._total: Amounts = {}
         self._held: Dict[str, Amounts] = {}  # of runs that have not said what they spent
-        self._settled: Set[str] = set()
-        self._leased_in_all: Dict[str, Amounts] = {}
 
     def set_limits(self, limits: Amounts) -> None:
         self._limits = dict(limits)
 
     def lease(self, run: str, amounts: Amounts) -> None:
-        if run in self._settled:
-            raise Damage("BUDGET_LEASE of a run that has said what it spent")
-        if run not in self._held and len(self._held) >= MAX_RUNS:
-            raise Unreadable("more than %d runs hold a lease" % MAX_RUNS)
+        if run not in self._held and len(self._held) >= MAX_LEASING_RUNS:
+            raise Damage("more than %d runs hold a lease" % MAX_LEASING_RUNS)
         _add(self._held.setdefault(run, {}), amounts, 1)
-        _add(self._leased_in_all.setdefault(run, {}), amounts, 1)
         _add(self._total, amounts, 1)
         for dimension, amount in amounts.items():
             limit = self._limits.get(dimension, MAX_INTEGER)
@@ -40,17 +35,11 @@ class SharedBudget:
         _add(self._total, amounts, -1)
 
     def spend(self, run: str, amounts: Amounts) -> None:
-        if run in self._settled:
-            raise Damage("a second BUDGET_SPENT of one run")
-        if len(self._settled) >= MAX_RUNS:
-            raise Unreadable("more than %d runs" % MAX_RUNS)
-        self._settled.add(run)
-        _add(self._total, self._held.pop(run, {}), -1)
+        held = self._held.pop(run, None)
+        if held is None and any(amounts.values()):
+            raise Damage("BUDGET_SPENT of a run that holds no lease")
+        _add(self._total, held or {}, -1)
         _add(self._total, amounts, 1)
-
-    def leased(self, run: str) -> Amounts:
-        """All that a run ever leased."""
-        return self._leased_in_all.get(run, {})
 
 
 def _add(total: Amounts, amounts: Amounts, sign: int) -> None:

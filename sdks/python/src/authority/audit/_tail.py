@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO, Optional
 
-from ._bounds import CHUNK_BYTES, FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, MAX_TORN_BYTES, MIN_PAYLOAD_BYTES, SECTOR_BYTES
+from ._bounds import CHUNK_BYTES, FRAME_HEAD_BYTES, MAX_FLUSH_RECORDS, MAX_PAYLOAD_BYTES, MAX_TORN_BYTES, MIN_PAYLOAD_BYTES, SECTOR_BYTES
 from ._checkpoints import has_empty_sector
 from ._crc32c import Windows
 
@@ -33,7 +33,7 @@ def classify_tail(file: BinaryIO, start: int, size: int, expected: int, salt: by
     if end - start > MAX_TORN_BYTES:
         return Tail("damage")
     file.seek(start)
-    # A frame that reaches into the zeros behind the last byte must be seen whole.
+    # A frame that reaches into the zeros behind the last byte is seen whole.
     data = file.read(min(size - start, end - start + frame_bytes(MAX_PAYLOAD_BYTES)))
     if _first_frame_is_torn(data, start, end - start, size) and _others_belong(data, end - start, expected, salt):
         return Tail("torn", torn_bytes=end - start)
@@ -68,11 +68,12 @@ def _others_belong(data: bytes, written: int, expected: int, salt: bytes) -> boo
     """Every whole frame behind the torn one belongs to the flush that also held the expected record."""
     windows: Optional[Windows] = None
     for offset in range(8, max(written - FRAME_HEAD_BYTES, 8), 8):
-        if data[offset + FRAME_HEAD_BYTES] != 0x7B:
-            continue
         length, back, crc, sequence = struct.unpack_from(">HHIQ", data, offset)
+        if not expected - MAX_FLUSH_RECORDS <= sequence <= expected + 2 * MAX_FLUSH_RECORDS:
+            continue  # no frame of this place
         begin, end = offset + FRAME_HEAD_BYTES, offset + FRAME_HEAD_BYTES + length
-        if not MIN_PAYLOAD_BYTES <= length <= MAX_PAYLOAD_BYTES or end > len(data) or data[end - 1] != 0x7D:
+        behind = offset + frame_bytes(length)
+        if not MIN_PAYLOAD_BYTES <= length <= MAX_PAYLOAD_BYTES or behind > len(data) or any(data[end:behind]):
             continue
         windows = windows or Windows(data)
         head = data[offset:begin]
