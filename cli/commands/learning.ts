@@ -95,6 +95,7 @@ export async function teach(options: LearnOptions, context: Context): Promise<bo
       file: options.file,
       written: write,
       proposals: lesson.proposals,
+      replaced: lesson.replaced,
       left_out: lesson.leftOut.map(({ need, why }) => ({ permission: need.question.action, object: need.question.object, why })),
       policy: lesson.tree,
     })
@@ -114,10 +115,11 @@ function includeBeside(file: string): (name: string) => Uint8Array {
   }
 }
 
-function lessonLines({ proposals, leftOut }: Lesson, { file, rung }: LearnOptions, fresh: boolean): string[] {
+function lessonLines({ proposals, leftOut, replaced }: Lesson, { file, rung }: LearnOptions, fresh: boolean): string[] {
   const lines = leftOut.map(({ need, why }) => `authority: left out: ${need.question.action} ${safe(need.question.object)}: ${safe(why)}`)
   if (proposals.length === 0) return [...lines, 'authority: nothing to learn: the policy allows all a rule could allow']
   lines.push(`--- ${fresh ? '(no file)' : safe(file)}`, `+++ ${safe(file)}`)
+  if (replaced.length > 0) lines.push('  fs.look', ...replaced.map((rule) => `-   ${safe(JSON.stringify(rule))}`))
   let permission = ''
   for (const proposal of proposals) {
     if (proposal.permission !== permission) lines.push(`  ${proposal.permission}`)

@@ -7,21 +7,26 @@ export interface NewRule {
   readonly rule: string
 }
 
+export interface Added {
+  readonly text: string
+  /** The same as JSON has it. */
+  readonly tree: unknown
+  /** Rules for looking that gave way. */
+  readonly replaced: readonly string[]
+}
+
 /** A rule for looking gives way to the same rule for reading or changing, which implies it. `text` must load. */
-export function addRules(
-  text: string,
-  format: 'json' | 'toml',
-  rules: readonly NewRule[],
-): { readonly text: string; readonly tree: unknown } {
+export function addRules(text: string, format: 'json' | 'toml', rules: readonly NewRule[]): Added {
   const tree = format === 'toml' ? treeOfToml(text) : (JSON.parse(text) as unknown)
   const added = rules
     .map(({ permission, rule }): ListChange => ({ pointer: `/${permission.replaceAll('.', '/')}`, rule }))
     .filter(({ pointer, rule }) => !listAt(tree, pointer).includes(rule))
   const implying = new Set(rules.flatMap(({ permission, rule }) => (permission === 'fs.read' || permission === 'fs.write' ? [rule] : [])))
   const removed = listAt(tree, LOOK).flatMap((rule) => (typeof rule === 'string' && implying.has(rule) ? [{ pointer: LOOK, rule }] : []))
+  const replaced = removed.map(({ rule }) => rule)
   if (format === 'toml') {
     const changed = changeToml(text, added, removed)
-    return { text: changed, tree: treeOfToml(changed) }
+    return { text: changed, tree: treeOfToml(changed), replaced }
   }
   for (const { pointer, rule } of added) setList(tree, pointer, [...listAt(tree, pointer), rule])
   if (removed.length > 0)
@@ -30,7 +35,7 @@ export function addRules(
       LOOK,
       listAt(tree, LOOK).filter((rule) => !removed.some((change) => change.rule === rule)),
     )
-  return { text: `${JSON.stringify(tree, null, 2)}\n`, tree }
+  return { text: `${JSON.stringify(tree, null, 2)}\n`, tree, replaced }
 }
 
 const LOOK = '/fs/look'

@@ -40,6 +40,8 @@ export interface Lesson {
   readonly text: string
   /** The same as JSON has it. */
   readonly tree: unknown
+  /** Rules of `fs.look` that a proposal takes the place of. */
+  readonly replaced: readonly string[]
 }
 
 /** `policy`: the text of the policy to add to, JSON or TOML as its name says. Throws PolicyLoadError when it does not load. */
