@@ -69,7 +69,7 @@ function requested(record: { readonly requested: string; readonly object: string
 }
 
 /** Which process asked is the guest's own word. */
-function by({ claimed }: { readonly claimed?: { readonly pid: number; readonly exe: string } }): string {
+function by({ claimed }: { readonly claimed?: { readonly pid: number; readonly exe: string } | undefined }): string {
   if (claimed === undefined) return ''
   return `, guest claims ${claimed.exe === '' ? '' : `${shown(claimed.exe)} `}pid ${claimed.pid}`
 }

@@ -12,6 +12,8 @@ export const MAX_PAYLOAD_BYTES = 60 * 1024
 export const MAX_NESTING = 64
 /** Most records in one flush: `back` is a u16. */
 export const MAX_FLUSH_RECORDS = 65_535
+/** Flushes after another session's effect for which requests of several are looked for before each. */
+export const COMPANY_FLUSHES = 64
 /** Bytes waiting for a flush at most: past this, append flushes by itself. */
 export const MAX_PENDING_BYTES = 4 * 1024 * 1024
 /** A segment file larger than this is not one. */

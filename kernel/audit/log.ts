@@ -137,7 +137,6 @@ export class Log {
   append(body: { readonly [key: string]: Json | undefined }, keep = 0): number {
     if (this.#broken !== null) throw auditError(this.#broken)
     const seq = this.#range.size
-    if (nests(body, MAX_NESTING)) throw auditError(`A ${String(body.type)} record that nests more than ${MAX_NESTING} deep was refused.`)
     const written = this.#encode(seq, body)
     if (written > MAX_PAYLOAD_BYTES) throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
     if (this.frameBytes + frameBytes(written) + keep > this.#settings.maxBytes) throw new LogFull(frameBytes(written))
@@ -160,7 +159,10 @@ export class Log {
   #encode(seq: number, body: { readonly [key: string]: Json | undefined }): number {
     const { t, boot_ms } = this.#settings.stamp()
     const head = this.#utf8.encodeInto(`{"seq":${seq},"t":"${t}","boot_ms":${boot_ms}`, this.#payload).written
-    const text = JSON.stringify(body)
+    const text = stringified(body)
+    // A text of few brackets cannot nest deep, and counting them is quicker than going through the members.
+    if (text === null || (mayNest(text, MAX_NESTING) && nests(body, MAX_NESTING)))
+      throw auditError(`A ${String(body.type)} record that nests more than ${MAX_NESTING} deep was refused.`)
     const { read, written } = this.#utf8.encodeInto(text, this.#payload.subarray(head))
     // In place of the body's own brace.
     this.#payload[head] = COMMA
@@ -257,6 +259,24 @@ export class Log {
     this.#hasher = hasher
     this.#offset = SEGMENT_HEADER_BYTES
   }
+}
+
+/** Null when it nests deeper than the engine can go. */
+function stringified(body: { readonly [key: string]: Json | undefined }): string | null {
+  try {
+    return JSON.stringify(body)
+  } catch (error) {
+    if (error instanceof RangeError) return null
+    throw error
+  }
+}
+
+/** Whether a text has more than so many opening brackets, those inside its strings too. */
+function mayNest(text: string, levels: number): boolean {
+  let left = levels
+  for (let at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at + 1)) if (left-- === 0) return true
+  for (let at = text.indexOf('['); at >= 0; at = text.indexOf('[', at + 1)) if (left-- === 0) return true
+  return false
 }
 
 /** Whether a value has more than `levels` objects and lists within each other. */

@@ -22,7 +22,7 @@ export interface RunLogTuning {
   readonly checkpointRecords?: number
   /** 0: no checkpoints by time. */
   readonly checkpointMs?: number
-  readonly schedule?: (flush: () => void) => void
+  readonly schedule?: (flush: () => void, alone: boolean) => void
 }
 
 export interface OpenRunLogOptions extends RunLogTuning {
@@ -76,7 +76,7 @@ function makeRunLog(options: OpenRunLogOptions, unlock: () => void): RunLog {
     commitments: new Commitments(key),
     checkpointRecords: options.checkpointRecords ?? CHECKPOINT_RECORDS,
     checkpointMs: options.checkpointMs ?? CHECKPOINT_MS,
-    schedule: options.schedule ?? ((flush) => void setImmediate(flush)),
+    schedule: options.schedule ?? ((flush, alone) => (alone ? queueMicrotask(flush) : void setImmediate(flush))),
     unlock,
   })
 }

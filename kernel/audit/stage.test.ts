@@ -2,7 +2,7 @@ import { AuthorityError } from '@authority/protocol'
 import { describe, expect, it } from 'vitest'
 import type { Json } from '../vocabulary/index.ts'
 import { openInstallation } from './installation.ts'
-import { SEGMENT_HEADER_BYTES } from './limits.ts'
+import { COMPANY_FLUSHES, SEGMENT_HEADER_BYTES } from './limits.ts'
 import { openRunLog } from './open.ts'
 import type { RunLog } from './stage.ts'
 import { MemoryFs } from './testing/memory-fs.ts'
@@ -43,6 +43,36 @@ describe('audit stage', () => {
     tick()
     await Promise.all(waiting)
     expect(fs.trace.slice(before)).toEqual(['write', 'datasync'])
+    log.abandon()
+  })
+
+  it('looks for no others before a flush while one session has one effect under way, and does as soon as there is more', async () => {
+    const alone: boolean[] = []
+    const { log } = await begin(testContext(new MemoryFs()), {
+      schedule: (flush, nobodyElse) => {
+        alone.push(nobodyElse)
+        queueMicrotask(flush)
+      },
+    })
+    const { session: own } = intent()
+    const perform = async (session: string): Promise<void> => {
+      const seq = log.append({ ...intent(), session })
+      await log.durable()
+      log.append({ type: 'OUTCOME', intent: seq, status: 'ok', captured: { calls: 1 } })
+      await log.durable()
+    }
+    // The first session is new as well: others may follow.
+    for (let i = 0; i <= COMPANY_FLUSHES; i++) await perform(own)
+    expect(alone.splice(0).at(-1)).toBe(true)
+    const two = [log.append(intent()), log.append(intent())]
+    await log.durable()
+    expect(alone.splice(0)).toEqual([false])
+    for (const seq of two) log.append({ type: 'OUTCOME', intent: seq, status: 'ok', captured: { calls: 1 } })
+    await perform(own)
+    expect(alone.splice(0)).toEqual([true, true])
+    await perform('b')
+    await perform('b')
+    expect(alone.splice(0)).toEqual([false, false, false, false])
     log.abandon()
   })
 

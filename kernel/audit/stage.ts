@@ -8,7 +8,7 @@ import { toHex } from './hash.ts'
 import type { Installation } from './installation.ts'
 import type { NotedHead } from './installation-records.ts'
 import { Ledger } from './ledger.ts'
-import { CLOSE_BYTES, MAX_OPEN_EFFECTS, OUTCOME_BYTES } from './limits.ts'
+import { CLOSE_BYTES, COMPANY_FLUSHES, MAX_OPEN_EFFECTS, OUTCOME_BYTES } from './limits.ts'
 import { type Log, LogFull } from './log.ts'
 import { LogRoom } from './room.ts'
 import type { AuditStage, RecordBody } from './types.ts'
@@ -42,15 +42,13 @@ export interface RunLogParts {
   readonly checkpointRecords: number
   /** 0: no timer. */
   readonly checkpointMs: number
-  /** Runs a flush after the events at hand, so that all requests of one read batch share it. */
-  readonly schedule: (flush: () => void) => void
+  /** Runs a flush after the events at hand, so that all requests of one read batch share it; `alone`: nobody is there to share it with, after what runs now. */
+  readonly schedule: (flush: () => void, alone: boolean) => void
   readonly unlock: () => void
 }
 
-interface Waiter {
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
+/** All who wait for one flush. */
+type FlushGroup = PromiseWithResolvers<void>
 
 type RunEnd = Extract<RecordBody, { type: 'RUN_END' }>
 
@@ -61,8 +59,11 @@ export class RunLog implements AuditStage {
   readonly #parts: RunLogParts
   readonly #ledger = new Ledger()
   readonly #room: LogRoom
-  #waiters: Waiter[] = []
+  #waiting: FlushGroup | null = null
   #scheduled = false
+  #lastSession = ''
+  /** Flushes for which more sessions than one are expected. */
+  #company = 0
   #latched: string | null = null
   #full = false
   #ended = false
@@ -156,6 +157,7 @@ export class RunLog implements AuditStage {
     try {
       const seq = this.#parts.log.append(body as unknown as { readonly [key: string]: Json }, behind)
       this.#ledger.note(seq, body)
+      if (body.type === 'INTENT') this.#meet(body.session)
       this.#room.note(body, kept)
       return seq
     } catch (error) {
@@ -163,6 +165,11 @@ export class RunLog implements AuditStage {
       if (this.#parts.log.broken !== null) this.#latch(this.#parts.log.broken)
       throw error
     }
+  }
+
+  #meet(session: string): void {
+    if (session !== this.#lastSession) this.#company = COMPANY_FLUSHES
+    this.#lastSession = session
   }
 
   /** What must be on record has no room, which only people can bring about: what has begun may still end, nothing new begins. */
@@ -177,25 +184,30 @@ export class RunLog implements AuditStage {
   durable(): Promise<void> {
     if (this.#latched !== null && !this.#full) return Promise.reject(auditError(this.#latched))
     if (!this.#parts.log.pending) return Promise.resolve()
-    const promise = new Promise<void>((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
-    })
+    this.#waiting ??= Promise.withResolvers<void>()
+    const { promise } = this.#waiting
     if (!this.#scheduled) {
       this.#scheduled = true
-      this.#parts.schedule(() => this.#flushForAll())
+      this.#parts.schedule(() => this.#flushForAll(), this.#alone)
     }
     return promise
   }
 
+  /** One effect at most is under way, and of late no session but one began any: looking for others' requests first would only cost. */
+  get #alone(): boolean {
+    return this.#ledger.outcomesOwed <= 1 && this.#company === 0
+  }
+
   #flushForAll(): void {
     this.#scheduled = false
-    const waiters = this.#waiters
-    this.#waiters = []
+    if (this.#company > 0) this.#company -= 1
+    const waiting = this.#waiting
+    this.#waiting = null
     try {
       this.#flush()
-      for (const waiter of waiters) waiter.resolve()
+      waiting?.resolve()
     } catch (error) {
-      for (const waiter of waiters) waiter.reject(error as Error)
+      waiting?.reject(error)
       return
     }
     if (!this.#ended && this.size - this.#checkpointSize >= this.#parts.checkpointRecords) this.#checkpointUnlessTight()
@@ -220,9 +232,8 @@ export class RunLog implements AuditStage {
     this.#full = false
     if (this.#timer) clearInterval(this.#timer)
     this.#timer = null
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) waiter.reject(auditError(reason))
+    this.#waiting?.reject(auditError(reason))
+    this.#waiting = null
   }
 
   /** Signs where the log stands, durably, and notes it in the installation log. Rejects with E_AUDIT; a failure latches. */

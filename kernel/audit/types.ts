@@ -1,6 +1,12 @@
 /** What the pipeline knows of the audit stage (DESIGN 4.6). Records are JSON objects; `seq`, `t` and `boot_ms` are added by the stage. */
 import type { Charges, Json } from '../vocabulary/index.ts'
 
+/** What init said of the program behind a session: guest-claimed. */
+export interface Claimed {
+  readonly pid: number
+  readonly exe: string
+}
+
 /** Record types and their fields; FORMAT.md explains each. Values (arguments, bodies, queries) are never stored: only commitments. */
 export type RecordBody =
   | {
@@ -27,8 +33,8 @@ export type RecordBody =
       readonly blocks: readonly string[]
       readonly accounts: readonly string[]
       readonly reserve: Charges
-      readonly args?: string
-      readonly claimed?: { readonly pid: number; readonly exe: string }
+      readonly args?: string | undefined
+      readonly claimed?: Claimed | undefined
     }
   | {
       readonly type: 'OUTCOME'
@@ -36,11 +42,11 @@ export type RecordBody =
       readonly status: 'ok' | 'error' | 'unknown' | 'void'
       readonly code?: string
       readonly captured: Charges
-      readonly leased?: Charges
-      readonly overrun?: boolean
+      readonly leased?: Charges | undefined
+      readonly overrun?: boolean | undefined
       /** µs of each stage of the pipeline; `execute` includes the effect alone. */
-      readonly us?: StageTimes
-      readonly detail?: { readonly [key: string]: Json }
+      readonly us?: StageTimes | undefined
+      readonly detail?: { readonly [key: string]: Json } | undefined
     }
   | { readonly type: 'LEASE'; readonly intent: number; readonly reserve: Charges }
   | { readonly type: 'CLOSE'; readonly intent: number; readonly captured: Charges; readonly detail: { readonly [key: string]: Json } }
@@ -57,7 +63,7 @@ export type RecordBody =
       readonly fix: string | null
       readonly policy: string
       readonly guest_claimed?: boolean
-      readonly claimed?: { readonly pid: number; readonly exe: string }
+      readonly claimed?: Claimed | undefined
     }
   | { readonly type: 'DENY_REPEAT'; readonly first: number; readonly count: number }
   | {

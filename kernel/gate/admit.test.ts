@@ -18,7 +18,6 @@ describe('the steps and their order', () => {
       'capability',
       'policy',
       'budget',
-      'budget',
       'INTENT',
       'durable',
       'capability',

@@ -1,8 +1,9 @@
 import type { AuthorityError } from '@authority/protocol'
 import { LogBytesExceeded } from '../audit/index.ts'
 import { classAccount } from '../budget/index.ts'
+import type { AccountName } from '../budget/types.ts'
 import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.ts'
-import type { Question } from '../vocabulary/index.ts'
+import type { OperationName, Question } from '../vocabulary/index.ts'
 import { logRefusal } from './budget-refusal.ts'
 import { type FirstDenial, LookLedger } from './coalesce.ts'
 import { abortError, EffectRun, executeAndRecord, type Held } from './execute.ts'
@@ -26,6 +27,7 @@ export class AdmitPipeline implements Gate {
   private readonly judge: Judge
   private readonly looks: LookLedger
   private readonly claimedLooks: LookLedger
+  private readonly accounts = new WeakMap<readonly string[], Map<string, readonly AccountName[]>>()
   private effects = 0
   private readonly open = new OpenEffects()
 
@@ -125,11 +127,12 @@ export class AdmitPipeline implements Gate {
 
   private async reserve(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Promise<Held> {
     const { budget } = this.stages
-    const accounts = ['run', classAccount(request.operation), ...allowed.blocks.map((block) => `block:${block}`)]
+    const accounts = this.accountsOf(request.operation, allowed.blocks)
     const { bytes = 0, ...worst } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
     let work = budget.reserveShared(accounts, { calls: 1, concurrency: 1, ...worst })
     if (work instanceof Promise) work = await work
     if (!work.ok) throw await this.judge.refuseBudget(request, object.object, work)
+    if (bytes === 0) return { work: work.reservation, lease: null }
     try {
       let lease = budget.reserveShared(accounts, { bytes })
       if (lease instanceof Promise) lease = await lease
@@ -142,10 +145,19 @@ export class AdmitPipeline implements Gate {
     }
   }
 
+  /** Who pays. A token keeps the list of its blocks as long as it lives. */
+  private accountsOf(operation: OperationName, blocks: readonly string[]): readonly AccountName[] {
+    const known = this.accounts.get(blocks) ?? new Map<string, readonly AccountName[]>()
+    const accounts = known.get(operation) ?? ['run', classAccount(operation), ...blocks.map((block) => `block:${block}`)]
+    if (!known.has(operation)) this.accounts.set(blocks, known.set(operation, accounts))
+    return accounts
+  }
+
   private async recordIntent(request: AdmitRequest, object: ResolvedObject, allowed: Allowed, held: Held): Promise<number> {
     const { audit, policy } = this.stages
     const { work, lease } = held
     try {
+      // Always the same members, absent ones undefined: of objects made by spreading, JSON.stringify takes its slow way.
       const intent = audit.append({
         type: 'INTENT',
         op: request.operation,
@@ -157,9 +169,9 @@ export class AdmitPipeline implements Gate {
         policy: policy.id,
         blocks: allowed.blocks,
         accounts: work.accounts,
-        reserve: { ...work.charges, ...(lease.charges.bytes ? lease.charges : {}) },
-        ...(request.argsBytes === undefined ? {} : { args: audit.commit(request.argsBytes) }),
-        ...claimedOf(request),
+        reserve: lease === null ? work.charges : { ...work.charges, ...lease.charges },
+        args: request.argsBytes === undefined ? undefined : audit.commit(request.argsBytes),
+        claimed: claimedOf(request),
       })
       await audit.durable()
       return intent
@@ -187,7 +199,7 @@ export class AdmitPipeline implements Gate {
 
   private voidHeld({ work, lease }: Held): void {
     this.stages.budget.void(work)
-    this.stages.budget.void(lease)
+    if (lease !== null) this.stages.budget.void(lease)
   }
 
   private hooksFor(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Parameters<typeof executeAndRecord>[5] {

@@ -13,7 +13,8 @@ import type { AdmitRequest, Stages } from './types.ts'
 /** What an effect holds of the budget: `work` is settled by its OUTCOME, `lease` (bytes) by its CLOSE when the effect took it. */
 export interface Held {
   readonly work: Reservation
-  readonly lease: Reservation
+  /** Null where no bytes were reserved beforehand. */
+  readonly lease: Reservation | null
 }
 
 export interface ExecuteHooks extends Pick<LeaseOptions, 'withdrawn' | 'refuse'> {
@@ -61,7 +62,7 @@ export async function executeAndRecord(
   watch: Stopwatch,
 ): Promise<EffectResult> {
   const { audit, budget } = stages
-  const lease = new LeaseOnce(stages, intent, held.lease, hooks)
+  const lease = new LeaseOnce(stages, intent, held, hooks)
   const permit: Permit = {
     intent,
     get signal() {
@@ -82,10 +83,10 @@ export async function executeAndRecord(
       intent,
       status: 'ok',
       captured: spent(captured),
-      ...(leased === undefined ? {} : { leased }),
-      ...(overrun ? { overrun } : {}),
-      ...(result.detail === undefined ? {} : { detail: result.detail }),
-      ...watch.field,
+      leased,
+      overrun: overrun || undefined,
+      detail: result.detail,
+      us: watch.times,
     })
     await audit.durable()
     return result
@@ -118,9 +119,9 @@ async function recordFailure(
       status: isUnknown(failure) ? 'unknown' : 'error',
       code: failure.code,
       captured: spent(captured),
-      ...(leased === undefined ? {} : { leased }),
+      leased,
       detail: { errno: failure.errno, message: clipText(failure.message) },
-      ...watch.field,
+      us: watch.times,
     })
     await closed
     await audit.durable()
@@ -145,15 +146,17 @@ function isUnknown(failure: AuthorityError): boolean {
 class LeaseOnce {
   private readonly stages: Stages
   private readonly intent: number
-  private readonly reservation: Reservation
+  private readonly held: Held
+  private reservation: Reservation | null
   private readonly hooks: ExecuteHooks
   private taken: PipelineLease | null = null
   private settled = false
 
-  constructor(stages: Stages, intent: number, reservation: Reservation, hooks: ExecuteHooks) {
+  constructor(stages: Stages, intent: number, held: Held, hooks: ExecuteHooks) {
     this.stages = stages
     this.intent = intent
-    this.reservation = reservation
+    this.held = held
+    this.reservation = held.lease
     this.hooks = hooks
   }
 
@@ -165,6 +168,7 @@ class LeaseOnce {
     // While the effect was under way: what it opened is not handed on.
     const stop = withdrawn()
     if (stop !== null) throw stop
+    this.reservation ??= this.reserveNothing()
     const lease: PipelineLease = new PipelineLease({
       audit,
       budget,
@@ -182,9 +186,17 @@ class LeaseOnce {
   /** What the OUTCOME says is leased on, or undefined when nothing is. */
   settleUnlessTaken(): Charges | undefined {
     this.settled = true
+    if (this.reservation === null) return undefined
     if (this.taken !== null) return this.reservation.charges
     this.stages.budget.settle(this.reservation, {})
     return undefined
+  }
+
+  /** A lease that begins empty and grows as it is spent, of the accounts the work is charged to. */
+  private reserveNothing(): Reservation {
+    const reserved = this.stages.budget.reserve(this.held.work.accounts, {})
+    if (reserved.ok) return reserved.reservation
+    throw new AuthorityError('E_BUDGET_EXCEEDED', `account ${reserved.account} is frozen: it was overrun`)
   }
 
   /** A failed effect has no handle that would close its lease. */

@@ -1,5 +1,6 @@
 import { AuthorityError, type Denial, type ErrorCode, operationRow } from '@authority/protocol'
 import { LogBytesExceeded } from '../audit/index.ts'
+import type { Claimed } from '../audit/types.ts'
 import type { ReserveResult } from '../budget/types.ts'
 import type { CapabilityVerdict } from '../capability/types.ts'
 import type { PreparedEffect } from '../effects/contract.ts'
@@ -222,7 +223,7 @@ export class Judge {
       fix: refusal.fix,
       policy: this.stages.policy.id,
       ...(isGuestEnforced(request) ? { guest_claimed: true } : {}),
-      ...claimedOf(request),
+      claimed: claimedOf(request),
     })
   }
 
@@ -243,9 +244,9 @@ export function isGuestEnforced({ operation }: LookRequest): boolean {
 }
 
 /** What init said of the program behind a session: kept, never believed. */
-export function claimedOf(request: LookRequest): { claimed?: { pid: number; exe: string } } {
+export function claimedOf(request: LookRequest): Claimed | undefined {
   const { pid, executable } = request.subject
-  return pid === undefined ? {} : { claimed: { pid, exe: clipText(executable ?? '') } }
+  return pid === undefined ? undefined : { pid, exe: clipText(executable ?? '') }
 }
 
 function capabilityRefusal(verdict: Extract<CapabilityVerdict, { allow: false }>, questions: readonly Question[]): Refusal {

@@ -23,6 +23,7 @@ import {
 } from '@authority/protocol'
 import type { EffectSession, GateStream, HeldThing, StreamEnds } from '../effects/contract.ts'
 import type { Subject } from '../vocabulary/index.ts'
+import { Deadlines } from './deadlines.ts'
 import { SESSION_END_MS } from './limits.ts'
 import type { OperationRegistry } from './registry.ts'
 import { RequestAbort } from './request-abort.ts'
@@ -43,7 +44,7 @@ export interface SessionOptions {
 
 interface InFlight {
   readonly abort: RequestAbort
-  readonly timer: ReturnType<typeof setTimeout>
+  readonly deadlineMs: number
   /** Resolves when the request is answered. */
   answered: Promise<void> | undefined
 }
@@ -53,6 +54,7 @@ export class Session implements EffectSession {
   readonly subject: Subject
   private readonly options: SessionOptions
   private readonly inFlight = new Map<number, InFlight>()
+  private readonly deadlines = new Deadlines((id) => this.expire(id))
   private readonly things = new Map<number, HeldThing>()
   private readonly streams = new Map<number, SessionStream>()
   private nextThing = 1
@@ -104,6 +106,7 @@ export class Session implements EffectSession {
   private async finish(): Promise<void> {
     this.over = true
     clearTimeout(this.helloTimer)
+    this.deadlines.clear()
     const working = [...this.inFlight.values()].flatMap(({ answered }) => answered ?? [])
     for (const { abort } of this.inFlight.values()) abort.abort(new AuthorityError('E_CANCELLED', 'the session ended'))
     const streams = [...this.streams.values()].map((stream) => stream.abandon())
@@ -168,13 +171,10 @@ export class Session implements EffectSession {
     if (this.inFlight.size >= MAX_IN_FLIGHT) throw new AuthorityError('E_PROTOCOL', `more than ${MAX_IN_FLIGHT} requests unanswered`)
     this.lastRequest = request.id
     const abort = new RequestAbort()
-    const deadline = request.deadlineMs === 0 ? MAX_DEADLINE_MS : Math.min(request.deadlineMs, MAX_DEADLINE_MS)
-    const timer = setTimeout(
-      () => abort.abort(new AuthorityError('E_TIMEOUT', `the request's deadline of ${deadline} ms passed`)),
-      deadline,
-    )
-    const inFlight: InFlight = { abort, timer, answered: undefined }
+    const deadlineMs = request.deadlineMs === 0 ? MAX_DEADLINE_MS : Math.min(request.deadlineMs, MAX_DEADLINE_MS)
+    const inFlight: InFlight = { abort, deadlineMs, answered: undefined }
     this.inFlight.set(request.id, inFlight)
+    this.deadlines.add(request.id, deadlineMs)
     // What is known at once is answered in a later turn too: requests that come together count as unanswered together.
     inFlight.answered = this.performed(request, abort).then(
       (result) => this.settle(request.id, { type: MESSAGE.RESULT, id: request.id, result }),
@@ -188,6 +188,11 @@ export class Session implements EffectSession {
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  private expire(id: number): void {
+    const request = this.inFlight.get(id)
+    request?.abort.abort(new AuthorityError('E_TIMEOUT', `the request's deadline of ${request.deadlineMs} ms passed`))
   }
 
   /** For requests that come after it. */
@@ -222,7 +227,7 @@ export class Session implements EffectSession {
   private settle(id: number, message: GateMessage): void {
     const request = this.inFlight.get(id)
     if (request === undefined) return
-    clearTimeout(request.timer)
+    this.deadlines.delete(id)
     this.inFlight.delete(id)
     try {
       this.post(message)

@@ -20,9 +20,11 @@ export class Stopwatch {
     this.last = now
   }
 
-  /** As a field of the record; empty when nothing was measured. */
-  get field(): { readonly us?: StageTimes } {
-    if (this.nowUs === undefined) return {}
-    return { us: Object.fromEntries(Object.entries(this.laps).map(([stage, us]) => [stage, Math.round(us)])) }
+  /** In whole µs; undefined when nothing was measured. */
+  get times(): StageTimes | undefined {
+    if (this.nowUs === undefined) return undefined
+    const times: { -readonly [stage in keyof StageTimes]: number } = {}
+    for (const stage in this.laps) times[stage as keyof StageTimes] = Math.round(this.laps[stage as keyof StageTimes] ?? 0)
+    return times
   }
 }
