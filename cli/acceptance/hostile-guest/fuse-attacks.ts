@@ -116,9 +116,15 @@ export function attackFiles(script: Script): Attack[] {
   out('CREATE of a host shell start file', OPCODE.CREATE, ROOT, fields(0o102, 0o644, 0, 0, '.bashrc'))
   out('CREATE of a .envrc', OPCODE.CREATE, ROOT, fields(0o102, 0o644, 0, 0, '.envrc'))
 
+  for (const opcode of [OPCODE.GETLK, OPCODE.SETLK, OPCODE.SETLKW]) {
+    out(`lock ${opcode} on a handle never given`, opcode, MINE, lock(99, 0n, 9n, 1))
+    out(`lock ${opcode} of bytes that end before they begin`, opcode, MINE, lock(1, 9n, 0n, 1))
+    out(`lock ${opcode} of a kind there is not`, opcode, MINE, lock(1, 0n, 9n, 7))
+    out(`lock ${opcode} beyond the last byte`, opcode, MINE, lock(1, 0n, MAX_U64, 1))
+  }
   out('second INIT', OPCODE.INIT, 0, fields(7, 38, 131072, HUGE))
   out('header with extensions', OPCODE.LOOKUP, ROOT, Buffer.alloc(0))
-  for (const opcode of [0, 7, 21, 22, 23, 24, 31, 32, 33, 37, 39, 40, 48, 49, 50, 51, 52, 4096, 65_535])
+  for (const opcode of [0, 7, 21, 22, 23, 24, 37, 39, 40, 48, 49, 50, 51, 52, 4096, 65_535])
     out(`opcode ${opcode}`, opcode, ROOT, Buffer.alloc(64), 'unsupported')
   return attacks
 }
@@ -128,6 +134,9 @@ export function read(handle: number | bigint, offset: bigint, size: number): Buf
 }
 function write(handle: number, offset: bigint, bytes: Uint8Array): Buffer {
   return fields(BigInt(handle), offset, bytes.length, 0, 0n, 0, 0, bytes)
+}
+function lock(handle: number, start: bigint, end: bigint, kind: number): Buffer {
+  return fields(BigInt(handle), 7n, start, end, kind, 42, 0, 0)
 }
 function setattr(valid: number, change: { size?: bigint; mode?: number; uid?: number; gid?: number }): Buffer {
   const { size = 0n, mode = 0, uid = 1000, gid = 1000 } = change
