@@ -27,7 +27,7 @@ export async function open(mount: FuseMount, node: Node, flags: number, asker: A
     },
   }
   await mount.change('fs.open', openObject(mount.context, nodeRef(mount, node), request), asker)
-  return opened(handle, true)
+  return opened(handle, (request.flags & OPEN_FLAGS.WRITE) === 0 ? 'reading' : 'writing')
 }
 
 export async function create(mount: FuseMount, parent: Node, name: string, flags: number, mode: number, asker: Asker): Promise<Reply> {

@@ -104,7 +104,7 @@ export function openDirectory(mount: FuseMount, node: Node, asker: Asker): Answe
     }
     mount.nodes.pin(node)
   })
-  return after(mount.look('fs.readdir', opening, asker), () => opened(handle, false))
+  return after(mount.look('fs.readdir', opening, asker), () => opened(handle, 'directory'))
 }
 
 export function releaseDirectory(mount: FuseMount, handle: number): Reply {

@@ -160,6 +160,16 @@ describe('a hostile guest', () => {
     expect(world.gate.objects.at(-1)).toBe('fs.open /work/g')
   })
 
+  it('the guest is told to flush at close(2) what may have been written, and nothing else', async () => {
+    fs.writeFileSync(host('f'), 'mine')
+    const node = (await lookup('f')).body.readBigUInt64LE(0)
+    const flagsOf = async (flags: number): Promise<number> => (await guest.ask(OPCODE.OPEN, node, fields(flags, 0))).body.readUInt32LE(8)
+    const noFlush = 1 << 5
+    expect((await flagsOf(fs.constants.O_RDONLY)) & noFlush).toBe(noFlush)
+    for (const flags of [fs.constants.O_WRONLY, fs.constants.O_RDWR, fs.constants.O_RDONLY | fs.constants.O_TRUNC])
+      expect((await flagsOf(flags)) & noFlush).toBe(0)
+  })
+
   it('a node whose descriptor was given up is never another file that took its name', async () => {
     await guest.server.close()
     guest = new RawGuest(world, { descriptors: 1 })
