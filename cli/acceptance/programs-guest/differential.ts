@@ -9,11 +9,14 @@ const SIZES = [0, 1, 100, 4096, 5000, 70_000]
 const MODES = [0o644, 0o600, 0o755, 0o700, 0o444, 0o311]
 /** RENAME_NOREPLACE and RENAME_EXCHANGE. */
 const RENAMES = [0, 0, 0, 1, 2, 3]
-const SHARES = 'wwwwaaattmddddrruunnnnnssyffgggkkccpppx'
+const SHARES = 'wwwwwaaattmddddrruunnnnnssyffgggkkccpppxjjjLLviiizqqMMhhDDeeeooooooWWWWRRRSSTTT'
+/** As many as operations.c has, and its ways of opening. */
+const [SLOTS, OPENINGS] = [4, 16]
+const OFFSETS = [0, 1, 99, 4095, 4096, 10_000, 69_999]
 
 /**
- * Left out, because the answer differs on purpose: hard links (a file with several names is not changed through a mount), set-user-ID bits, links that lead out of
- * the folder, fallocate with holes.
+ * Left out, because the answer differs on purpose: hard links that stay (a file with several names is not changed through a mount), set-user-ID bits, links that
+ * lead out of the folder, fallocate with holes, extended attributes.
  */
 export function operations(seed: number, count: number): string {
   const below = generator(seed)
@@ -31,7 +34,16 @@ export function operations(seed: number, count: number): string {
     else if (operation === 's') lines.push(`s ${pick(['a', 'b', 'd', 'f', 'l'])} ${name} 0 0 0`)
     else if (operation === 'f') lines.push(line('-', below(10_000), below(20_000), below(2)))
     else if (operation === 'p') lines.push(line('-', below(6_000), 97 + below(26)))
-    else if (operation === 'c') lines.push(line(other))
+    else if (operation === 'c' || operation === 'L') lines.push(line(other))
+    else if (operation === 'i') lines.push(line('-', 1_000_000_000 + below(1_000_000), below(1_000_000_000), below(2)))
+    else if (operation === 'z') lines.push(line('-', below(8)))
+    else if (operation === 'q') lines.push(line('-', below(2), pick([0, 60, 149, 150, 1000])))
+    else if (operation === 'M') lines.push(line('-', below(6_000), 97 + below(26)))
+    else if (operation === 'h') lines.push(line('-', pick([5_000, 100_000, 200_000])))
+    else if (operation === 'D') lines.push(line('-', below(5_000), pick(SIZES)))
+    else if (operation === 'e') lines.push(line('-', below(OPENINGS)))
+    else if (operation === 'o') lines.push(line('-', below(SLOTS), below(OPENINGS)))
+    else if ('WRST'.includes(operation)) lines.push(line('-', below(SLOTS), pick(OFFSETS), pick(SIZES) % 65_536))
     else lines.push(line('-'))
   }
   return `${lines.join('\n')}\n`

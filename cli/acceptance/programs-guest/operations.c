@@ -1,6 +1,7 @@
 /*
  * Carries out scripts of file operations below a folder and prints the errno of each (0: done), before it what was read where something was.
  * A line: OPERATION NAME OTHER A B C; what an operation does not use is there all the same. See differential.ts for the operations.
+ * A file may stay open over other operations, in one of a few slots: it is read, written and cut through its descriptor while its name goes elsewhere.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -9,12 +10,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 static char buffer[1 << 16];
+
+enum { SLOTS = 4 };
+static int slots[SLOTS];
+
+/* Flags of `o` and `e`, by number. */
+static const int FLAGS[] = {
+	O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_CREAT, O_RDWR | O_APPEND, O_RDWR | O_TRUNC, O_RDONLY | O_NOFOLLOW, O_RDONLY | O_DIRECTORY,
+	O_RDONLY | O_DIRECTORY | O_NOFOLLOW, O_WRONLY | O_CREAT | O_EXCL, O_WRONLY | O_CREAT | O_APPEND, O_RDWR | O_CREAT | O_TRUNC,
+	O_RDONLY | O_CREAT, O_WRONLY | O_DSYNC, O_RDONLY | O_PATH, O_RDWR | O_NOATIME,
+};
 
 static int put(const char *name, int flags, size_t size, int byte)
 {
@@ -115,6 +128,155 @@ static int copy(const char *from, const char *to)
 	return error;
 }
 
+/* Kind, permission bits, names, and the size of what is no folder. */
+static int look(const char *name)
+{
+	struct stat found;
+	if (lstat(name, &found) != 0)
+		return errno;
+	printf("%o %lu %ld ", found.st_mode, (unsigned long)found.st_nlink, S_ISDIR(found.st_mode) ? 0 : (long)found.st_size);
+	return 0;
+}
+
+/* A second name, which must be gone again before the file may be changed through a mount. */
+static int second_name(const char *one, const char *two)
+{
+	if (link(one, two) != 0)
+		return errno;
+	int error = look(one);
+	if (unlink(two) != 0)
+		error = errno;
+	return error != 0 ? error : look(one);
+}
+
+static int read_link(const char *name)
+{
+	ssize_t got = readlink(name, buffer, sizeof buffer - 1);
+	if (got < 0)
+		return errno;
+	printf("%.*s ", (int)got, buffer);
+	return 0;
+}
+
+static int set_times(const char *name, long seconds, long nanoseconds, long follow)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds, .tv_nsec = nanoseconds}};
+	struct stat found;
+	int flags = follow != 0 ? 0 : AT_SYMLINK_NOFOLLOW;
+	if (utimensat(AT_FDCWD, name, times, flags) != 0 || fstatat(AT_FDCWD, name, &found, flags) != 0)
+		return errno;
+	printf("%ld.%09ld ", (long)found.st_mtim.tv_sec, found.st_mtim.tv_nsec);
+	return 0;
+}
+
+static struct flock lock_of(long type, long from)
+{
+	return (struct flock){.l_type = (short)type, .l_whence = SEEK_SET, .l_start = from, .l_len = 100};
+}
+
+/* What the second of two openings is told while the first holds a lock: flock, and record locks of an opening. */
+static int lock_twice(const char *name, long exclusive, long offset)
+{
+	int one = open(name, O_RDWR | O_CLOEXEC), two = open(name, O_RDWR | O_CLOEXEC);
+	int error = one < 0 || two < 0 ? errno : 0;
+	if (error == 0) {
+		struct flock first = lock_of(exclusive != 0 ? F_WRLCK : F_RDLCK, 50), second = lock_of(F_RDLCK, offset);
+		error = flock(one, exclusive != 0 ? LOCK_EX : LOCK_SH) != 0 ? errno : 0;
+		printf("%d ", flock(two, LOCK_SH | LOCK_NB) != 0 ? errno : 0);
+		printf("%d ", fcntl(one, F_OFD_SETLK, &first) != 0 ? errno : 0);
+		printf("%d ", fcntl(two, F_OFD_SETLK, &second) != 0 ? errno : 0);
+	}
+	close(one), close(two);
+	return error;
+}
+
+/* A shared mapping sees what is written through the descriptor, and the other way round. */
+static int do_coherent(int fd, long offset, long byte, long c)
+{
+	(void)c;
+	struct stat found;
+	char one = (char)byte, back = 0;
+	if (fstat(fd, &found) != 0)
+		return -1;
+	if (offset + 1 >= found.st_size)
+		return 0;
+	char *view = mmap(NULL, (size_t)found.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (view == MAP_FAILED)
+		return -1;
+	int done = pwrite(fd, &one, 1, offset) == 1 ? 0 : -1;
+	printf("%d ", view[offset]);
+	view[offset + 1] = one;
+	if (pread(fd, &back, 1, offset + 1) != 1)
+		done = -1;
+	printf("%d ", back);
+	munmap(view, (size_t)found.st_size);
+	return done;
+}
+
+/* One byte past a hole, and where data and holes then are. */
+static int do_hole(int fd, long offset, long c, long d)
+{
+	(void)c, (void)d;
+	if (pwrite(fd, "h", 1, offset) != 1)
+		return -1;
+	printf("%ld %ld ", (long)lseek(fd, 0, SEEK_DATA), (long)lseek(fd, 0, SEEK_HOLE));
+	return 0;
+}
+
+static int do_send(int fd, long offset, long length, long c)
+{
+	(void)c;
+	int out = open("sent", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	off_t from = offset;
+	ssize_t sent = out < 0 ? -1 : sendfile(out, fd, &from, (size_t)length);
+	int error = errno;
+	if (sent >= 0)
+		printf("%ld ", (long)sent);
+	close(out);
+	errno = error;
+	return sent < 0 ? -1 : 0;
+}
+
+static int open_slot(const char *name, long slot, long flags)
+{
+	if (slots[slot] >= 0)
+		close(slots[slot]);
+	slots[slot] = open(name, FLAGS[flags] | O_CLOEXEC, 0640);
+	return slots[slot] < 0 ? errno : 0;
+}
+
+static int try_open(const char *name, long flags)
+{
+	int fd = open(name, FLAGS[flags] | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+/* Through an open descriptor, whatever became of its name. */
+static int use_slot(char operation, long slot, long offset, long size)
+{
+	int fd = slots[slot];
+	struct stat found;
+	if (operation == 'W') {
+		memset(buffer, 'W', (size_t)size);
+		return pwrite(fd, buffer, (size_t)size, offset) < 0 ? errno : 0;
+	}
+	if (operation == 'R') {
+		if (lseek(fd, offset, SEEK_SET) < 0)
+			return errno;
+		return do_read(fd, 0, 0, 0) != 0 ? errno : 0;
+	}
+	if (operation == 'S') {
+		if (fstat(fd, &found) != 0)
+			return errno;
+		printf("%lu %ld ", (unsigned long)found.st_nlink, S_ISDIR(found.st_mode) ? 0 : (long)found.st_size);
+		return 0;
+	}
+	return ftruncate(fd, offset) != 0 ? errno : 0;
+}
+
 static int failed(int result)
 {
 	return result == 0 ? 0 : errno;
@@ -140,6 +302,18 @@ static int carry_out(char operation, const char *one, const char *two, long a, l
 	case 'p': return with_file(one, O_RDWR, do_map, a, b, 0);
 	case 'k': return list(one);
 	case 'c': return copy(one, two);
+	case 'j': return look(one);
+	case 'L': return second_name(one, two);
+	case 'v': return read_link(one);
+	case 'i': return set_times(one, a, b, c);
+	case 'z': return failed(access(one, (int)a));
+	case 'q': return lock_twice(one, a, b);
+	case 'M': return with_file(one, O_RDWR, do_coherent, a, b, 0);
+	case 'h': return with_file(one, O_RDWR, do_hole, a, 0, 0);
+	case 'D': return with_file(one, O_RDONLY, do_send, a, b, 0);
+	case 'e': return try_open(one, a);
+	case 'o': return open_slot(one, a, b);
+	case 'W': case 'R': case 'S': case 'T': return use_slot(operation, a, b, c);
 	default: return EINVAL;
 	}
 }
@@ -151,6 +325,7 @@ static int run_script(const char *path, const char *folder)
 	if (script == NULL || chdir(folder) != 0)
 		return -1;
 	printf("script\n");
+	memset(slots, -1, sizeof slots);
 	while (fgets(line, sizeof line, script) != NULL) {
 		char operation;
 		long a, b, c;
@@ -159,6 +334,9 @@ static int run_script(const char *path, const char *folder)
 		int error = carry_out(operation, one, two, a, b, c);
 		printf("%d\n", error);
 	}
+	for (int i = 0; i < SLOTS; i++)
+		if (slots[i] >= 0)
+			close(slots[i]);
 	fclose(script);
 	return 0;
 }
