@@ -89,10 +89,12 @@ function keep(mount: FuseMount, node: Node, file: FileHandle, guest: string): nu
 }
 
 export async function release(mount: FuseMount, handle: number): Promise<Reply> {
-  const { file, node } = mount.handles.file(handle)
+  const open = mount.handles.file(handle)
+  const { file, node } = open
   mount.handles.remove(handle)
   // Before anything is waited for: the next program may be at the door.
   file.lock(null)
+  mount.locks.released(open)
   mount.locks.wake()
   try {
     await file.close()

@@ -207,6 +207,21 @@ say(t == fcntl.F_WRLCK, start, length, pid)
   await holder.ended
 })
 
+it('a lock through what was opened for reading only goes when that is closed, although the guest then says nothing', async (context) => {
+  const runs = await twoRuns()
+  if (runs === null) return context.skip()
+  const take = "f = open('l', 'a+')\nsay(attempt(lambda: fcntl.lockf(f, EX | NB)))"
+  await python(runs.a, "open('l', 'a+').close()\nsay('made')").line()
+  const holder = python(runs.a, "f = open('l')\nfcntl.lockf(f, SH)\nsay('held')\nhear()\nf.close()\nsay('closed')\nhear()")
+  await holder.line()
+  expect(await python(runs.b, take).line()).toBe('EAGAIN')
+  holder.go()
+  expect(await holder.line()).toBe('closed')
+  expect(await python(runs.b, take).line()).toBe('ok')
+  holder.go()
+  await holder.ended
+})
+
 describe('what a guest may ask', () => {
   const lock = (handle: bigint, owner: bigint, kind: number, flock: boolean, [start, end] = [0n, (1n << 63n) - 1n]) =>
     fields(handle, owner, start, end, kind, 42, flock ? 1 : 0, 0)

@@ -28,6 +28,8 @@ interface Owner {
   readonly fd: number
   readonly node: Node
   readonly pid: number
+  /** The open files it locked through. */
+  readonly through: Set<OpenFile>
   locked: readonly Locked[]
 }
 
@@ -89,6 +91,12 @@ export class Locks {
     this.wake()
   }
 
+  /** The last descriptor of an open file is gone. The guest says nothing at close(2) of one that was only read: what was locked through it alone goes now. */
+  released(open: OpenFile): void {
+    for (const [key, { node, through }] of this.#owners)
+      if (through.delete(open) && through.size === 0) this.letGo(node, BigInt(key.slice(key.indexOf(':') + 1)))
+  }
+
   /** Something was let go: whoever waits tries again. */
   wake(): void {
     for (const wake of [...this.#waiting]) wake()
@@ -118,7 +126,7 @@ export class Locks {
     const more = after.length - (known?.locked.length ?? 0)
     // Letting go may split a range: refused too, or one lock after the other would fill the host's memory.
     if (more > 0 && this.#ranges + more > MAX_LOCK_RANGES) return { ok: false, errno: 'ENOLCK' }
-    const holder = known ?? { fd: open.file.another(), node: open.node, pid: request.pid, locked: [] }
+    const holder = known ?? { fd: open.file.another(), node: open.node, pid: request.pid, through: new Set(), locked: [] }
     const done = this.#sys.lockRange(holder.fd, kind, request)
     if (!done.ok) {
       if (known === undefined) this.#sys.close(holder.fd)
@@ -126,6 +134,7 @@ export class Locks {
     }
     this.#ranges += more
     holder.locked = after
+    holder.through.add(open)
     if (known === undefined) this.#owners.set(key, holder)
     return done
   }
