@@ -9,6 +9,8 @@ const SIZES = [0, 1, 100, 4096, 5000, 70_000]
 const MODES = [0o644, 0o600, 0o755, 0o700, 0o444, 0o311]
 /** RENAME_NOREPLACE and RENAME_EXCHANGE. */
 const RENAMES = [0, 0, 0, 1, 2, 3]
+/** fallocate(2): room, room beyond the end, a hole, zeros, zeros beyond the end; the last is refused by all. */
+const ALLOCATIONS = [0, 1, 3, 16, 17, 2]
 const SHARES = 'wwwwwaaattmddddrruunnnnnssyffgggkkccpppxjjjLLviiizqqMMhhDDeeeooooooWWWWRRRSSTTT'
 /** As many as operations.c has, and its ways of opening. */
 const [SLOTS, OPENINGS] = [4, 16]
@@ -16,7 +18,7 @@ const OFFSETS = [0, 1, 99, 4095, 4096, 10_000, 69_999]
 
 /**
  * Left out, because the answer differs on purpose: hard links that stay (a file with several names is not changed through a mount), set-user-ID bits, links that
- * lead out of the folder, fallocate with holes, extended attributes.
+ * lead out of the folder, extended attributes.
  */
 export function operations(seed: number, count: number): string {
   const below = generator(seed)
@@ -32,7 +34,7 @@ export function operations(seed: number, count: number): string {
     else if (operation === 'n') lines.push(line(other, pick(RENAMES)))
     // Its text is the first name: one step, so that it stays inside wherever it is moved.
     else if (operation === 's') lines.push(`s ${pick(['a', 'b', 'd', 'f', 'l'])} ${name} 0 0 0`)
-    else if (operation === 'f') lines.push(line('-', below(10_000), below(20_000), below(2)))
+    else if (operation === 'f') lines.push(line('-', below(10_000), below(20_000), pick(ALLOCATIONS)))
     else if (operation === 'p') lines.push(line('-', below(6_000), 97 + below(26)))
     else if (operation === 'c' || operation === 'L') lines.push(line(other))
     else if (operation === 'i') lines.push(line('-', 1_000_000_000 + below(1_000_000), below(1_000_000_000), below(2)))

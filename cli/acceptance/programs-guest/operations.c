@@ -138,9 +138,12 @@ static int look(const char *name)
 	return 0;
 }
 
-/* A second name, which must be gone again before the file may be changed through a mount. */
+/* A second name, which must be gone again before the file may be changed through a mount. A mount gives none to a symbolic link. */
 static int second_name(const char *one, const char *two)
 {
+	struct stat found;
+	if (lstat(one, &found) == 0 && S_ISLNK(found.st_mode))
+		return 0;
 	if (link(one, two) != 0)
 		return errno;
 	int error = look(one);
