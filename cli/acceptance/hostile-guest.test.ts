@@ -16,8 +16,10 @@ import {
 } from '@authority/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BREACHES, words } from './hostile-guest/breaches.ts'
+import { deepTree, handlesNeverClosed, longNames } from './hostile-guest/floods.ts'
 import { attackFiles, NODE, prepareNodes, read } from './hostile-guest/fuse-attacks.ts'
 import { type Hostile, type HostileRun, type Outcome, prepareHostile, runHostile } from './hostile-guest/gate.ts'
+import { makeRivalFolders, mover, opener, RIVAL_WITHIN, textsRead } from './hostile-guest/rivals.ts'
 import { ARMED, fields, HELLO, message, OPCODE, READY, request, Script } from './hostile-guest/script.ts'
 import { attackSessions, judge } from './hostile-guest/session-attacks.ts'
 import { SWAPPED, startSwapping, WITHIN } from './hostile-guest/swapper.ts'
@@ -98,6 +100,25 @@ describe.concurrent('the FUSE port', () => {
     expect(out.end.exitCode).toBe(0)
     expect(uniques.filter((unique) => out.fuse.get(unique)?.errno !== 0)).toEqual([])
     expect(out.fuse.get(last)?.body.toString()).toBe(GRANTED)
+  })
+
+  test.each([handlesNeverClosed(10_000, 4_096), longNames(2_000, 4_096), deepTree(300, 1_900)])(
+    '$what: bounded',
+    async ({ script, judge }) => {
+      expect(judge(await attack(script))).toEqual([])
+    },
+  )
+
+  test('two runs on one mount, one moves and links what the other opens: only what is within is read', async () => {
+    const shared = await makeWorld()
+    makeRivalFolders(shared.out)
+    const opens = 120
+    const [, read] = await Promise.all([mover(60), opener(opens)].map((script) => attack(script, { mounts: shared.mounts })))
+    expect(shared.untouched()).toBe(true)
+    expect(readdirSync(shared.outside)).toEqual(['secret.txt'])
+    expect(readdirSync(shared.out).filter((name) => name.endsWith('-out'))).toEqual([])
+    await shared.close()
+    expect(read === undefined ? null : textsRead(read, opens)).toEqual(new Set([RIVAL_WITHIN]))
   })
 
   test('4,000 reads of 512 KiB by a guest that takes no answer: the gate stops reading from it', async () => {

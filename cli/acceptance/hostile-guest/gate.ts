@@ -166,7 +166,7 @@ function converse(
       if (event.event === 'ended') end = event.end
       if (event.event === 'failed') failure = event.message
     })
-    const deadline = setTimeout(() => gate.kill('SIGKILL'), 2 * RUN_MS)
+    const deadline = setTimeout(() => gate.kill('SIGKILL'), 2 * Math.max(RUN_MS, spec.timeoutMs ?? 0))
     let said = ''
     gate.stderr?.on('data', (chunk: Buffer) => {
       said += chunk.toString()
