@@ -36,7 +36,11 @@ export const DEBIAN_PACKAGES = {
     'curl' /* programs that know nothing of us */,
     'wget',
     'iproute2' /* a network of their own for hostile resolvers */,
+    'rsync' /* programs that are run on a mount */,
+    'ripgrep',
+    'vim-tiny',
   ],
+  conformance: ['cargo' /* suites of others, built by a campaign */],
 }
 
 /** Which groups each npm script needs. */
@@ -45,4 +49,5 @@ export const NEEDS = {
   check: { debian: [], python: false },
   demo: { debian: ['run', 'build'], python: false },
   test: { debian: ['run', 'build', 'test'], python: true },
+  conformance: { debian: ['run', 'build', 'test', 'conformance'], python: true },
 }
