@@ -1,22 +1,13 @@
 /** Real programs on a host mount in a VM, unchanged: Python's file functions, bash and tar against a plain folder; git under always-deny; SQLite when the machine is killed. */
 import { Database } from 'bun:sqlite'
 import { type ChildProcess, spawn } from 'node:child_process'
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { basename, join } from 'node:path'
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { findProgram, runProgram } from '../process/run-program.ts'
+import { runProgram } from '../process/run-program.ts'
 import { waitGone } from './machine-support.ts'
 import { tree } from './programs-guest/differential.ts'
+import { copyTools } from './programs-guest/tools.ts'
 import { descendantsOf, freshFolder, freshHome, removeFolder } from './vm-support.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -25,8 +16,6 @@ const GUEST = join(import.meta.dirname, 'programs-guest')
 const SCRIPTS = ['files.py', 'shell.sh', 'git.sh', 'database.py']
 /** Put into the image from this host, with the libraries they need. */
 const TOOLS = 'bash cat chmod cmp cp diff find git grep gzip ln ls mkdir mv rm sed seq sort tail tar wc'.split(' ')
-/** Python's own image has these; two C libraries in one process do not go together. */
-const OF_THE_IMAGE = /^(libc|ld-linux.*|libpthread|libdl)\.so/
 
 /** Whose contents depend on the moment: lines of processes that append at once, times and owners in archives. */
 const BY_CHANCE = /(^log|\.(tar|tar\.gz|tgz))$/
@@ -39,8 +28,11 @@ beforeAll(async () => {
   folder = freshFolder('programs-')
   chmodSync(folder, 0o755)
   home = freshHome(folder).path
-  for (const name of ['tools', 'tools/bin', 'tools/lib', 'shell', 'scripts', 'program']) mkdirSync(at(name))
-  await copyTools()
+  for (const name of ['shell', 'scripts', 'program']) mkdirSync(at(name))
+  await copyTools(at('tools'), TOOLS)
+  symlinkSync('git', at('tools/bin/git-upload-pack'))
+  // git and tar start what they need through it.
+  copyFileSync(realpathSync('/bin/sh'), at('shell/sh'))
   for (const name of SCRIPTS) copyFileSync(join(GUEST, name), at('scripts', name))
   copyFileSync(join(GUEST, 'agent.py'), at('program/agent.py'))
   writeFileSync(at('config.json'), JSON.stringify({ MapDirs: { tools: '/opt/tools', shell: '/usr/bin' } }))
@@ -58,23 +50,6 @@ beforeAll(async () => {
 }, 180_000)
 afterAll(() => removeFolder(folder))
 const at = (...parts: string[]): string => join(folder, ...parts)
-
-async function copyTools(): Promise<void> {
-  for (const name of TOOLS) {
-    const path = realpathSync(findProgram(name) ?? `/usr/bin/${name}`)
-    copyFileSync(path, at('tools/bin', name))
-    const { stdout } = await runProgram(['ldd', path])
-    for (const [, library] of Buffer.from(stdout)
-      .toString()
-      .matchAll(/=> (\S+)/g)) {
-      if (library !== undefined && existsSync(library) && !OF_THE_IMAGE.test(basename(library)))
-        copyFileSync(realpathSync(library), at('tools/lib', basename(library)))
-    }
-  }
-  symlinkSync('git', at('tools/bin/git-upload-pack'))
-  // git and tar start what they need through it.
-  copyFileSync(realpathSync('/bin/sh'), at('shell/sh'))
-}
 
 function workFolder(name: string): string {
   mkdirSync(at(name))

@@ -10,6 +10,8 @@ env = {
     "LD_LIBRARY_PATH": f"{TOOLS}/lib",
     "GIT_EXEC_PATH": f"{TOOLS}/bin",
     "GIT_TEMPLATE_DIR": "",
+    "CC": f"{TOOLS}/bin/cc",
+    "PIP": f"{TOOLS}/pip",
     "GIT_CONFIG_NOSYSTEM": "1",
     "HOME": "/tmp",
     "PYTHON": sys.executable,
