@@ -62,18 +62,17 @@ const facts = { op: EVIL, session: EVIL, action: EVIL, object: EVIL, requested: 
 const FIX = JSON.stringify({ version: '1.0', fs: { read: ['/work/\u202egpj.exe'] } })
 const claimed = { pid: 1, exe: EVIL }
 const EVERY_KIND: readonly RecordBody[] = [
-  { type: 'INTENT', ...facts, blocks: [EVIL], accounts: ['run'], reserve: { calls: 1 }, args: EVIL, claimed },
+  { type: 'INTENT', ...facts, blocks: [EVIL], accounts: ['run'], reserve: { calls: 1 }, claimed },
   { type: 'OUTCOME', intent: 2, status: 'error', code: EVIL, captured: { calls: 1 }, detail: { [EVIL]: EVIL } },
   { type: 'DENY', ...facts, code: EVIL, reason: EVIL, fix: EVIL, claimed },
   { type: 'DENY', ...facts, object: `${EVIL}2`, code: EVIL, reason: EVIL, fix: null },
   { type: 'DENY', ...facts, op: 'fs.open', action: 'fs.read', code: 'E_POLICY_DENY', reason: EVIL, fix: FIX },
   { type: 'DENY_REPEAT', first: 4, count: 2 },
   { type: 'LOOK', counts: [{ op: EVIL, rule: EVIL, object: EVIL, count: 2 }] },
-  { type: 'STDIO', fd: 1, bytes: 3, sha256: EVIL },
   { type: 'REVOKE', block: EVIL, by: EVIL },
   {
     type: 'APPROVAL',
-    event: EVIL,
+    event: 'asked',
     request: 'f'.repeat(64),
     op: EVIL,
     session: EVIL,
@@ -89,10 +88,30 @@ const EVERY_KIND: readonly RecordBody[] = [
   { type: 'MARK', account: EVIL, dimension: EVIL, percent: 50, captured: 1, limit: 2 },
   { type: 'GUEST', event: EVIL, detail: { [EVIL]: [EVIL] } },
 ]
+/** Not of the form a verifier demands, which is no reason to show them raw. */
+const OF_NO_FORM: readonly RecordBody[] = [
+  { type: 'STDIO', fd: 1, bytes: 3, sha256: EVIL },
+  {
+    type: 'APPROVAL',
+    event: EVIL,
+    request: 'f'.repeat(64),
+    op: EVIL,
+    session: EVIL,
+    action: EVIL,
+    object: EVIL,
+    rule: EVIL,
+    policy: EVIL,
+    by: EVIL,
+  },
+  { type: 'INTENT', ...facts, blocks: [EVIL], accounts: ['run'], reserve: { calls: 1 }, args: EVIL, claimed },
+]
 
 describe('control and bidi characters in every string', () => {
-  it('reach the terminal from no command that shows a log', async () => {
-    const path = await hostileLog(EVERY_KIND, { build: EVIL, policy: EVIL, policy_source: EVIL, isolation: EVIL })
+  it.each([
+    ['a log that verifies', EVERY_KIND, 0],
+    ['one that does not', [...EVERY_KIND, ...OF_NO_FORM], 1],
+  ] as const)('of %s reach the terminal from no command that shows it', async (_which, records, judged) => {
+    const path = await hostileLog(records, { build: EVIL, policy: EVIL, policy_source: EVIL, isolation: EVIL })
     const commands = [
       ['audit', 'verify', path],
       ['audit', 'verify', path, '--json'],
@@ -113,8 +132,8 @@ describe('control and bidi characters in every string', () => {
       expect(ACTS.exec(err), place).toBe(null)
     }
     expect(JSON.parse(authority('policy', 'suggest', path).out)).toMatchObject(JSON.parse(FIX))
-    expect(authority('audit', 'verify', path).code).toBe(0)
-    expect(authority('audit', 'show', path).out.trim().split('\n').length).toBeGreaterThan(EVERY_KIND.length)
+    expect(authority('audit', 'verify', path)).toMatchObject({ code: judged })
+    expect(authority('audit', 'show', path).out.trim().split('\n').length).toBeGreaterThan(records.length)
   })
 })
 
