@@ -4,7 +4,7 @@ import { changesOfARun, cutPower } from '../../kernel/audit/testing/power-cut.ts
 import { powerRound } from './gate-power.ts'
 
 /** The whole sweep, with more seeds: `npm run campaign -- power-cut`. */
-const STEP = 4
+const STEP = 2
 const GATE_CUTS = [
   { at: 7, when: 'before', seed: 0 },
   { at: 180, when: 'after', seed: 1 },
