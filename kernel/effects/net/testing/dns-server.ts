@@ -1,6 +1,6 @@
 /** A DNS server of the tests, over UDP and TCP on one port, that answers whatever a test wants. Packets are made by a package that shares no code with ours. */
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram'
-import { createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { type Answer, decode, encode, type Packet } from 'dns-packet'
 
 export interface DnsAsked {
@@ -32,10 +32,6 @@ export function answering({ id, name, type }: DnsAsked, answers: readonly Answer
 
 export async function dnsServer(script: DnsScript, port = 0, address = '127.0.0.1'): Promise<DnsServerUnderTest> {
   const asked: DnsAsked[] = []
-  const datagrams = createSocket('udp4')
-  await new Promise<void>((resolve) => datagrams.bind(port, address, resolve))
-  const bound = datagrams.address().port
-  datagrams.on('message', (packet, from) => answerUdp(datagrams, from, packet))
   const answerUdp = (socket: UdpSocket, from: RemoteInfo, packet: Uint8Array): void => {
     const question = askedOf(packet, 'udp')
     asked.push(question)
@@ -61,7 +57,8 @@ export async function dnsServer(script: DnsScript, port = 0, address = '127.0.0.
       socket.end()
     })
   })
-  await new Promise<void>((resolve) => streams.listen(bound, address, resolve))
+  const { datagrams, bound } = await bindBoth(streams, port, address)
+  datagrams.on('message', (packet, from) => answerUdp(datagrams, from, packet))
   return {
     port: bound,
     asked,
@@ -70,5 +67,19 @@ export async function dnsServer(script: DnsScript, port = 0, address = '127.0.0.
       streams.close()
       for (const socket of sockets) socket.destroy()
     },
+  }
+}
+
+/** A port chosen for TCP may be somebody's for UDP: then another is chosen. A port that was asked for is that one or an error. */
+async function bindBoth(streams: Server, port: number, address: string): Promise<{ datagrams: UdpSocket; bound: number }> {
+  for (;;) {
+    await new Promise<void>((resolve, reject) => streams.once('error', reject).listen(port, address, resolve))
+    const bound = (streams.address() as AddressInfo).port
+    const datagrams = createSocket('udp4')
+    const failed = await new Promise<Error | null>((resolve) => datagrams.once('error', resolve).bind(bound, address, () => resolve(null)))
+    if (failed === null) return { datagrams, bound }
+    datagrams.close()
+    await new Promise((resolve) => streams.close(resolve))
+    if (port !== 0) throw failed
   }
 }
