@@ -5,6 +5,7 @@ import { auditSuite } from './audit.ts'
 import { budgetSuite } from './budget.ts'
 import { capabilitySuite } from './capability.ts'
 import { durableSuite } from './durable.ts'
+import { filesSuite } from './files.ts'
 import { latencySuite } from './latency.ts'
 import { policySuite } from './policy.ts'
 import { startupSuite } from './startup.ts'
@@ -18,6 +19,7 @@ const SUITES: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   capability: capabilitySuite,
   budget: budgetSuite,
   audit: auditSuite,
+  files: filesSuite,
 }
 
 const wanted = process.argv.slice(2)

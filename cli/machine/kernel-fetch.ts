@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { AuthorityError } from '@authority/protocol'
-import { type AptRoot, type DebianPackage, type OnProgress, openFreshApt, unpackDeb } from '../debian/index.ts'
+import { type AptRoot, type DebianPackage, openFreshApt, unpackDeb } from '../debian/index.ts'
 import { decompress } from './decompress.ts'
-import { DEBIAN_ARCH, KERNEL_FORMAT, type KernelManifest } from './kernel.ts'
+import { DEBIAN_ARCH, KERNEL_FORMAT, type KernelManifest, type KernelOptions } from './kernel.ts'
 import { MAX_KERNEL_BYTES, MAX_MODULE_BYTES } from './limits.ts'
 import { builtinNames, type PackageModule, type PickedModule, pickModules, WANTED_MODULES } from './modules.ts'
 import type { MachineArch } from './qemu.ts'
@@ -12,20 +12,18 @@ import { bzImagePayload, type Compression, hasPvhEntry } from './vmlinux.ts'
 
 /** Adapter: Debian's cloud kernel out of its package into a folder ready for the cache. */
 
-/** Fetches and unpacks in `scratch` (ours, thrown away by the caller); answers a finished folder inside it. `aptFolder` keeps the package lists. */
+/** Fetches and unpacks in `scratch` (ours, thrown away by the caller); answers a finished folder inside it. The cache folder keeps the package lists. */
 export async function fetchStockKernel(
   scratch: string,
-  aptFolder: string,
-  arch: MachineArch,
-  onProgress: OnProgress,
+  { cacheFolder, arch, metapackage, moreModules = [], onProgress = () => {} }: KernelOptions,
 ): Promise<{ folder: string; manifest: KernelManifest }> {
   const debArch = DEBIAN_ARCH[arch]
-  const apt = await openFreshApt(aptFolder, debArch, onProgress)
-  const deb = await newestKernel(apt, `linux-image-cloud-${debArch}`)
+  const apt = await openFreshApt(join(cacheFolder, 'debian'), debArch, onProgress)
+  const deb = await newestKernel(apt, metapackage ?? `linux-image-cloud-${debArch}`)
   const unpacked = join(scratch, 'package')
   mkdirSync(unpacked, { mode: 0o700 })
   await unpackDeb(await apt.download(deb, scratch, onProgress), unpacked)
-  return makeEntry(unpacked, join(scratch, 'entry'), arch, deb)
+  return makeEntry(unpacked, join(scratch, 'entry'), arch, deb, [...WANTED_MODULES[arch], ...moreModules])
 }
 
 /** The metapackage holds no kernel: it depends on the versioned package that does. */
@@ -45,13 +43,14 @@ async function makeEntry(
   entry: string,
   arch: MachineArch,
   deb: DebianPackage,
+  wanted: readonly string[],
 ): Promise<{ folder: string; manifest: KernelManifest }> {
   mkdirSync(join(entry, 'modules'), { recursive: true, mode: 0o700 })
   const boot = join(unpacked, 'boot')
   const image = existsSync(boot) ? readdirSync(boot).find((name) => name.startsWith('vmlinuz-')) : undefined
   if (image === undefined) throw new AuthorityError('E_UPSTREAM', `the package ${deb.name} holds no kernel`)
   const kernel = await bootable(readFileSync(join(boot, image)), arch)
-  const modules = await wantedModules(unpacked, image.slice('vmlinuz-'.length), arch)
+  const modules = await wantedModules(unpacked, image.slice('vmlinuz-'.length), wanted)
   writeAtomically(join(entry, 'kernel'), kernel.bytes, 0o444)
   for (const module of modules) writeAtomically(join(entry, 'modules', module.file), module.bytes, 0o444)
   const manifest: KernelManifest = {
@@ -83,7 +82,7 @@ async function bootable(image: Uint8Array, arch: MachineArch): Promise<{ kind: '
   return { kind: 'image', bytes: image }
 }
 
-async function wantedModules(unpacked: string, release: string, arch: MachineArch): Promise<PickedModule[]> {
+async function wantedModules(unpacked: string, release: string, wanted: readonly string[]): Promise<PickedModule[]> {
   const usrMerged = join(unpacked, 'usr', 'lib', 'modules', release)
   const folder = existsSync(usrMerged) ? usrMerged : join(unpacked, 'lib', 'modules', release)
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => /\.ko(?:\.(?:xz|zst|gz))?$/.test(path))
@@ -105,7 +104,7 @@ async function wantedModules(unpacked: string, release: string, arch: MachineArc
       },
     }))
     try {
-      return pickModules(WANTED_MODULES[arch], modules, builtin)
+      return pickModules(wanted, modules, builtin)
     } catch (failure) {
       if (!(failure instanceof NotLoaded) || missing === null) throw failure
       loaded.set(missing, await readModule(join(folder, missing)))

@@ -43,6 +43,9 @@ export interface KernelOptions {
   readonly arch: MachineArch
   /** --kernel FILE: boots this instead; the modules still come from nowhere, so everything must be built in. */
   readonly kernelFile?: string
+  /** Another Debian metapackage than the cloud kernel's, and modules wanted besides our own: a benchmark's peer needs what ours does not. */
+  readonly metapackage?: string
+  readonly moreModules?: readonly string[]
   readonly onProgress?: OnProgress
   /** False: never touch the network; a missing kernel is then an error. */
   readonly fetch?: boolean
@@ -65,7 +68,7 @@ export async function ensureKernel(options: KernelOptions): Promise<Kernel> {
 async function fetchInto(root: string, options: KernelOptions): Promise<Kernel> {
   const scratch = mkdtempSync(join(root, '.fetch-'))
   try {
-    const fetched = await fetchStockKernel(scratch, join(options.cacheFolder, 'debian'), options.arch, options.onProgress ?? (() => {}))
+    const fetched = await fetchStockKernel(scratch, options)
     const folder = install(fetched.folder, fetched.manifest, root)
     writeAtomically(join(root, 'current'), new TextEncoder().encode(`${versionFolder(fetched.manifest)}\n`), 0o600)
     return load(folder)
