@@ -1,10 +1,12 @@
-/** A real mount whose power can be cut: lossy-fs.c, compiled once for each process that asks. */
+/** A real mount whose power can be cut: lossy-fs.c, compiled once. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const SOURCE = join(import.meta.dirname, 'lossy-fs.c')
+const TOOLS = join(import.meta.dirname, '../../../.cache/tools')
 const FLAGS = ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', '-D_FILE_OFFSET_BITS=64', '-I/usr/include/fuse3']
 
 /** Where the power fails: at the nth change from now on. Seed 0 loses all that was not synced, another one some of it. */
@@ -88,15 +90,15 @@ export async function whyNoLossyDisk(): Promise<string | null> {
   }
 }
 
-let program: string | undefined
-
+/** Kept beside the other tools set-up made, under the digest of what it was made from: a worker of the tests is killed and could not clean up. */
 function compiled(): string {
-  if (program !== undefined) return program
-  const folder = mkdtempSync(join(tmpdir(), 'authority-lossy-fs-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  const made = join(folder, 'lossy-fs')
-  const { status, stderr } = spawnSync('gcc', [...FLAGS, '-o', made, SOURCE, '-lfuse3'], { encoding: 'utf8' })
+  const source = readFileSync(SOURCE)
+  const made = join(TOOLS, `lossy-fs-${createHash('sha256').update(source).update(FLAGS.join(' ')).digest('hex').slice(0, 16)}`)
+  if (existsSync(made)) return made
+  mkdirSync(TOOLS, { recursive: true })
+  const making = `${made}.${process.pid}`
+  const { status, stderr } = spawnSync('gcc', [...FLAGS, '-o', making, SOURCE, '-lfuse3'], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`kernel/audit/testing/lossy-fs.c could not be compiled (gcc and libfuse3-dev are needed): ${stderr}`)
-  program = made
+  renameSync(making, made)
   return made
 }

@@ -49,7 +49,7 @@ export function makeWorld(options: WorldOptions = {}): World {
   fs.writeFileSync(secret, SECRET)
   const sys = (options.wrap ?? ((s) => s))(linuxSyscalls())
   const requests = options.mounts?.({ inside, outside }) ?? [{ guest: '/work', host: inside, readonly: false }]
-  const mounts = openMounts(sys, requests, { home: path.join(dir, 'home'), protect: options.protect?.(dir) ?? [] })
+  const mounts = openedOrGone(dir, () => openMounts(sys, requests, { home: path.join(dir, 'home'), protect: options.protect?.(dir) ?? [] }))
   const context: FsContext = {
     sys,
     mounts,
@@ -197,4 +197,14 @@ export async function refusal(call: Promise<unknown>): Promise<AuthorityError> {
   )
   if (outcome instanceof AuthorityError) return outcome
   throw outcome
+}
+
+/** A test of what cannot be mounted leaves no folder. */
+function openedOrGone<T>(dir: string, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    fs.rmSync(dir, { recursive: true, force: true })
+    throw error
+  }
 }
