@@ -135,4 +135,27 @@ describe('the room of a log', () => {
     }
     expect(refused).toBeGreaterThan(SEEDS)
   })
+
+  it('each of many open effects is ended and closed with all the detail its promise holds', async () => {
+    const limit = 400_000
+    const installation = await openInstallation(HOME, testContext(new MemoryFs(), 1))
+    const start = { ...runStart(installation), limits: [{ account: 'run', dimension: 'log_bytes', limit }] }
+    const log = await openRunLog({ path: `${HOME}/${RUN_ID}`, installation, start, ...AT_ONCE })
+    const grows = (body: RecordBody): number => {
+      const before = log.frameBytes
+      log.append(body)
+      return log.frameBytes - before
+    }
+    const open: number[] = []
+    expect(() => {
+      for (;;) open.push(log.append(intent('/x')))
+    }).toThrow(LogBytesExceeded)
+    const detail = { said: 'y'.repeat(LARGEST) }
+    const outcomes = open.map((seq) => grows({ type: 'OUTCOME', intent: seq, status: 'ok', captured: { calls: 1 }, detail, leased: {} }))
+    const closes = open.map((seq) => grows({ type: 'CLOSE', intent: seq, captured: {}, detail }))
+    expect(open.length).toBeGreaterThan(100)
+    expect([...outcomes, ...closes].filter((bytes) => bytes < LARGEST)).toEqual([])
+    await log.seal(RUN_END)
+    expect(log.latched).toBeNull()
+  })
 })
