@@ -11,7 +11,7 @@ import { freshFolder, freshHome, removeFolder } from './vm-support.ts'
 const ROOT = join(import.meta.dirname, '../..')
 const BINARY = join(ROOT, 'dist/authority')
 const GUEST = join(import.meta.dirname, 'programs-guest')
-const TOOLS = 'bash cat chmod diff grep ln ls mkdir mkfifo rg rm rsync sleep vim.tiny wc'.split(' ')
+const TOOLS = 'bash cat chmod diff grep ln ls mkdir mkfifo rg rm rsync sleep touch vim.tiny wc'.split(' ')
 const AGENT_UID = '1000'
 /** Compiled against two copies of one library, with the folder's name in it, or with the time of installation. */
 const BY_CHANCE = /(^hello|^hello\.o|\.gz|\.package-lock\.json|RECORD|INSTALLER|direct_url\.json)$/

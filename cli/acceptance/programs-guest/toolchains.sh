@@ -15,7 +15,7 @@ step rsync
 mkdir source && for i in {1..300}; do mkdir -p "source/d$((i % 7))" && echo "$i" > "source/d$((i % 7))/f$i"; done
 ln -s d1 source/link && chmod 600 source/d1/f1
 rsync -a source/ target/ && diff -r source target && echo same
-echo more >> source/d2/f2 && rm source/d3/f3 && rsync -a --delete --checksum --omit-dir-times --itemize-changes source/ target/ && diff -r source target && echo same
+echo more >> source/d2/f2 && touch -d 2001-01-01 source/d2/f2 && rm source/d3/f3 && rsync -a --delete --checksum --omit-dir-times --itemize-changes source/ target/ && diff -r source target && echo same
 
 step ripgrep
 rg --no-config -l '^29[0-9]$' source --sort path | wc -l
