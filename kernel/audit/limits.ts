@@ -24,7 +24,7 @@ export const FIRST_SEGMENT_BYTES = 1024 * 1024
 export const SEGMENT_GROWTH = 4
 export const LARGEST_SEGMENT_BYTES = 16 * 1024 * 1024
 /** Segment of the installation log: every note reads the last one again, so it is small and not preallocated. */
-export const INSTALLATION_SEGMENT_BYTES = 256 * 1024
+export const INSTALLATION_SEGMENT_BYTES = 64 * 1024
 /** Most segments of one log. */
 export const MAX_SEGMENTS = 1_000_000
 /** Bytes of one run's log when the caller does not say. */

@@ -1,7 +1,7 @@
 import type { AuthorityError } from '@authority/protocol'
 import { LogBytesExceeded } from '../audit/index.ts'
 import { classAccount } from '../budget/index.ts'
-import type { AccountName } from '../budget/types.ts'
+import type { AccountName, ReserveResult } from '../budget/types.ts'
 import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.ts'
 import type { OperationName, Question } from '../vocabulary/index.ts'
 import { logRefusal } from './budget-refusal.ts'
@@ -44,6 +44,8 @@ export class AdmitPipeline implements Gate {
     const { effect } = request
     const run = new EffectRun(effect)
     const watch = new Stopwatch(this.nowUs)
+    /** What is reserved for an effect whose INTENT is not durable: nothing of it has happened. */
+    let unbegun: Held | null = null
     try {
       // Most answers are there at once, and waiting for one costs more than making it.
       let asked = this.judge.decide(request, effect.requested, effect.requestedText, 'first', watch)
@@ -53,15 +55,21 @@ export class AdmitPipeline implements Gate {
       let allowed = this.judge.decide(request, object.questions, object.object, 'again', watch)
       if (allowed instanceof Promise) allowed = await allowed
       watch.lap('policy')
-      const held = await this.reserve(request, object, allowed)
+      let held = this.reserve(request, object, allowed)
+      if (held instanceof Promise) held = await held
+      unbegun = held
       watch.lap('budget')
-      const intent = await this.recordIntent(request, object, allowed, held)
+      const intent = this.recordIntent(request, object, allowed, held)
+      await this.stages.audit.durable()
+      unbegun = null
       watch.lap('intent')
       const stop = this.withdrawn(request, object.questions, intent)
       if (stop !== null) throw await this.refuseStarted(intent, held, stop)
       this.effects += 1
       return await executeAndRecord(this.stages, request, run, intent, held, this.hooksFor(request, object, allowed), watch)
     } catch (error) {
+      // The only case besides an early stop in which a reservation is void.
+      if (unbegun !== null) this.voidHeld(unbegun)
       throw error instanceof LogBytesExceeded ? await this.judge.refuseBudget(request, effect.requestedText, logRefusal(error)) : error
     } finally {
       run.release()
@@ -125,12 +133,24 @@ export class AdmitPipeline implements Gate {
     }
   }
 
-  private async reserve(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Promise<Held> {
+  private reserve(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Held | Promise<Held> {
     const { budget } = this.stages
     const accounts = this.accountsOf(request.operation, allowed.blocks)
     const { bytes = 0, ...worst } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
-    let work = budget.reserveShared(accounts, { calls: 1, concurrency: 1, ...worst })
-    if (work instanceof Promise) work = await work
+    const work = budget.reserveShared(accounts, { calls: 1, concurrency: 1, ...worst })
+    if (!(work instanceof Promise) && work.ok && bytes === 0) return { work: work.reservation, lease: null }
+    return this.reserveBytes(request, object, accounts, bytes, work)
+  }
+
+  private async reserveBytes(
+    request: AdmitRequest,
+    object: ResolvedObject,
+    accounts: readonly AccountName[],
+    bytes: number,
+    reserved: ReserveResult | Promise<ReserveResult>,
+  ): Promise<Held> {
+    const { budget } = this.stages
+    const work = reserved instanceof Promise ? await reserved : reserved
     if (!work.ok) throw await this.judge.refuseBudget(request, object.object, work)
     if (bytes === 0) return { work: work.reservation, lease: null }
     try {
@@ -153,33 +173,24 @@ export class AdmitPipeline implements Gate {
     return accounts
   }
 
-  private async recordIntent(request: AdmitRequest, object: ResolvedObject, allowed: Allowed, held: Held): Promise<number> {
+  private recordIntent(request: AdmitRequest, object: ResolvedObject, allowed: Allowed, { work, lease }: Held): number {
     const { audit, policy } = this.stages
-    const { work, lease } = held
-    try {
-      // Always the same members, absent ones undefined: of objects made by spreading, JSON.stringify takes its slow way.
-      const intent = audit.append({
-        type: 'INTENT',
-        op: request.operation,
-        session: request.subject.session,
-        action: object.questions[0]?.action ?? null,
-        object: clipText(object.object),
-        requested: clipText(request.effect.requestedText),
-        rule: allowed.rule,
-        policy: policy.id,
-        blocks: allowed.blocks,
-        accounts: work.accounts,
-        reserve: lease === null ? work.charges : { ...work.charges, ...lease.charges },
-        args: request.argsBytes === undefined ? undefined : audit.commit(request.argsBytes),
-        claimed: claimedOf(request),
-      })
-      await audit.durable()
-      return intent
-    } catch (error) {
-      // Nothing has happened and nothing will: the only case besides an early stop in which a reservation is void.
-      this.voidHeld(held)
-      throw error
-    }
+    // Always the same members, absent ones undefined: of objects made by spreading, JSON.stringify takes its slow way.
+    return audit.append({
+      type: 'INTENT',
+      op: request.operation,
+      session: request.subject.session,
+      action: object.questions[0]?.action ?? null,
+      object: clipText(object.object),
+      requested: clipText(request.effect.requestedText),
+      rule: allowed.rule,
+      policy: policy.id,
+      blocks: allowed.blocks,
+      accounts: work.accounts,
+      reserve: lease === null ? work.charges : { ...work.charges, ...lease.charges },
+      args: request.argsBytes === undefined ? undefined : audit.commit(request.argsBytes),
+      claimed: claimedOf(request),
+    })
   }
 
   /**

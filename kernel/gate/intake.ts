@@ -39,8 +39,15 @@ export class Intake {
 
   private arrived(chunk: Uint8Array): void {
     if (this.over) return
+    // Nearly every chunk: nothing waits before it, and it is one slice.
+    if (this.waiting.length === 0 && !this.scheduled && chunk.length <= INTAKE_SLICE_BYTES && this.room) return this.takeWhole(chunk)
     this.waiting.push(chunk)
     if (this.waiting.length === 1 && !this.scheduled) this.work()
+  }
+
+  private takeWhole(chunk: Uint8Array): void {
+    this.take(chunk)
+    if (!this.over && !this.room) this.transport.pause()
   }
 
   private work(): void {
