@@ -1,8 +1,11 @@
 /** Plain sockets of programs that know nothing of Authority, in a real VM, against servers on loopback. */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findProgram, runProgram } from '../process/run-program.ts'
 import { BIG, freePort, openWorld, TLS_ADDRESS, type World } from './network-guest/world.ts'
@@ -185,3 +188,43 @@ test('a published port leads to the agent’s own server, and to nothing the pol
   expect(other.code).not.toBe(0)
   expect(other.stderr).toContain('the policy does not let the agent be reached at')
 })
+
+test('a client of the SDK listens on a published port, and is told who came', async () => {
+  const port = await freePort()
+  const agent = join(folder, 'listen.py')
+  copyFileSync(join(GUEST, 'listen.py'), agent)
+  const policy = join(folder, 'sdk-listen.json')
+  writeFileSync(
+    policy,
+    JSON.stringify({ version: '1.0', profiles: ['python'], fs: { read: ['/**'] }, net: { listen: [`ip:127.0.0.1:${port}`] } }),
+  )
+  const env = { PATH: process.env.PATH ?? '', HOME: folder, AUTHORITY_HOME: home }
+  const line = ['run', agent, '--policy', policy, '-p', `${port}:8000`, '--accel', 'tcg']
+  const child = spawn(join(ROOT, 'dist/authority'), line, { env, stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  const [first] = await once(createInterface({ input: child.stdout }), 'line')
+  expect(first).toBe(`127.0.0.1:${port}`)
+  for (const word of ['one', 'two', 'stop']) {
+    const { said, from } = await visit(port, word)
+    expect(said).toBe(`${from} said ${word}`)
+  }
+  expect(await ended).toBe(0)
+})
+
+/** Says one word and hears everything, half-closed. */
+function visit(port: number, word: string): Promise<{ said: string; from: string }> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1')
+    let said = ''
+    let from = ''
+    socket.on('connect', () => {
+      from = `127.0.0.1:${socket.localPort}`
+      socket.end(word)
+    })
+    socket.on('data', (data) => {
+      said += data
+    })
+    socket.on('error', reject)
+    socket.on('close', () => resolve({ said, from }))
+  })
+}

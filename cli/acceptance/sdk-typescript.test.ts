@@ -10,6 +10,7 @@ import { AuthorityError, type Client, connect } from '@authority/sdk'
 import { buildPackage } from '@authority/sdk/build'
 import { type Json, play, revive, type Step } from '@authority/sdk/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freePort } from './network-guest/world.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const BINARY = join(ROOT, 'dist/authority')
@@ -45,6 +46,7 @@ beforeAll(async () => {
   if (!existsSync(BINARY)) throw new Error('npm run build first: these tests run the compiled binary')
   ports.$HTTP = await listen(web)
   ports.$ECHO = await listen(echo as unknown as Server)
+  ports.$LISTEN = await freePort()
   for (const [path, content] of Object.entries(spec.tree)) {
     mkdirSync(dirname(join(folder, 'tree', path)), { recursive: true })
     writeFileSync(join(folder, 'tree', path), revive(content, new Map()) as string | Uint8Array)
@@ -196,7 +198,7 @@ function startGate(): Promise<ChildProcess> {
   })
 }
 
-/** `$HTTP` and `$ECHO` in texts; alone they are numbers. */
+/** `$HTTP`, `$ECHO` and `$LISTEN` in texts; alone they are numbers. */
 function withPorts(value: Json): Json {
   if (typeof value === 'string') {
     if (ports[value] !== undefined) return ports[value]

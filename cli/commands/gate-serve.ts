@@ -16,6 +16,7 @@ import { parseBudgets } from './budgets.ts'
 import type { Command } from './index.ts'
 import { policyOfFile } from './load-policy.ts'
 import { mountsOf } from './mounts.ts'
+import { publishedPorts } from './published.ts'
 import { reportRun } from './run-result.ts'
 import { homeOf, hostPairs } from './shared.ts'
 import type { GATE_SERVE } from './verbs.ts'
@@ -60,6 +61,7 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
     ...(flags.keep === undefined ? {} : { keep: join(home.path, 'gates', flags.keep) }),
     hosts: hostPairs(flags.host),
     resolver: parseResolver(flags.resolver),
+    published: publishedPorts(flags.publish),
     given,
     budgets,
     mounts,

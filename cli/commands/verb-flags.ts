@@ -16,6 +16,12 @@ export const MOUNT = {
   doc: 'give the agent a host folder or file; what it may do there is the policy’s',
 } as const
 export const HOST = { kind: 'list', value: 'NAME=ADDR', doc: 'this name is that address; counts as the rule for the address' } as const
+export const PUBLISH = {
+  kind: 'list',
+  short: 'p',
+  value: '[ADDRESS:]HOST:GUEST',
+  doc: 'publish a port of the agent on this machine (loopback without an address; the policy must allow net.listen)',
+} as const
 export const RESOLVER = {
   kind: 'list',
   value: 'WHO',

@@ -1,5 +1,5 @@
 import type { Verb } from './arguments.ts'
-import { BUDGET, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, RESOLVER, RUN_NOTE } from './verb-flags.ts'
+import { BUDGET, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, PUBLISH, RESOLVER, RUN_NOTE } from './verb-flags.ts'
 import { AUDIT_CHECKPOINT, AUDIT_EXPORT, AUDIT_PROVE, AUDIT_SHOW, AUDIT_VERIFY, KEY_EXPORT, KEY_ROTATE, KEY_SHOW } from './verbs-audit.ts'
 import { BUDGET_LIMIT, BUDGET_TOP, CAP_REVOKE, CAP_SEAL, CAP_WHY } from './verbs-cap.ts'
 import {
@@ -59,12 +59,7 @@ export const RUN = {
     config: CONFIG,
     volume: MOUNT,
     env: { kind: 'list', short: 'e', value: 'K[=V]', doc: 'environment of the agent; without =V the value of this shell' },
-    publish: {
-      kind: 'list',
-      short: 'p',
-      value: '[ADDRESS:]HOST:GUEST',
-      doc: 'publish a port of the agent on this machine (loopback without an address; the policy must allow net.listen)',
-    },
+    publish: PUBLISH,
     policy: { kind: 'text', value: 'FILE', doc: 'what the agent may do (JSON or TOML)' },
     learn: {
       kind: 'text',
@@ -199,6 +194,7 @@ export const GATE_SERVE = {
     socket: { kind: 'text', value: 'PATH', doc: 'where to listen (otherwise in the run’s folder)' },
     keep: { kind: 'text', value: 'NAME', doc: 'tokens, revocations and counts of this gate outlive a restart under the same NAME' },
     volume: MOUNT,
+    publish: PUBLISH,
     host: HOST,
     resolver: RESOLVER,
     'approve-with': APPROVE_WITH,

@@ -55,7 +55,10 @@ export interface RunSpec {
 
 /** The same for a gate without a machine (`authority gate serve`). */
 export interface ServeSpec
-  extends Pick<RunSpec, 'format' | 'run' | 'home' | 'build' | 'given' | 'mounts' | 'guarded' | 'hosts' | 'resolver' | 'budgets'> {
+  extends Pick<
+    RunSpec,
+    'format' | 'run' | 'home' | 'build' | 'given' | 'mounts' | 'guarded' | 'hosts' | 'resolver' | 'published' | 'budgets'
+  > {
   readonly kind: 'serve'
   /** Words of the command, or what stands for it. */
   readonly program: string

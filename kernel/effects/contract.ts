@@ -44,8 +44,8 @@ export interface PreparedEffect {
   readonly unasked?: string
   /** The object as the agent named it, for its own denial. */
   readonly requestedText: string
-  /** Finds and holds the real object; returns the questions about it and its text for the record. Throws AuthorityError (E_NOT_FOUND…). */
-  resolve(): Promise<ResolvedObject> | ResolvedObject
+  /** Finds and holds the real object; returns the questions about it and its text for the record. `signal` is for those that wait for something. Throws AuthorityError (E_NOT_FOUND…). */
+  resolve(signal: () => AbortSignal): Promise<ResolvedObject> | ResolvedObject
   /** The most this can use, beyond the one call every change costs; called after resolve. `available` tells what is left on the tightest account (Infinity: unlimited). */
   worstCase(available: (dimension: Dimension) => number): Charges
   execute(permit: Permit): Promise<EffectResult> | EffectResult

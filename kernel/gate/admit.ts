@@ -9,6 +9,7 @@ import { type FirstDenial, LookLedger } from './coalesce.ts'
 import { abortError, EffectRun, executeAndRecord, type Held } from './execute.ts'
 import { type Allowed, claimedOf, isGuestEnforced, Judge } from './judge.ts'
 import { OpenEffects } from './open-effects.ts'
+import { signalOf } from './request-abort.ts'
 import { Stopwatch } from './stopwatch.ts'
 import { clipText } from './text.ts'
 import type { AdmitRequest, Gate, GateStatistics, LookRequest, Stages } from './types.ts'
@@ -50,7 +51,7 @@ export class AdmitPipeline implements Gate {
       // Most answers are there at once, and waiting for one costs more than making it.
       let asked = this.judge.decide(request, effect.requested, effect.requestedText, 'first', watch)
       if (asked instanceof Promise) asked = await asked
-      let object = this.find(request, asked)
+      let object = this.find(request, asked, () => signalOf(request.signal))
       if (object instanceof Promise) object = await object
       let allowed = this.judge.decide(request, object.questions, object.object, 'again', watch)
       if (allowed instanceof Promise) allowed = await allowed
@@ -83,7 +84,7 @@ export class AdmitPipeline implements Gate {
     const release = (): void => effect.release()
     try {
       const asked = this.judge.decideLook(request, effect.requested, effect.requestedText, 'first')
-      const object = this.find(request, asked)
+      const object = this.find(request, asked, () => NEVER)
       const result = object instanceof Promise ? object.then((found) => this.finishLook(request, found)) : this.finishLook(request, object)
       if (!(result instanceof Promise)) return result
       pending = true
@@ -119,14 +120,14 @@ export class AdmitPipeline implements Gate {
   }
 
   /** What is not there is told as well: that it was asked for is counted as a look. */
-  private find(request: LookRequest, { rule }: Allowed): ResolvedObject | Promise<ResolvedObject> {
+  private find(request: LookRequest, { rule }: Allowed, signal: () => AbortSignal): ResolvedObject | Promise<ResolvedObject> {
     const failed = (error: unknown): never => {
       const told = this.judge.refusedByEffect(request, error)
       if (told === error) this.countLook(request, rule, request.effect.requestedText)
       throw told
     }
     try {
-      const object = request.effect.resolve()
+      const object = request.effect.resolve(signal)
       return object instanceof Promise ? object.catch(failed) : object
     } catch (error) {
       return failed(error)
@@ -260,9 +261,11 @@ export class AdmitPipeline implements Gate {
   }
 }
 
+const NEVER = new AbortController().signal
+
 const LOOK_PERMIT: Permit = {
   intent: 0,
-  signal: new AbortController().signal,
+  signal: NEVER,
   decideAgain: () => Promise.reject(new Error('a look decides once')),
   lease: () => {
     throw new Error('a look moves no bytes')

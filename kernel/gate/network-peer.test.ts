@@ -52,12 +52,12 @@ test('it may ask for nothing else', async () => {
 
 test('nothing published: the question for connections is answered at once', async () => {
   const { peer } = await networkPeer()
-  expect(await peer.call('net.accept', [], { session: 1 })).toBe('E_UNSUPPORTED')
+  expect(await peer.call('net.accept', [0], { session: 1 })).toBe('E_UNSUPPORTED')
 })
 
 test('a packet that is no query is an error of that request alone', async () => {
   const { peer, faults } = await networkPeer()
   expect(await peer.call('net.query', [new Uint8Array(3), false], { session: 1 })).toBe('E_CONFLICT')
-  expect(await peer.call('net.accept', [], { session: 1 })).toBe('E_UNSUPPORTED')
+  expect(await peer.call('net.accept', [0], { session: 1 })).toBe('E_UNSUPPORTED')
   expect(faults).toEqual([])
 })

@@ -9,6 +9,7 @@ import {
   builtInRoots,
   createResolver,
   listenObject,
+  netBytes,
   netEffects,
   type PublishedPort,
   PublishedPorts,
@@ -178,7 +179,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     capability,
     budget,
     effects: [...fs.classes, ...net],
-    bytes: fs.bytes,
+    bytes: [...fs.bytes, ...netBytes],
     operator: options.operator,
   })
   const coalescer = setInterval(() => {

@@ -9,6 +9,7 @@ import { type GateCore, openGateCore } from './core.ts'
 import { type End, sealRun } from './ending.ts'
 import { MachineRun } from './machine-run.ts'
 import { operatorOperations } from './operator.ts'
+import { publishedFacts } from './published-facts.ts'
 import { TimeKeeper } from './time-keeper.ts'
 import { listenUnix } from './unix-server.ts'
 
@@ -212,7 +213,7 @@ function firstRecordFacts(spec: RunSpec): Parameters<typeof openGateCore>[0]['de
     scratch: spec.scratch.map(({ guest, bytes }) => ({ guest, bytes })),
     hosts: spec.hosts.map(([name, address]) => ({ name, address })),
     resolver: resolverTexts(spec.resolver),
-    published: (spec.published ?? []).map(({ address, port, guestPort }) => ({ address, port, guest_port: guestPort })),
+    published: publishedFacts(spec),
   }
 }
 

@@ -7,6 +7,7 @@ import type { EndFacts, GateEvent, ServeSpec, SupervisorCommand } from '../run-s
 import { type GateCore, openGateCore } from './core.ts'
 import { type End, sealRun } from './ending.ts'
 import { operatorOperations } from './operator.ts'
+import { publishedFacts } from './published-facts.ts'
 import { TimeKeeper } from './time-keeper.ts'
 import { listenUnix } from './unix-server.ts'
 
@@ -95,6 +96,7 @@ export class ServeRun {
       },
       hosts: spec.hosts,
       resolver: spec.resolver,
+      published: spec.published ?? [],
       budgets: spec.budgets,
       ...(spec.keep === undefined ? {} : { keep: spec.keep }),
       ...(spec.given === undefined ? {} : { given: spec.given }),
@@ -105,6 +107,7 @@ export class ServeRun {
         mounts: spec.mounts.map(({ host, guest, readonly }) => ({ host, guest, readonly })),
         hosts: spec.hosts.map(([name, address]) => ({ name, address })),
         resolver: resolverTexts(spec.resolver),
+        published: publishedFacts(spec),
       },
       onMark: (mark) => void this.emit({ event: 'mark', mark }),
       onApproval: (pending) => void this.emit({ event: 'approval', pending }),

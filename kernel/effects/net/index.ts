@@ -1,15 +1,16 @@
 import type { WireValue } from '@authority/protocol'
 import { AuthorityError } from '@authority/protocol'
-import type { EffectClass, EffectSession, PreparedEffect } from '../contract.ts'
+import type { BytesOperation, EffectClass, EffectSession, PreparedEffect } from '../contract.ts'
 import { type Dial, dialTcp } from './dial.ts'
 import { prepareQuery } from './dns-query.ts'
 import { executeConnect } from './execute-connect.ts'
 import { executeFetch, type FetchDependencies } from './execute-fetch.ts'
 import { describe, parseFetch, targetOfUrl, withRealHost } from './fetch-request.ts'
 import { assertRealHttpClient, builtInRoots } from './http-client.ts'
+import { netClose, prepareAccept, prepareListen } from './listen.ts'
 import { withNameBudget } from './name-budget.ts'
 import { connectQuestion, objectOf, targetOf } from './object.ts'
-import { type PublishedPorts, prepareAccept } from './published.ts'
+import { PublishedPorts } from './published.ts'
 import { SyntheticAddresses } from './synthetic.ts'
 import type { Resolver } from './vet.ts'
 import { connectionWorstCase } from './worst-case.ts'
@@ -25,7 +26,7 @@ export interface NetDependencies {
   readonly resolve: Resolver
   /** NAME → address the operator mapped. */
   readonly hosts: ReadonlyMap<string, string>
-  /** Ports of this machine that lead into the guest, already listened on. */
+  /** Ports of this machine that lead into the run; those of `-p` already listened on. Left out: none yet. */
   readonly published?: PublishedPorts
   /** Left out: TCP. */
   readonly dial?: Dial
@@ -33,10 +34,11 @@ export interface NetDependencies {
   readonly roots?: readonly string[]
 }
 
-/** net.dns, net.query, net.connect, net.accept and net.fetch. Throws when the HTTP client cannot pin addresses. */
+/** net.dns, net.query, net.connect, net.listen, net.accept and net.fetch. Throws when the HTTP client cannot pin addresses. */
 export function netEffects(deps: NetDependencies): readonly EffectClass[] {
   assertRealHttpClient()
   const synthetic = new SyntheticAddresses()
+  const published = deps.published ?? new PublishedPorts([])
   const all: FetchDependencies = {
     resolve: withNameBudget(deps.resolve),
     hosts: deps.hosts,
@@ -48,10 +50,13 @@ export function netEffects(deps: NetDependencies): readonly EffectClass[] {
     { operation: 'net.dns', prepare: (args) => prepareDns(String(args[0]), synthetic) },
     { operation: 'net.query', prepare: (args) => prepareQuery(args[0] as Uint8Array, synthetic) },
     { operation: 'net.connect', prepare: (args, session) => prepareConnect(String(args[0]), Number(args[1]), session, all) },
-    { operation: 'net.accept', prepare: (_args, session) => prepareAccept(deps.published, session) },
+    { operation: 'net.listen', prepare: (args, session) => prepareListen(published, Number(args[0]), session) },
+    { operation: 'net.accept', prepare: (args, session) => prepareAccept(published, Number(args[0]), session) },
     { operation: 'net.fetch', prepare: (args, session) => prepareFetch(args, session, all) },
   ]
 }
+
+export const netBytes: readonly BytesOperation[] = [netClose]
 
 /** Answers from the table alone: a denied name causes no query, and an allowed one is resolved when it is dialled. */
 function prepareDns(host: string, synthetic: SyntheticAddresses): PreparedEffect {

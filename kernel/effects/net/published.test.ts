@@ -1,11 +1,15 @@
 import { connect, createServer } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { listenObject, PublishedPorts, prepareAccept } from './published.ts'
+import { prepareAccept } from './listen.ts'
+import { listenObject, PublishedPorts } from './published.ts'
 import { FakeSession, permitAll } from './testing/fake-session.ts'
 
+const never = (): AbortSignal => new AbortController().signal
 let open: PublishedPorts | null = null
 
 afterEach(() => open?.close())
+
+const guest = (): FakeSession => new FakeSession('init')
 
 async function freePort(): Promise<number> {
   const server = createServer()
@@ -26,11 +30,11 @@ async function publish(): Promise<{ ports: PublishedPorts; port: number }> {
 describe('a published port', () => {
   test('hands over one connection for one question, decided by its address', async () => {
     const { ports, port } = await publish()
-    const session = new FakeSession()
-    const effect = prepareAccept(ports, session)
+    const session = guest()
+    const effect = prepareAccept(ports, 0, session)
     const object = `ip:127.0.0.1:${port}`
     expect(effect.requested).toEqual([{ action: 'net.listen', object }])
-    const resolved = effect.resolve()
+    const resolved = effect.resolve(never)
     const client = connect(port, '127.0.0.1')
     const heard = new Promise<string>((resolve) => client.once('data', (data) => resolve(data.toString())))
     expect((await resolved).questions).toEqual([{ action: 'net.listen', object }])
@@ -44,8 +48,8 @@ describe('a published port', () => {
 
   test('closes a connection that was denied', async () => {
     const { ports, port } = await publish()
-    const effect = prepareAccept(ports, new FakeSession())
-    const resolved = effect.resolve()
+    const effect = prepareAccept(ports, 0, guest())
+    const resolved = effect.resolve(never)
     const client = connect(port, '127.0.0.1')
     const closed = new Promise((resolve) => client.once('close', resolve))
     client.on('error', () => undefined)
@@ -84,7 +88,7 @@ describe('a published port', () => {
 
   test('the end of the run ends the wait', async () => {
     const { ports } = await publish()
-    const waiting = prepareAccept(ports, new FakeSession()).resolve()
+    const waiting = prepareAccept(ports, 0, guest()).resolve(never)
     ports.close()
     await expect(waiting).rejects.toMatchObject({ code: 'E_CANCELLED' })
   })
@@ -107,14 +111,14 @@ describe('a published port', () => {
     expect(await new Promise((resolve) => refused.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)))).toBe(
       'ECONNREFUSED',
     )
-    expect(prepareAccept(ports, new FakeSession()).requested).toEqual([{ action: 'net.listen', object: `ip:127.0.0.1:${two}` }])
+    expect(prepareAccept(ports, 0, guest()).requested).toEqual([{ action: 'net.listen', object: `ip:127.0.0.1:${two}` }])
     const client = connect(two, '127.0.0.1')
     await new Promise((resolve) => client.once('connect', resolve))
     client.destroy()
   })
 
   test('none published: the guest is told once', () => {
-    expect(() => prepareAccept(undefined, new FakeSession())).toThrow(expect.objectContaining({ code: 'E_UNSUPPORTED' }))
+    expect(() => prepareAccept(new PublishedPorts([]), 0, guest())).toThrow(expect.objectContaining({ code: 'E_UNSUPPORTED' }))
   })
 
   test('is named with brackets where it needs them', () => {

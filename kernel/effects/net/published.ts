@@ -1,155 +1,150 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { AuthorityError } from '@authority/protocol'
-import type { EffectSession, PreparedEffect } from '../contract.ts'
-import { Connection } from './connection.ts'
-import { ACCEPT_WAIT_MS, MAX_UNTAKEN_CONNECTIONS } from './limits.ts'
-import { connectionWorstCase } from './worst-case.ts'
+import type { HeldThing } from '../contract.ts'
+import { Arrivals, type PublishedPort } from './arrivals.ts'
+import { MAX_PUBLISHED_PORTS } from './limits.ts'
 
-/** `-p`: a port of this machine that leads to one of the guest. */
-export interface PublishedPort {
-  /** Literal address of this machine, without brackets. */
-  readonly address: string
-  readonly port: number
-  readonly guestPort: number
-}
+export type { PublishedPort } from './arrivals.ts'
 
-interface Arrived {
-  readonly socket: Socket
-  readonly at: PublishedPort
-}
+const LOOPBACK = '127.0.0.1'
 
 /** `ip:ADDRESS:PORT`: what policy is asked under net.listen. */
 export function listenObject({ address, port }: PublishedPort): string {
   return `ip:${address.includes(':') ? `[${address}]` : address}:${port}`
 }
 
-/** Listens on what the operator published, and keeps what arrives until the guest asks for it. */
+/** What net.listen gave a session: connections to its ports are that session's until it is closed. */
+export interface Listener extends HeldThing {
+  readonly kind: 'net.listener'
+  readonly places: readonly PublishedPort[]
+  readonly arrivals: Arrivals
+}
+
+/** The ports of this machine that lead into the run: those `-p` names, and those a session listens on. */
 export class PublishedPorts {
-  private readonly servers = new Map<PublishedPort, Server | null>()
-  private readonly arrived: Arrived[] = []
-  private readonly waiting: { readonly take: (arrived: Arrived) => void; readonly fail: (error: AuthorityError) => void }[] = []
+  /** For the guest's own servers: what no session listens on. */
+  readonly forGuest = new Arrivals()
+  /** What `-p` names and is not closed. */
+  private readonly published = new Map<PublishedPort, Server | null>()
+  private readonly servers = new Set<Server>()
+  /** By guest port. */
+  private readonly listeners = new Map<number, Listener>()
 
   constructor(ports: readonly PublishedPort[]) {
-    for (const at of ports) this.servers.set(at, null)
+    for (const at of ports) this.published.set(at, null)
   }
 
-  /** Those that are not closed. */
   get ports(): readonly PublishedPort[] {
-    return [...this.servers.keys()]
+    return [...this.published.keys()]
+  }
+
+  /** Connections for the guest's own servers that nobody took yet. */
+  get untaken(): number {
+    return this.forGuest.untaken
   }
 
   /** Throws E_IO naming the port that is not free; nothing listens then. */
   async listen(): Promise<void> {
     try {
-      for (const at of this.ports) this.servers.set(at, await this.listenAt(at))
+      for (const at of this.ports) this.published.set(at, await this.serve(at))
     } catch (error) {
       this.close()
+      throw new AuthorityError('E_IO', (error as Error).message, { hint: 'choose another host port with -p HOST:GUEST', cause: error })
+    }
+  }
+
+  /** Where a guest port is, or would be, on this machine: where `-p` puts it, otherwise at the same number on loopback. */
+  placesOf(guestPort: number): readonly PublishedPort[] {
+    const published = this.ports.filter((at) => at.guestPort === guestPort)
+    return published.length > 0 ? published : [{ address: LOOPBACK, port: guestPort, guestPort }]
+  }
+
+  /** `onClosed` is told how many connections were handed over. Throws E_CONFLICT (EADDRINUSE) where somebody listens already, E_RATE_LIMIT, E_IO. */
+  async open(guestPort: number, onClosed: (connections: number) => Promise<void>): Promise<Listener> {
+    if (this.listeners.has(guestPort)) throw inUse(`a session listens on port ${guestPort} already`)
+    if (this.listeners.size >= MAX_PUBLISHED_PORTS)
+      throw new AuthorityError('E_RATE_LIMIT', `more than ${MAX_PUBLISHED_PORTS} ports are listened on`, { errno: 'EMFILE' })
+    const places = this.placesOf(guestPort)
+    const arrivals = new Arrivals()
+    const own: Server[] = []
+    let closing: Promise<void> | null = null
+    const end = (): Promise<void> => {
+      this.listeners.delete(guestPort)
+      for (const server of own) this.stop(server)
+      arrivals.close()
+      return onClosed(arrivals.taken)
+    }
+    const listener: Listener = {
+      kind: 'net.listener',
+      places,
+      arrivals,
+      close: () => {
+        closing ??= end()
+        return closing
+      },
+    }
+    this.listeners.set(guestPort, listener)
+    try {
+      for (const at of places) if (!this.published.has(at)) own.push(await this.serve(at))
+      return listener
+    } catch (error) {
+      await listener.close()
       throw error
     }
   }
 
-  /** Connections nobody took yet. */
-  get untaken(): number {
-    return this.arrived.length
-  }
-
-  /** The next connection, or E_TIMEOUT after a while: the guest asks again. */
-  next(): Promise<Arrived> {
-    const first = this.arrived.shift()
-    if (first !== undefined) return Promise.resolve(first)
-    return new Promise((resolve, reject) => {
-      const entry = {
-        take: (arrived: Arrived) => {
-          clearTimeout(timer)
-          resolve(arrived)
-        },
-        fail: (error: AuthorityError) => {
-          clearTimeout(timer)
-          this.waiting.splice(this.waiting.indexOf(entry), 1)
-          reject(error)
-        },
-      }
-      const timer = setTimeout(() => entry.fail(new AuthorityError('E_TIMEOUT', 'no connection arrived')), ACCEPT_WAIT_MS)
-      this.waiting.push(entry)
-    })
-  }
-
-  /** Another policy: what it does not allow listens no more, and whoever waits there is sent away. A port once closed stays closed. Returns their objects. */
+  /**
+   * Another policy: what `-p` named and it does not allow listens no more, and whoever waits there is sent away. A port once closed stays closed. Returns their
+   * objects. What sessions listen on ends with their permission, like a connection.
+   */
   closeUnless(allowed: (object: string) => boolean): readonly string[] {
     const closed = this.ports.filter((at) => !allowed(listenObject(at)))
     for (const at of closed) {
-      this.servers.get(at)?.close()
-      this.servers.delete(at)
+      const server = this.published.get(at)
+      if (server) this.stop(server)
+      this.published.delete(at)
     }
-    for (const entry of this.arrived.filter(({ at }) => closed.includes(at))) {
-      this.arrived.splice(this.arrived.indexOf(entry), 1)
-      entry.socket.destroy()
-    }
+    this.forGuest.dropAt(closed)
     return closed.map(listenObject)
   }
 
   close(): void {
-    for (const server of this.servers.values()) server?.close()
-    this.servers.clear()
-    for (const { socket } of this.arrived.splice(0)) socket.destroy()
-    for (const { fail } of [...this.waiting]) fail(new AuthorityError('E_CANCELLED', 'the run ends'))
+    this.published.clear()
+    for (const server of [...this.servers]) this.stop(server)
+    for (const listener of [...this.listeners.values()]) void listener.close()
+    this.forGuest.close()
   }
 
-  private listenAt(at: PublishedPort): Promise<Server> {
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.take({ socket, at }))
+  private stop(server: Server): void {
+    this.servers.delete(server)
+    server.close()
+  }
+
+  private serve(at: PublishedPort): Promise<Server> {
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket: Socket) => {
+      const to = this.listeners.get(at.guestPort)?.arrivals ?? this.forGuest
+      to.put({ socket, at })
+    })
     return new Promise((resolve, reject) => {
-      server.once('error', (error: NodeJS.ErrnoException) =>
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        const message = `${at.address}:${at.port} cannot be published: ${error.code ?? error.message}`
         reject(
-          new AuthorityError('E_IO', `${at.address}:${at.port} cannot be published: ${error.code ?? error.message}`, {
-            hint: 'choose another host port with -p HOST:GUEST',
-            cause: error,
-          }),
-        ),
-      )
+          error.code === 'EADDRINUSE' ? inUse(message, error) : new AuthorityError('E_IO', message, { ...errnoOf(error), cause: error }),
+        )
+      })
       server.listen(at.port, at.address, () => {
         server.removeAllListeners('error').on('error', () => undefined)
+        this.servers.add(server)
         resolve(server)
       })
     })
   }
-
-  private take(arrived: Arrived): void {
-    const { socket } = arrived
-    socket.on('error', () => undefined)
-    const waiting = this.waiting.shift()
-    if (waiting !== undefined) waiting.take(arrived)
-    else if (this.arrived.length < MAX_UNTAKEN_CONNECTIONS) this.arrived.push(arrived)
-    else socket.destroy()
-  }
 }
 
-/** One connection from outside, decided like every other effect before a byte of it is read. Throws E_UNSUPPORTED when nothing is published. */
-export function prepareAccept(published: PublishedPorts | undefined, session: EffectSession): PreparedEffect {
-  if (published === undefined || published.ports.length === 0) throw new AuthorityError('E_UNSUPPORTED', 'no port is published')
-  let arrived: Arrived | null = null
-  return {
-    requested: published.ports.map((at) => ({ action: 'net.listen' as const, object: listenObject(at) })),
-    requestedText: 'a published port',
-    resolve: async () => {
-      arrived = await published.next()
-      const object = listenObject(arrived.at)
-      return { questions: [{ action: 'net.listen' as const, object }], object: `${object} from ${peerOf(arrived.socket)}` }
-    },
-    worstCase: connectionWorstCase,
-    execute: (permit) => {
-      if (arrived === null) throw new AuthorityError('E_INTERNAL', 'no connection to hand over')
-      const { socket, at } = arrived
-      const peer = peerOf(socket)
-      const stream = new Connection(socket, permit.lease()).attach(session)
-      arrived = null
-      return { result: [at.guestPort, stream.number, peer], detail: { peer, guest_port: at.guestPort } }
-    },
-    release: () => {
-      arrived?.socket.destroy()
-    },
-  }
+function errnoOf(error: NodeJS.ErrnoException): { errno?: string } {
+  return error.code === 'EACCES' || error.code === 'EADDRNOTAVAIL' ? { errno: error.code } : {}
 }
 
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress ?? 'unknown'}:${remotePort ?? 0}`
+function inUse(message: string, cause?: unknown): AuthorityError {
+  return new AuthorityError('E_CONFLICT', message, { errno: 'EADDRINUSE', cause })
 }

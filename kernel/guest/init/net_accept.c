@@ -24,7 +24,8 @@ static void ask_one(void)
 	cbor_put_uint(&out, AUTHORITY_OPERATION_NET_ACCEPT);
 	cbor_put_uint(&out, WAIT_MS);
 	cbor_put_uint(&out, 0);
-	cbor_put_array(&out, 0);
+	cbor_put_array(&out, 1);
+	cbor_put_uint(&out, 0);
 	net_link_send(NET_ACCEPT_SESSION, &out);
 	waiting++;
 }

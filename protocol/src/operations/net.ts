@@ -53,8 +53,8 @@ export const NET_OPERATIONS = {
     via: S,
     action: 'net.listen',
     args: [f('port', uint(65535, 1), 'guest port')],
-    result: [f('address', text(64), 'host address')],
-    doc: 'Publishes a guest port.',
+    result: [f('listener', uint(0xffffffff), 'for net.accept and net.close'), f('address', text(64), 'where it is reached on the host')],
+    doc: 'Listens on a port of the host: where the operator published the guest port, otherwise at the same number on 127.0.0.1.',
   },
   'net.query': {
     code: 0x0204,
@@ -71,14 +71,23 @@ export const NET_OPERATIONS = {
   'net.accept': {
     code: 0x0205,
     class: 'change',
-    via: ['init'],
+    via: ['session', 'init'],
     action: 'net.listen',
-    args: [],
+    args: [f('listener', uint(0xffffffff), 'from net.listen; 0, for init: ports the operator published and no session listens on')],
     result: [
       f('port', uint(65535, 1), 'guest port it is for'),
       f('stream', uint(0xffffffff), 'byte stream on this session'),
       f('peer', text(64), 'address and port it came from'),
     ],
-    doc: 'Waits for a connection to a port the operator published; E_UNSUPPORTED when there is none.',
+    doc: 'Waits for a connection from outside, as long as the request may; E_UNSUPPORTED for init when nothing is published.',
+  },
+  'net.close': {
+    code: 0x0206,
+    class: 'bytes',
+    via: S,
+    action: null,
+    args: [f('listener', uint(0xffffffff), 'from net.listen')],
+    result: [],
+    doc: 'Stops listening; connections nobody accepted are closed, accepted ones go on.',
   },
 } as const satisfies OperationRows

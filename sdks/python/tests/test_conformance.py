@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import socketserver
 import subprocess
 import sys
@@ -71,6 +72,11 @@ class Threaded(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
 def serving(server):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
@@ -84,7 +90,7 @@ def world():
     web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
     web.handle_error = lambda *_: None  # a client that gives up is part of the test
     echo = Threaded(("127.0.0.1", 0), Echo)
-    ports = {"$HTTP": serving(web), "$ECHO": serving(echo)}
+    ports = {"$HTTP": serving(web), "$ECHO": serving(echo), "$LISTEN": free_port()}
     folder = Path(tempfile.mkdtemp(prefix="authority-sdk-"))
     write_tree(folder / "tree")
     (folder / "policy.json").write_text(json.dumps(with_ports(SPEC["policy"], ports)))
@@ -126,7 +132,7 @@ def write_tree(root):
 
 
 def with_ports(value, ports):
-    """`$HTTP` and `$ECHO` in texts; alone they are numbers."""
+    """`$HTTP`, `$ECHO` and `$LISTEN` in texts; alone they are numbers."""
     if isinstance(value, str):
         if value in ports:
             return ports[value]

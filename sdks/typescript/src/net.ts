@@ -1,5 +1,6 @@
 import { invalid } from './errors.ts'
 import { DEFAULT_MAX_BYTES, DEFAULT_REDIRECTS } from './limits.ts'
+import { Listener } from './listener.ts'
 import { Response } from './response.ts'
 import type { Scope } from './scope.ts'
 import type { ByteStream } from './stream.ts'
@@ -49,6 +50,15 @@ export class Net {
     const { values, stream } = await this.#scope.open('net.connect', [host, port], options)
     stream.address = values[1] as string
     return stream
+  }
+
+  /**
+   * Listens on a port of the host: where the operator published this port (`-p HOST:PORT`), otherwise at the same number on 127.0.0.1. The policy must allow
+   * `net.listen` there. EADDRINUSE when somebody listens already.
+   */
+  async listen(port: number, options?: CallOptions): Promise<Listener> {
+    const [listener, address] = (await this.#scope.call('net.listen', [port], options)) as readonly [number, string]
+    return new Listener(this.#scope, listener, address)
   }
 
   /** Synthetic addresses that stand for the name; E_NOT_FOUND for names no rule could allow. */

@@ -13,7 +13,7 @@ export interface StreamOptions {
 
 /** Bytes in both directions with credit: neither side ever holds more than the window. */
 export class ByteStream implements AsyncIterable<Uint8Array> {
-  /** The pinned address of a connection; empty for other streams. */
+  /** Of a connection the pinned address; of an accepted one the address and port it came from; empty for other streams. */
   address = ''
   readonly #options: StreamOptions
   readonly #changes = new Changes()

@@ -110,7 +110,7 @@ export class TestGate implements Gate {
     const { effect } = request
     try {
       this.#decide(effect.requested, effect)
-      const found = await effect.resolve()
+      const found = await effect.resolve(() => new AbortController().signal)
       this.#decide(found.questions, effect)
       effect.worstCase(() => Number.POSITIVE_INFINITY)
       this.objects.push(`${request.operation} ${found.object}`)
@@ -126,7 +126,7 @@ export class TestGate implements Gate {
     const { effect } = request
     try {
       this.#decide(effect.requested, effect)
-      const found = effect.resolve()
+      const found = effect.resolve(() => new AbortController().signal)
       if (found instanceof Promise) throw new Error('a look resolves at once')
       this.#decide(found.questions, effect)
       return effect.execute(this.#permit(new AbortController().signal))

@@ -9,10 +9,14 @@ interface Inbox {
 
 /** A session whose agent reads everything at once. */
 export class FakeSession implements EffectSession {
-  readonly subject = { session: 'test:1', via: 'session' } as const
+  readonly subject: EffectSession['subject']
   readonly ends = new Map<number, StreamEnds>()
   private readonly inboxes = new Map<number, Inbox>()
   private next = 1
+
+  constructor(via: EffectSession['subject']['via'] = 'session') {
+    this.subject = { session: 'test:1', via }
+  }
 
   hold(_thing: HeldThing): number {
     throw new Error('nothing is held in these tests')

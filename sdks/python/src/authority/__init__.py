@@ -11,6 +11,7 @@ from ._errors import AuthorityError, BudgetExceeded, CapabilityError, Connection
 from ._file import File
 from ._fs import DirectoryEntry, Files, Stat
 from ._limits import VERSION as __version__
+from ._listener import Listener
 from ._net import Net, Response
 from ._stream import ByteStream
 from ._token import attenuate, seal
@@ -28,6 +29,7 @@ __all__ = [
     "DirectoryEntry",
     "File",
     "Files",
+    "Listener",
     "Net",
     "PolicyDenied",
     "Response",

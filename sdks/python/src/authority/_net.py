@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from ._errors import invalid, make_error
 from ._fs import decode_text
 from ._limits import DEFAULT_MAX_BYTES, DEFAULT_REDIRECTS
+from ._listener import Listener
 from ._scope import Scope
 from ._stream import ByteStream
 
@@ -120,6 +121,14 @@ class Net:
         assert answer.stream is not None
         answer.stream.address = answer.values[1]
         return answer.stream
+
+    def listen(self, port: int, timeout_ms: Optional[float] = None) -> Listener:
+        """Listens on a port of the host: where the operator published this port (`-p HOST:PORT`), otherwise at the same number on 127.0.0.1.
+
+        The policy must allow `net.listen` there. EADDRINUSE when somebody listens already.
+        """
+        listener, address = self._scope.call("net.listen", [port], timeout_ms)
+        return Listener(self._scope, listener, address)
 
     def dns(self, name: str, timeout_ms: Optional[float] = None) -> List[str]:
         """Synthetic addresses that stand for the name; E_NOT_FOUND for names no rule could allow."""

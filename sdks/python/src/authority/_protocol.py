@@ -442,9 +442,9 @@ OPERATIONS: Dict[str, Operation] = {
     "net.listen": Operation(
         0x0203,
         ("port",),
-        ("address",),
+        ("listener", "address"),
         (("uint", 65535, 1),),
-        (("text", 64, 0),),
+        (("uint", 4294967295, 0), ("text", 64, 0)),
     ),
     "net.query": Operation(
         0x0204,
@@ -455,10 +455,17 @@ OPERATIONS: Dict[str, Operation] = {
     ),
     "net.accept": Operation(
         0x0205,
-        (),
+        ("listener",),
         ("port", "stream", "peer"),
-        (),
+        (("uint", 4294967295, 0),),
         (("uint", 65535, 1), ("uint", 4294967295, 0), ("text", 64, 0)),
+    ),
+    "net.close": Operation(
+        0x0206,
+        ("listener",),
+        (),
+        (("uint", 4294967295, 0),),
+        (),
     ),
     "tool.call": Operation(
         0x0300,

@@ -27,7 +27,7 @@ class ByteStream:
         on_over: Callable[[], None],
     ) -> None:
         self.number = number
-        # The pinned address of a connection; empty for other streams.
+        # Of a connection the pinned address; of an accepted one the address and port it came from; empty for other streams.
         self.address = ""
         self._initial_credit = credit
         self._timeout_ms = timeout_ms
