@@ -71,6 +71,20 @@ describe('an agent that tries what it must not', () => {
     expect(verified).toMatchObject({ code: 0 })
     expect(leftovers(folder)).toEqual([])
   })
+
+  test('audit show --denied names path, count, rule, fix and the program, also of plain system calls', async () => {
+    const [folder = ''] = runFolders(vm)
+    const { out, err } = await authority(vm, 'audit', 'show', folder.split('/').at(-1) ?? '', '--denied')
+    const denials = out.split(/^(?=\d+ {2})/m)
+    const of = (what: RegExp): string => denials.find((denial) => what.test(denial)) ?? out + err
+    expect(of(/fs\.open \/data\/read\.txt/)).toMatch(
+      /^\d+ {2}fs\.open \/data\/read\.txt\n {4}E_POLICY_DENY: .*\n {4}rule: none, so denied\n {4}fix: \{.*"write":\["\/data\/read\.txt"\].*\n {4}the guest claims: \/app\/\S+ pid \d+\n/,
+    )
+    expect(of(/fs\.stat \/data\/private,/)).toMatch(
+      /^\d+ {2}fs\.stat \/data\/private, 5 times\n(.*\n)* {4}the guest claims: \/app\/\S+ pid \d+\n/,
+    )
+    expect(of(/image\.open \/etc\/denied\.txt/)).toMatch(/the guest claims: \/app\/\S+ pid \d+\n/)
+  })
 })
 
 describe('files on a mount', () => {

@@ -26,6 +26,7 @@ import {
   TICK_LEAST_MS,
 } from './limits.ts'
 import { OutputMeter } from './output.ts'
+import { Programs } from './programs.ts'
 import { OpenQuestions } from './questions.ts'
 import {
   type GuestClock,
@@ -59,6 +60,7 @@ export class GuestLink {
   readonly #outputs: { readonly 1: OutputMeter; readonly 2: OutputMeter }
   readonly #input: InputPump
   readonly #questions: OpenQuestions
+  readonly #programs: Programs
   #phase: Phase = 'booting'
   #failure: Error | null = null
   #cancelDeadline: (() => void) | null = null
@@ -90,6 +92,7 @@ export class GuestLink {
       (question) => handlers.onOpen(question),
       (id, { allow, cacheable }) => this.#send({ type: GATE_TO_GUEST.OPEN_ANSWER, id, allow, cacheable }),
     )
+    this.#programs = new Programs(clock, (pid) => this.#send({ type: GATE_TO_GUEST.WHO, pid }))
     this.#deadline(READY_DEADLINE_MS, 'the guest did not boot: no READY')
     transport.onData = (chunk) => this.#receive(chunk)
     transport.onClose = () => this.#transportClosed()
@@ -148,6 +151,11 @@ export class GuestLink {
 
   endStdin(): void {
     this.#input.end()
+  }
+
+  /** The program of a process, as init claims: empty when there is none, null when the guest is silent or over. */
+  program(pid: number): Promise<string | null> {
+    return this.#phase === 'running' ? this.#programs.ask(pid) : Promise.resolve(null)
   }
 
   /** To the agent's process group; nothing happens when none runs. */
@@ -220,6 +228,8 @@ export class GuestLink {
         const { id, pid, exec, nlink, path } = message
         return this.#questions.ask(id, { pid, exec, nlink, path })
       }
+      case GUEST_TO_GATE.PROGRAM:
+        return this.#programs.answered(message.pid, message.exe)
       case GUEST_TO_GATE.TICK:
         return this.#onTick(message.cpuUs)
       case GUEST_TO_GATE.EXITED:
@@ -334,6 +344,7 @@ export class GuestLink {
   /** Ends every wait with `error` where it is not over yet. */
   #finish(error: Error): void {
     this.#phase = 'over'
+    this.#programs.end()
     this.#failure = error
     this.#reader.stop()
     this.#met()

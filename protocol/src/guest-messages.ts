@@ -35,6 +35,7 @@ export type GuestMessage = From<
     OPEN_QUESTION: { readonly id: number; readonly pid: number; readonly exec: boolean; readonly nlink: number; readonly path: Uint8Array }
     FAULT: { readonly stage: string; readonly errno: number; readonly detail: string }
     PONG: { readonly n: number }
+    PROGRAM: { readonly pid: number; readonly exe: string }
     TICK: { readonly cpuUs: number }
   }
 >
@@ -83,6 +84,7 @@ export type GateToGuestMessage = From<
     WINDOW: { readonly rows: number; readonly cols: number }
     POWER_OFF: object
     PING: { readonly n: number }
+    WHO: { readonly pid: number }
   }
 >
 

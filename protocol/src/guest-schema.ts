@@ -112,6 +112,14 @@ export const GUEST_MESSAGES: Rows<typeof GUEST_TO_GATE> = {
     fields: [field('cpu_us', uint(), 'µs of CPU time of the guest so far')],
     doc: 'Each 250 ms while the agent runs.',
   },
+  PROGRAM: {
+    number: GUEST_TO_GATE.PROGRAM,
+    fields: [
+      pid,
+      field('exe', text(MAX_EXE_BYTES), `its executable, empty when there is no such process; ${ascii}, cut at ${MAX_EXE_BYTES}`),
+    ],
+    doc: 'Answer to WHO, in order.',
+  },
 }
 
 const mount = tuple(
@@ -165,5 +173,6 @@ export const GATE_TO_GUEST_MESSAGES: Rows<typeof GATE_TO_GUEST> = {
   },
   WINDOW: { number: GATE_TO_GUEST.WINDOW, fields: [rows, cols], doc: 'Size of the terminal.' },
   POWER_OFF: { number: GATE_TO_GUEST.POWER_OFF, fields: [], doc: 'Sync nothing, power off now.' },
+  WHO: { number: GATE_TO_GUEST.WHO, fields: [pid], doc: 'Asked when an effect of this process was denied, before it is told.' },
   PING: { number: GATE_TO_GUEST.PING, fields: [nonce], doc: 'Each second, so that init knows the gate lives.' },
 }

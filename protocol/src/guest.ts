@@ -51,6 +51,8 @@ export const GUEST_TO_GATE = {
   PONG: 10,
   /** CPU time of the guest so far, each 250 ms while the agent runs */
   TICK: 11,
+  /** answer to WHO */
+  PROGRAM: 12,
 } as const
 
 export const GATE_TO_GUEST = {
@@ -72,6 +74,8 @@ export const GATE_TO_GUEST = {
   /** sync nothing, power off now */
   POWER_OFF: 9,
   PING: 10,
+  /** which program a process is; answered with PROGRAM */
+  WHO: 11,
 } as const
 
 /** `kind` of EXITED, and what `value` then is. */

@@ -69,6 +69,11 @@ export const BREACHES: readonly Breach[] = [
     play: (s) => s.control(READY).await('control', 1).control({ type: GUEST_TO_GATE.FAULT, stage: 'fuse', errno: 1, detail: '\u001b[2J' }),
     reason: /«fuse»: \\u\{1b\}\[2J/,
   },
+  {
+    what: 'control: PROGRAM nobody asked for',
+    play: (s) => s.handshake().control({ type: GUEST_TO_GATE.PROGRAM, pid: 1, exe: '/x' }),
+    reason: /answered a WHO that was not sent/,
+  },
   { what: 'control: EXITED before the output ended', play: (s) => s.handshake().control(EXITED), reason: /EXITED before its output ended/ },
   {
     what: 'control: a flood of ticks',

@@ -1,27 +1,31 @@
-import type { AdmitPipeline } from '@authority/kernel/gate'
+import type { Gate } from '@authority/kernel/gate'
 import type { OpenQuestion, OpenVerdict } from '@authority/kernel/guest'
 import { AuthorityError } from '@authority/protocol'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** First openings of image files, asked by init: decided by policy, counted as looks, recorded as guest-claimed. */
-export function imageOpens(pipeline: AdmitPipeline): (question: OpenQuestion) => OpenVerdict {
+export function imageOpens(gate: Pick<Gate, 'look'>): (question: OpenQuestion) => OpenVerdict | Promise<OpenVerdict> {
+  const denied = (error: unknown): OpenVerdict => {
+    if (error instanceof AuthorityError) return { allow: false, cacheable: false }
+    throw error
+  }
   return (question) => {
+    // A name that shares its inode with another must be asked each time: the guest's cache knows inodes, policy knows names.
+    const allowed: OpenVerdict = { allow: true, cacheable: question.nlink === 1 }
     try {
-      decide(pipeline, question)
-      // A name that shares its inode with another must be asked each time: the guest's cache knows inodes, policy knows names.
-      return { allow: true, cacheable: question.nlink === 1 }
+      const asked = decide(gate, question)
+      return asked instanceof Promise ? asked.then(() => allowed, denied) : allowed
     } catch (error) {
-      if (error instanceof AuthorityError) return { allow: false, cacheable: false }
-      throw error
+      return denied(error)
     }
   }
 }
 
-function decide(pipeline: AdmitPipeline, question: OpenQuestion): void {
+function decide(gate: Pick<Gate, 'look'>, question: OpenQuestion): unknown {
   const path = utf8.decode(question.path)
   const asked = { action: 'fs.read', object: path } as const
-  void pipeline.look({
+  return gate.look({
     operation: 'image.open',
     subject: { session: 'init', via: 'init', pid: question.pid },
     handle: 0,

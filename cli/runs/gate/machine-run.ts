@@ -7,6 +7,7 @@ import { AGENT_UID, AuthorityError } from '@authority/protocol'
 import { locateQemu, type Machine, startMachine } from '../../machine/index.ts'
 import type { RunSpec } from '../run-spec.ts'
 import { AgentIo } from './agent-io.ts'
+import { ClaimedPrograms } from './claimed-programs.ts'
 import type { GateCore } from './core.ts'
 import { imageOpens } from './image-opens.ts'
 import { machineCpuMs } from './machine-cpu.ts'
@@ -131,6 +132,7 @@ export class MachineRun {
 
   private connect(machine: Machine): GuestLink {
     const { core, spec } = this.options
+    const gate = new ClaimedPrograms(core.audit, () => this.guest ?? undefined).over(core.pipeline)
     const fault = (error: AuthorityError): void => {
       this.breach ??= error
       machine.kill()
@@ -140,11 +142,11 @@ export class MachineRun {
     this.network = new EffectsLink({ transport: machine.net, run: spec.run, registry: core.registry, peer: 'network', onFault: fault })
     this.fuse = new FuseLink({
       transport: machine.fuse,
-      server: (send) => new FuseServer({ context: core.fsContext, gate: core.pipeline, subject: { session: 'fuse', via: 'fuse' }, send }),
+      server: (send) => new FuseServer({ context: core.fsContext, gate, subject: { session: 'fuse', via: 'fuse' }, send }),
       onFault: fault,
     })
     this.guest = new GuestLink(machine.control, guestClock, {
-      onOpen: imageOpens(core.pipeline),
+      onOpen: imageOpens(gate),
       onOutput: (fd, data) => this.io.output(fd, data),
       onTick: (cpuUs) => this.options.onCpu(cpuUs / 1000),
     })

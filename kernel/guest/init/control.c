@@ -1,7 +1,9 @@
 #include "control.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "cbor.h"
 #include "bounds.h"
@@ -105,6 +107,22 @@ void send_started(int pid)
 void send_exited(uint32_t kind, uint32_t value, uint64_t cpu_us, uint64_t max_rss_kib, uint32_t oom_kills)
 {
 	send_numbers(AUTHORITY_GUEST_EXITED, (const uint64_t[]){kind, value, cpu_us, max_rss_kib, oom_kills}, 5);
+}
+
+void send_program(uint32_t pid)
+{
+	uint8_t bytes[HEAD_BYTES + AUTHORITY_MAX_EXE_BYTES];
+	char link[64];
+	char executable[AUTHORITY_MAX_EXE_BYTES + 1];
+	snprintf(link, sizeof link, "/proc/%u/exe", pid);
+	ssize_t length = readlink(link, executable, sizeof executable - 1);
+	executable[length > 0 ? length : 0] = 0;
+	struct cbor_writer out = cbor_write(bytes, sizeof bytes);
+	cbor_put_array(&out, AUTHORITY_GUEST_PROGRAM_ELEMENTS);
+	cbor_put_uint(&out, AUTHORITY_GUEST_PROGRAM);
+	cbor_put_uint(&out, pid);
+	cbor_put_text(&out, executable, AUTHORITY_MAX_EXE_BYTES);
+	send_message(&out, NULL, 0);
 }
 
 void send_output(int stream, const void *data, size_t length)

@@ -128,6 +128,11 @@ static bool take_small(uint64_t type, size_t fields, struct cbor_reader *in)
 		a = cbor_uint(in, UINT32_MAX);
 		send_pong((uint32_t)a);
 		return fields == 1 && cbor_end(in);
+	case AUTHORITY_GATE_WHO:
+		a = cbor_uint(in, UINT32_MAX);
+		if (fields == 1 && cbor_end(in))
+			send_program((uint32_t)a);
+		return fields == 1 && cbor_end(in);
 	case AUTHORITY_GATE_POWER_OFF:
 		power_off();
 	default:

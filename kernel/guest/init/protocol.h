@@ -144,6 +144,9 @@
 /* [11, cpu_us] Each 250 ms while the agent runs. */
 #define AUTHORITY_GUEST_TICK 11u
 #define AUTHORITY_GUEST_TICK_ELEMENTS 2u
+/* [12, pid, exe] Answer to WHO, in order. */
+#define AUTHORITY_GUEST_PROGRAM 12u
+#define AUTHORITY_GUEST_PROGRAM_ELEMENTS 3u
 
 /* The control port, gate to guest */
 /* [1, version, entropy, time_s, time_ns, hostname, mounts, scratch] What to mount and arm; answered with ARMED or FAULT. */
@@ -173,6 +176,9 @@
 /* [9] Sync nothing, power off now. */
 #define AUTHORITY_GATE_POWER_OFF 9u
 #define AUTHORITY_GATE_POWER_OFF_ELEMENTS 1u
+/* [11, pid] Asked when an effect of this process was denied, before it is told. */
+#define AUTHORITY_GATE_WHO 11u
+#define AUTHORITY_GATE_WHO_ELEMENTS 2u
 /* [10, n] Each second, so that init knows the gate lives. */
 #define AUTHORITY_GATE_PING 10u
 #define AUTHORITY_GATE_PING_ELEMENTS 2u
