@@ -38,7 +38,7 @@ export function formatDollars(nano: number): string {
 /** A charge as people write it, its dimension's name without the unit. */
 export function formatCharge(dimension: string, value: number): string {
   if (dimension.endsWith('cost_nano_usd')) return formatDollars(value)
-  if (dimension.endsWith('bytes')) return formatBytes(value)
+  if (/bytes(_in|_out|_written)?$/.test(dimension)) return formatBytes(value)
   if (dimension.endsWith('_ms')) return formatMs(value)
   return String(value)
 }

@@ -1,12 +1,9 @@
-import type { Charges, Dimension, OperationName } from '../vocabulary/index.ts'
+import { type Charges, type Dimension, OPERATION_CLASSES, type OperationName } from '../vocabulary/index.ts'
 import { readCharges } from './amounts.ts'
 import { RUN_ACCOUNT } from './stage.ts'
 import type { AccountName } from './types.ts'
 
-/** Classes of operations with an account of their own beside the run's: what an effect uses is charged to both. */
-export const OPERATION_CLASSES = ['fs', 'net', 'tool', 'infer', 'state', 'agent'] as const
-
-/** `class:net` for `net.connect`. */
+/** Each class of operations has an account of its own beside the run's: what an effect uses is charged to both. `class:net` for `net.connect`. */
 export function classAccount(operation: OperationName): AccountName {
   return `class:${operation.slice(0, operation.indexOf('.'))}`
 }

@@ -1,5 +1,6 @@
 /** What others may import of the budget stage. */
-export { classAccount, limitsByAccount, OPERATION_CLASSES } from './classes.ts'
+export { OPERATION_CLASSES } from '../vocabulary/index.ts'
+export { classAccount, limitsByAccount } from './classes.ts'
 export { POOL_DIMENSIONS, SLICE_MS, SOFT_MARKS } from './limits.ts'
 export type { OnMark } from './marks.ts'
 export { INSTALLATION_ACCOUNT, Pool } from './pool.ts'

@@ -1,4 +1,4 @@
-import type { Dimension } from '../vocabulary/index.ts'
+import { BYTE_WAYS, type Dimension } from '../vocabulary/index.ts'
 
 /** Every bound of the budget stage. */
 
@@ -17,6 +17,15 @@ export const SLICE_MS = 250
 /** Percent of a limit at which a soft mark is told. */
 export const SOFT_MARKS = [50, 80, 95] as const
 /** What runs of one installation can share. Time passes in every run at once, concurrency and log belong to one run: those are limited per run. */
-export const POOL_DIMENSIONS = ['calls', 'tool_calls', 'tokens', 'cost_nano_usd', 'bytes'] as const satisfies readonly Dimension[]
+export const POOL_DIMENSIONS = [
+  'calls',
+  'tool_calls',
+  'tokens',
+  'tokens_in',
+  'tokens_out',
+  'cost_nano_usd',
+  'bytes',
+  ...BYTE_WAYS,
+] as const satisfies readonly Dimension[]
 /** A lease takes at most this part (1/n) of what is free, unless one effect needs more. */
 export const POOL_SHARE = 16

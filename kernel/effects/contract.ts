@@ -1,6 +1,6 @@
 /** The small contract between an effect and the pipeline: all an effect folder knows of the gate, and all the gate knows of an effect. */
 import type { AuthorityError, OperationName, WireValue } from '@authority/protocol'
-import type { Charges, Dimension, Json, Question, Subject } from '../vocabulary/index.ts'
+import type { ByteWay, Charges, Dimension, Json, Question, Subject } from '../vocabulary/index.ts'
 
 /** What an admitted effect may use while it runs. */
 export interface Permit {
@@ -16,8 +16,8 @@ export interface Permit {
 
 /** Bytes an open handle or stream may still move. */
 export interface ByteLease {
-  /** Counts bytes about to be moved. Returns at once while the lease lasts; otherwise a promise that renews it durably or rejects with E_BUDGET_EXCEEDED / E_AUDIT. */
-  spend(bytes: number): undefined | Promise<void>
+  /** Counts bytes about to be moved that way, and in all. Returns at once while the lease lasts; otherwise a promise that renews it durably or rejects with E_BUDGET_EXCEEDED / E_AUDIT. */
+  spend(bytes: number, way: ByteWay): undefined | Promise<void>
   /** `end` is called at most once, when what was opened is not allowed any more (a revocation, another policy, the end of a token's time): it lets go at once and closes. */
   onWithdrawn(end: (error: AuthorityError) => void): void
   /** Records the CLOSE durably and frees what was not used. Twice: no-op. `detail` holds totals and a digest. */

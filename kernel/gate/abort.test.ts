@@ -124,7 +124,7 @@ describe('an effect that ignores its signal', () => {
       charges: { bytes: 40 },
       execute: (permit) => {
         const lease = permit.lease()
-        spend = () => lease.spend(5)
+        spend = () => lease.spend(5, 'bytes_in')
         expect(spend()).toBeUndefined()
         return new Promise(() => undefined)
       },
@@ -149,7 +149,7 @@ describe('an effect that fails', () => {
     const effect = world.effect({
       charges: { bytes: 40 },
       execute: (permit) => {
-        permit.lease().spend(3)
+        permit.lease().spend(3, 'bytes_in')
         throw new AuthorityError('E_RATE_LIMIT', 'no room for its handle')
       },
     })

@@ -267,7 +267,7 @@ describe('a log that cannot be written', () => {
         charges: { bytes: 100 },
         execute: (permit) => {
           const lease = permit.lease()
-          spend = (bytes) => lease.spend(bytes)
+          spend = (bytes) => lease.spend(bytes, 'bytes_in')
           return { result: [] }
         },
       }),

@@ -3,7 +3,7 @@ import { LogBytesExceeded } from '../audit/index.ts'
 import { classAccount } from '../budget/index.ts'
 import type { AccountName, ReserveResult } from '../budget/types.ts'
 import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.ts'
-import type { OperationName, Question } from '../vocabulary/index.ts'
+import type { Charges, OperationName, Question } from '../vocabulary/index.ts'
 import { logRefusal } from './budget-refusal.ts'
 import { type FirstDenial, LookLedger } from './coalesce.ts'
 import { abortError, EffectRun, executeAndRecord, type Held } from './execute.ts'
@@ -137,25 +137,31 @@ export class AdmitPipeline implements Gate {
   private reserve(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Held | Promise<Held> {
     const { budget } = this.stages
     const accounts = this.accountsOf(request.operation, allowed.blocks)
-    const { bytes = 0, ...worst } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
+    const {
+      bytes = 0,
+      bytes_in = 0,
+      bytes_out = 0,
+      bytes_written = 0,
+      ...worst
+    } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
     const work = budget.reserveShared(accounts, { calls: 1, concurrency: 1, ...worst })
     if (!(work instanceof Promise) && work.ok && bytes === 0) return { work: work.reservation, lease: null }
-    return this.reserveBytes(request, object, accounts, bytes, work)
+    return this.reserveBytes(request, object, accounts, { bytes, bytes_in, bytes_out, bytes_written }, work)
   }
 
   private async reserveBytes(
     request: AdmitRequest,
     object: ResolvedObject,
     accounts: readonly AccountName[],
-    bytes: number,
+    moved: Charges,
     reserved: ReserveResult | Promise<ReserveResult>,
   ): Promise<Held> {
     const { budget } = this.stages
     const work = reserved instanceof Promise ? await reserved : reserved
     if (!work.ok) throw await this.judge.refuseBudget(request, object.object, work)
-    if (bytes === 0) return { work: work.reservation, lease: null }
+    if (moved.bytes === 0) return { work: work.reservation, lease: null }
     try {
-      let lease = budget.reserveShared(accounts, { bytes })
+      let lease = budget.reserveShared(accounts, moved)
       if (lease instanceof Promise) lease = await lease
       if (lease.ok) return { work: work.reservation, lease: lease.reservation }
       budget.void(work.reservation)

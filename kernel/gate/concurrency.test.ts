@@ -31,7 +31,7 @@ describe('1,000 concurrent effects against a budget of 50: exactly 50 happen', (
         charges: { bytes: 1 },
         execute: (permit) => {
           const lease = permit.lease()
-          expect(lease.spend(1)).toBeUndefined()
+          expect(lease.spend(1, 'bytes_in')).toBeUndefined()
           return lease.close({}).then(() => ({ result: [] }))
         },
       }),

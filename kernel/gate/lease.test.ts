@@ -32,27 +32,45 @@ async function openLease(world: World, bytes: number, handle = 0): Promise<ByteL
   return lease
 }
 
-const spent = (lease: ByteLease, bytes: number): Promise<string> => codeOf(Promise.resolve(lease.spend(bytes)))
+const spent = (lease: ByteLease, bytes: number): Promise<string> => codeOf(Promise.resolve(lease.spend(bytes, 'bytes_in')))
 
 describe('spending', () => {
   test('within the lease costs nothing, beyond it a durable record comes first', async () => {
     const { world, lease } = await leased(10, { hold: true })
-    expect(lease.spend(10)).toBeUndefined()
+    expect(lease.spend(10, 'bytes_in')).toBeUndefined()
     let allowed = false
-    const more = Promise.resolve(lease.spend(1)).then(() => {
+    const more = Promise.resolve(lease.spend(1, 'bytes_in')).then(() => {
       allowed = true
     })
     await settle()
-    expect(world.appended.at(-1)).toEqual({ type: 'LEASE', intent: expect.any(Number), reserve: { bytes: LEASE_STEP_BYTES } })
+    expect(world.appended.at(-1)).toEqual({
+      type: 'LEASE',
+      intent: expect.any(Number),
+      reserve: { bytes: LEASE_STEP_BYTES, bytes_in: LEASE_STEP_BYTES },
+    })
     expect(allowed).toBe(false)
     world.flush()
     await more
     expect(allowed).toBe(true)
   })
 
+  test('each way has a budget of its own beside the total, and none lends to another', async () => {
+    const { world, lease } = await leased(0, { budgets: { bytes: 100, bytes_in: 10, bytes_out: 20 } })
+    await lease.spend(10, 'bytes_in')
+    expect(await spent(lease, 1)).toBe('E_BUDGET_EXCEEDED')
+    await lease.spend(20, 'bytes_out')
+    expect(await codeOf(Promise.resolve(lease.spend(1, 'bytes_out')))).toBe('E_BUDGET_EXCEEDED')
+    await lease.spend(70, 'bytes_written')
+    expect(await codeOf(Promise.resolve(lease.spend(1, 'bytes_written')))).toBe('E_BUDGET_EXCEEDED')
+    const denials = world.appended.flatMap((record) => (record.type === 'DENY' ? [record.rule] : []))
+    expect(denials).toEqual(['budget:run/bytes_in', 'budget:run/bytes_out', 'budget:run/bytes'])
+    await lease.close({})
+    expect(world.appended.at(-1)).toMatchObject({ type: 'CLOSE', captured: { bytes: 100, bytes_in: 10, bytes_out: 20, bytes_written: 70 } })
+  })
+
   test('renewals double, so that a long stream costs few records', async () => {
     const { world, lease } = await leased(0)
-    for (let i = 0; i < 64; i++) await lease.spend(1 << 20)
+    for (let i = 0; i < 64; i++) await lease.spend(1 << 20, 'bytes_in')
     const renewals = world.appended.flatMap((record) => (record.type === 'LEASE' ? [record.reserve.bytes ?? 0] : []))
     expect(renewals.map((bytes) => bytes >> 20)).toEqual([1, 2, 4, 8, 16, 32, 64])
   })
@@ -106,7 +124,7 @@ describe('what was taken away', () => {
 
   test('is ended without its next byte, and the CLOSE says why', async () => {
     const { world, lease, other, revoke } = await revoked()
-    await lease.spend(7)
+    await lease.spend(7, 'bytes_in')
     const told: string[] = []
     lease.onWithdrawn((error) => {
       told.push(error.code)
@@ -120,7 +138,7 @@ describe('what was taken away', () => {
     await world.pipeline.endWithdrawn()
     expect(told).toEqual(['E_CAP_REVOKED'])
     expect(world.appended.filter(({ type }) => type === 'CLOSE')).toEqual([
-      { type: 'CLOSE', intent: expect.any(Number), captured: { bytes: 7 }, detail: { a: 1, reason: 'E_CAP_REVOKED' } },
+      { type: 'CLOSE', intent: expect.any(Number), captured: { bytes: 7, bytes_in: 7 }, detail: { a: 1, reason: 'E_CAP_REVOKED' } },
     ])
     expect(world.pipeline.statistics.openLeases).toBe(1)
     expect(await spent(lease, 1)).toBe('E_CAP_REVOKED')
@@ -161,11 +179,11 @@ describe('what was taken away', () => {
 describe('closing', () => {
   test('records what moved, frees the rest, once', async () => {
     const { world, lease } = await leased(100, { budgets: { bytes: 100 } })
-    await lease.spend(7)
+    await lease.spend(7, 'bytes_in')
     await Promise.all([lease.close({ a: 1 }), lease.close({ a: 2 })])
     await lease.close({ a: 3 })
     const closes = world.appended.filter((record) => record.type === 'CLOSE')
-    expect(closes).toEqual([{ type: 'CLOSE', intent: expect.any(Number), captured: { bytes: 7 }, detail: { a: 1 } }])
+    expect(closes).toEqual([{ type: 'CLOSE', intent: expect.any(Number), captured: { bytes: 7, bytes_in: 7 }, detail: { a: 1 } }])
     expect([captured(world.budget, 'bytes'), reserved(world.budget), world.pipeline.statistics.openLeases]).toEqual([7, 0, 0])
   })
 
@@ -192,7 +210,7 @@ describe('closing', () => {
 
   test('a log that cannot be written: refused, and nothing stays reserved', async () => {
     const { world, lease } = await leased(100, { budgets: { bytes: 100 } })
-    await lease.spend(7)
+    await lease.spend(7, 'bytes_in')
     world.disk.broken = 'EIO'
     expect(await codeOf(lease.close({}))).toBe('E_AUDIT')
     expect([captured(world.budget, 'bytes'), reserved(world.budget), world.pipeline.statistics.openLeases]).toEqual([7, 0, 0])

@@ -2,7 +2,7 @@ import { AuthorityError } from '@authority/protocol'
 import type { AuditStage } from '../audit/types.ts'
 import type { BudgetStage, Reservation, ReserveResult } from '../budget/types.ts'
 import type { ByteLease } from '../effects/contract.ts'
-import type { Json } from '../vocabulary/index.ts'
+import { BYTE_WAYS, type ByteWay, type Charges, type Dimension, type Json } from '../vocabulary/index.ts'
 import { logRefusal } from './budget-refusal.ts'
 import { LEASE_RECORD_BYTES, LEASE_STEP_BYTES, MAX_LEASE_STEP_BYTES } from './limits.ts'
 
@@ -19,11 +19,14 @@ export interface LeaseOptions {
   readonly onClose: () => void
 }
 
+/** What a lease holds. */
+const MOVED: readonly Dimension[] = ['bytes', ...BYTE_WAYS]
+
 /** Bytes of one open handle or stream: reserved in its INTENT, renewed by durable LEASE records, settled by its CLOSE. */
 export class PipelineLease implements ByteLease {
   private readonly options: LeaseOptions
-  private left: number
-  private spent = 0
+  private readonly held: Partial<Record<Dimension, number>>
+  private readonly spent: Partial<Record<Dimension, number>> = { bytes: 0 }
   private step = LEASE_STEP_BYTES
   private renewing: Promise<void> = Promise.resolve()
   private closed: Promise<void> | null = null
@@ -34,21 +37,17 @@ export class PipelineLease implements ByteLease {
 
   constructor(options: LeaseOptions) {
     this.options = options
-    this.left = options.reservation.charges.bytes ?? 0
+    this.held = { ...options.reservation.charges }
   }
 
-  spend(bytes: number): undefined | Promise<void> {
+  spend(bytes: number, way: ByteWay): undefined | Promise<void> {
     // NaN compares false with everything: it would unbound the lease.
     if (!Number.isSafeInteger(bytes) || bytes < 0) return Promise.reject(new RangeError(`${bytes} is no number of bytes`))
     const stop = this.stopped()
     if (stop !== null) return Promise.reject(stop)
-    if (bytes <= this.left) {
-      this.left -= bytes
-      this.spent += bytes
-      return undefined
-    }
+    if (bytes <= this.left('bytes') && bytes <= this.left(way)) return this.count(bytes, way)
     // One renewal at a time: a second spender must see what the first one left.
-    const turn = this.renewing.then(() => this.renewFor(bytes))
+    const turn = this.renewing.then(() => this.renewFor(bytes, way))
     this.renewing = turn.catch(() => undefined)
     return turn
   }
@@ -75,29 +74,46 @@ export class PipelineLease implements ByteLease {
     return this.closed
   }
 
-  private async renewFor(bytes: number): Promise<void> {
+  private async renewFor(bytes: number, way: ByteWay): Promise<void> {
     this.assertGoingOn()
-    while (bytes > this.left) {
-      await this.renew(bytes - this.left)
+    for (let lacking = this.lacking(bytes, way); Object.keys(lacking).length > 0; lacking = this.lacking(bytes, way)) {
+      await this.renew(lacking)
       // What was closed or withdrawn while the record was written has moved nothing of it.
       this.assertGoingOn()
     }
-    this.left -= bytes
-    this.spent += bytes
+    this.count(bytes, way)
   }
 
-  private async renew(needed: number): Promise<void> {
+  /** What is to be reserved before these bytes may move: no dimension that is not needed, each in steps. */
+  private lacking(bytes: number, way: ByteWay): Charges {
+    const { budget, reservation } = this.options
+    const more = (dimension: Dimension): number => {
+      const needed = bytes - this.left(dimension)
+      return needed <= 0 ? 0 : Math.max(needed, Math.min(this.step, budget.available(reservation.accounts, dimension)))
+    }
+    const [all, directed] = [more('bytes'), more(way)]
+    return { ...(all > 0 ? { bytes: all } : {}), ...(directed > 0 ? { [way]: directed } : {}) }
+  }
+
+  private async renew(more: Charges): Promise<void> {
     const { audit, budget, reservation, intent } = this.options
-    const free = budget.available(reservation.accounts, 'bytes')
-    const more = Math.max(needed, Math.min(this.step, free))
     const noRoom = audit.hold(LEASE_RECORD_BYTES)
     if (noRoom !== null) throw await this.options.refuse(logRefusal(noRoom))
-    const extended = await budget.extendShared(reservation, { bytes: more }).finally(() => audit.release(LEASE_RECORD_BYTES))
+    const extended = await budget.extendShared(reservation, more).finally(() => audit.release(LEASE_RECORD_BYTES))
     if (!extended.ok) throw await this.options.refuse(extended)
     this.step = Math.min(this.step * 2, MAX_LEASE_STEP_BYTES)
-    audit.append({ type: 'LEASE', intent, reserve: { bytes: more } })
+    audit.append({ type: 'LEASE', intent, reserve: more })
     await audit.durable()
-    this.left += more
+    for (const dimension of MOVED) this.held[dimension] = (this.held[dimension] ?? 0) + (more[dimension] ?? 0)
+  }
+
+  private left(dimension: Dimension): number {
+    return (this.held[dimension] ?? 0) - (this.spent[dimension] ?? 0)
+  }
+
+  private count(bytes: number, way: ByteWay): undefined {
+    this.spent.bytes = (this.spent.bytes ?? 0) + bytes
+    if (bytes > 0) this.spent[way] = (this.spent[way] ?? 0) + bytes
   }
 
   private stopped(): AuthorityError | null {
@@ -116,7 +132,7 @@ export class PipelineLease implements ByteLease {
   private async finish(detail: { readonly [key: string]: Json }): Promise<void> {
     const { audit, budget, reservation, intent, onClose } = this.options
     await this.renewing
-    const captured = { bytes: this.spent }
+    const captured = this.spent
     budget.settle(reservation, captured)
     onClose()
     try {

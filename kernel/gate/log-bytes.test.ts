@@ -100,7 +100,7 @@ describe('log bytes are a budget', () => {
         charges: { bytes: 10 },
         execute: (permit) => {
           const lease = permit.lease()
-          spend = (bytes) => lease.spend(bytes)
+          spend = (bytes) => lease.spend(bytes, 'bytes_in')
           close = () => lease.close({ bytes: 10 })
           return { result: [] }
         },

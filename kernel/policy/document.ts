@@ -9,7 +9,7 @@ import {
   PatternError,
   parseConnectPattern,
 } from '../patterns/index.ts'
-import type { Charges, Dimension } from '../vocabulary/index.ts'
+import { DIMENSIONS, type Dimension, type NamedLimits, OPERATION_CLASSES } from '../vocabulary/index.ts'
 import type { TooBroad } from './breadth.ts'
 import { checkRule, isLoopback } from './check-rule.ts'
 import { MAX_ASK_TIMEOUT_MS } from './limits.ts'
@@ -45,7 +45,7 @@ export interface PolicyDocument {
     readonly ask: readonly string[]
     readonly max_tokens: number | null
   }
-  readonly budgets: Charges
+  readonly budgets: NamedLimits
   /** `allow` null: anything may be given. */
   readonly env: { readonly allow: readonly string[] | null; readonly require: readonly string[] }
   readonly mounts: { readonly allow: readonly string[] | null; readonly require: readonly string[] }
@@ -210,33 +210,28 @@ class Reader {
     }
   }
 
-  #budgets(): Charges {
-    const charges: Partial<Record<Dimension, number>> = {}
+  #budgets(): NamedLimits {
+    return Object.assign({}, this.#limitsUnder(''), ...OPERATION_CLASSES.map((name) => this.#limitsUnder(`${name}.`)))
+  }
+
+  /** `prefix` is empty for the run, `net.` for a class. */
+  #limitsUnder(prefix: string): NamedLimits {
+    const limits: Record<string, number> = {}
     const take = (key: string, dimension: Dimension, divisor = 1): void => {
-      const found = this.#structure.integers.get(`/budgets/${key}`)
+      const pointer = `/budgets/${prefix.replace('.', '/')}${key}`
+      const found = this.#structure.integers.get(pointer)
       if (found === undefined) return
-      if (charges[dimension] !== undefined)
+      if (limits[prefix + dimension] !== undefined)
         this.#report(
-          { text: key, at: found.at, pointer: `/budgets/${key}` },
+          { text: key, at: found.at, pointer },
           { message: `\`${key}\` limits what another key already limits`, suggestion: 'keep one of the two' },
         )
-      charges[dimension] = Math.floor(found.value / divisor)
+      limits[prefix + dimension] = Math.floor(found.value / divisor)
     }
-    for (const key of [
-      'calls',
-      'tool_calls',
-      'tokens',
-      'bytes',
-      'wall_time_ms',
-      'cpu_ms',
-      'concurrency',
-      'log_bytes',
-      'cost_nano_usd',
-    ] as const)
-      take(key, key)
+    for (const dimension of DIMENSIONS) take(dimension, dimension)
     take('cost', 'cost_nano_usd')
     take('cpu_ns', 'cpu_ms', 1_000_000)
-    return charges
+    return limits
   }
 
   #askTimeout(): number | null {

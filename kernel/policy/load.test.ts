@@ -202,6 +202,17 @@ describe('host mappings', () => {
 })
 
 describe('budgets', () => {
+  it('of one class stand under its name, and a misspelt or misplaced one is an error', () => {
+    const budgets = { calls: 9, net: { calls: 2, cost: '$1', bytes_out: 7 }, fs: { bytes_written: 5 } }
+    const limits = { calls: 9, 'net.calls': 2, 'net.cost_nano_usd': 1_000_000_000, 'net.bytes_out': 7, 'fs.bytes_written': 5 }
+    expect(policyFrom({ budgets }).budgets).toEqual(limits)
+    expect(() => policyFrom({ budgets: { nett: { calls: 2 } } })).toThrow('did you mean `net`')
+    expect(() => policyFrom({ budgets: { net: { cals: 2 } } })).toThrow('did you mean `calls`')
+    expect(() => policyFrom({ budgets: { net: { wall_time_ms: 2 } } })).toThrow('unknown key')
+    expect(() => policyFrom({ budgets: { net: 2 } })).toThrow('/budgets/net')
+    expect(() => policyFrom({ budgets: { net: { cost: '$1', cost_nano_usd: 1 } } })).toThrow('limits what another key already limits')
+  })
+
   it('are in kernel units', () => {
     expect(
       policyFrom({

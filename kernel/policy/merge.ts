@@ -1,5 +1,3 @@
-/** Several policy files as one document: lists added together, the lowest limit of each kind, a name mapped to two addresses is an error. */
-import type { Dimension } from '../vocabulary/index.ts'
 import type { PathLists, PolicyDocument } from './document.ts'
 import { pointerTo } from './tree.ts'
 
@@ -81,10 +79,9 @@ function mergeHosts(parts: readonly Part[], conflict: (name: string, part: Part)
 }
 
 function mergeBudgets(parts: readonly Part[]): PolicyDocument['budgets'] {
-  const budgets: Partial<Record<Dimension, number>> = {}
+  const budgets: Record<string, number> = {}
   for (const { document } of parts) {
-    for (const [dimension, limit] of Object.entries(document.budgets) as [Dimension, number][])
-      budgets[dimension] = Math.min(budgets[dimension] ?? limit, limit)
+    for (const [dimension, limit] of Object.entries(document.budgets)) budgets[dimension] = Math.min(budgets[dimension] ?? limit, limit)
   }
   return budgets
 }

@@ -1,4 +1,5 @@
 /** A document back as policy text in the published shape: what `policy suggest` prints and `policy show` ends with. Empty sections are left out. */
+import type { NamedLimits } from '../vocabulary/index.ts'
 import type { PolicyDocument } from './document.ts'
 import { POLICY_VERSION } from './schema.ts'
 
@@ -19,7 +20,7 @@ export function renderDocument(document: PolicyDocument): string {
     },
     tools,
     infer: { ...infer, max_tokens: infer.max_tokens ?? undefined },
-    budgets,
+    budgets: nested(budgets),
     env: { allow: env.allow ?? undefined, require: env.require },
     mounts: { allow: mounts.allow ?? undefined, require: mounts.require },
     ask: { timeout_ms: ask.timeout_ms ?? undefined },
@@ -29,6 +30,16 @@ export function renderDocument(document: PolicyDocument): string {
   if (env.allow?.length === 0) kept.env = { allow: [], ...kept.env }
   if (mounts.allow?.length === 0) kept.mounts = { allow: [], ...kept.mounts }
   return `${JSON.stringify(kept, null, 2)}\n`
+}
+
+/** `net.calls` under `net`, as a file has it. */
+function nested(budgets: NamedLimits): Record<string, unknown> {
+  const whole: Record<string, unknown> = {}
+  for (const [name, limit] of Object.entries(budgets)) {
+    const [first = '', second] = name.split('.')
+    whole[first] = second === undefined ? limit : { ...(whole[first] as object | undefined), [second]: limit }
+  }
+  return whole
 }
 
 function withoutEmpty(value: unknown): unknown {

@@ -2,6 +2,7 @@
  * The one declaration of what a policy file may hold. The reader, the JSON Schema for editors and `policy show` follow from it.
  * A key that is not here is an error; so is one that is here but `refused`, with a reason.
  */
+import { OPERATION_CLASSES } from '../vocabulary/index.ts'
 import { PROFILE_NAMES } from './profiles.ts'
 import { CONSTRAINED_TOOL_SCHEMA } from './tool-rule.ts'
 
@@ -29,6 +30,22 @@ const integer = (doc: string): Shape => ({ kind: 'integer', doc })
 const object = (doc: string, members: Readonly<Record<string, Shape>>): Shape => ({ kind: 'object', doc, members })
 const refused = (doc: string, instead: string): Shape => ({ kind: 'refused', doc, instead })
 export const POLICY_VERSION = '1.0'
+
+/** What effects spend: of the whole run, and of one class of operations. */
+const SPENDING: Readonly<Record<string, Shape>> = {
+  calls: integer('Effects of any kind.'),
+  tool_calls: integer('Tool calls.'),
+  tokens: integer('Tokens of all models, in and out.'),
+  tokens_in: integer('Tokens given to models.'),
+  tokens_out: integer('Tokens models answered.'),
+  cost: { kind: 'money', doc: 'US dollars as text, e.g. `"$5"` or `"$0.25"`.' },
+  cost_nano_usd: integer('Cost in 10⁻⁹ US dollar; instead of `cost`.'),
+  bytes: integer('Bytes read, written and moved over the network.'),
+  bytes_in: integer('Bytes read from files and received over the network.'),
+  bytes_out: integer('Bytes sent over the network.'),
+  bytes_written: integer('Bytes written to files.'),
+  concurrency: integer('Effects under way at once.'),
+}
 
 export const POLICY_SHAPE = {
   kind: 'object',
@@ -88,18 +105,15 @@ export const POLICY_SHAPE = {
       ask: rules('model', 'Models asked only after approval; wins over every allow rule.'),
       max_tokens: integer('Most tokens one answer may have.'),
     }),
-    budgets: object('Limits of the whole run; absent is unlimited.', {
-      calls: integer('Effects of any kind.'),
-      tool_calls: integer('Tool calls.'),
-      tokens: integer('Tokens of all models, in and out.'),
-      cost: { kind: 'money', doc: 'US dollars as text, e.g. `"$5"` or `"$0.25"`.' },
-      cost_nano_usd: integer('Cost in 10⁻⁹ US dollar; instead of `cost`.'),
-      bytes: integer('Bytes read, written and moved over the network.'),
+    budgets: object('Limits of the whole run, and of one class of operations under its name; absent is unlimited.', {
+      ...SPENDING,
       wall_time_ms: integer('Milliseconds from start to end.'),
       cpu_ns: integer('Nanoseconds of CPU; rounded down to whole milliseconds.'),
       cpu_ms: integer('Milliseconds of CPU; instead of `cpu_ns`.'),
-      concurrency: integer('Effects under way at once.'),
       log_bytes: integer('Bytes of the audit log.'),
+      ...Object.fromEntries(
+        OPERATION_CLASSES.map((name) => [name, object(`Limits of \`${name}.*\` alone, beside those of the run.`, SPENDING)]),
+      ),
       heap_objects: refused('From the published format.', 'memory is limited by `authority run --memory`'),
       heap_bytes: refused('From the published format.', 'memory is limited by `authority run --memory`'),
     }),

@@ -1,5 +1,5 @@
 /** What the pipeline knows of the policy stage (DESIGN 4.4; research security.md 6.3). */
-import type { Charges, Question } from '../vocabulary/index.ts'
+import type { NamedLimits, Question } from '../vocabulary/index.ts'
 
 export interface PolicyVerdict {
   readonly allow: boolean
@@ -19,7 +19,7 @@ export interface Policy {
   /** Where it came from: a path, `image`, or `built-in: deny everything outside`. */
   readonly source: string
   /** Limits of the run, in kernel units; absent is unlimited. */
-  readonly budgets: Charges
+  readonly budgets: NamedLimits
   /** Everything the policy could allow, expanded: what the run capability grants. */
   readonly grants: import('../capability/types.ts').Grants
   /** `net.hosts`: names the operator mapped to an address; counts as the rule for that address. */

@@ -28,7 +28,10 @@ export interface Subject {
   readonly executable?: string
 }
 
-/** What can be bounded. Units: `_ms` milliseconds, `_nano_usd` 10⁻⁹ US dollar, `bytes` bytes, else a count. Integers 0…2^53−1 only. */
+/**
+ * What can be bounded. `bytes` and `tokens` are totals; by direction: bytes an agent gets (read, received), sends over the network and writes to files. Later
+ * dimensions stand last: a token states its limits in this order. Units: `_ms` milliseconds, `_nano_usd` 10⁻⁹ US dollar, `bytes` bytes, else a count. Integers 0…2^53−1 only.
+ */
 export const DIMENSIONS = [
   'calls',
   'tool_calls',
@@ -39,8 +42,21 @@ export const DIMENSIONS = [
   'cpu_ms',
   'concurrency',
   'log_bytes',
+  'bytes_in',
+  'bytes_out',
+  'bytes_written',
+  'tokens_in',
+  'tokens_out',
 ] as const
 export type Dimension = (typeof DIMENSIONS)[number]
+/** Classes of operations, each with budgets of its own: the word before the dot of an operation's name. */
+export const OPERATION_CLASSES = ['fs', 'net', 'tool', 'infer', 'state', 'agent'] as const
+/** Limits of a run as people write them: `calls` of all of it, `net.calls` of one class. */
+export type NamedLimits = Readonly<Record<string, number>>
+
+/** Which way bytes go. */
+export const BYTE_WAYS = ['bytes_in', 'bytes_out', 'bytes_written'] as const satisfies readonly Dimension[]
+export type ByteWay = (typeof BYTE_WAYS)[number]
 export type Charges = Readonly<Partial<Record<Dimension, number>>>
 
 /** JSON a record may hold. */

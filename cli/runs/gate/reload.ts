@@ -1,14 +1,12 @@
 import type { RunLog } from '@authority/kernel/audit'
-import { type BudgetStage, RUN_ACCOUNT } from '@authority/kernel/budget'
+import { type BudgetStage, limitsByAccount } from '@authority/kernel/budget'
 import type { PublishedPorts } from '@authority/kernel/effects/net'
 import { listenObject } from '@authority/kernel/effects/net'
 import type { AdmitPipeline } from '@authority/kernel/gate'
 import type { Policy } from '@authority/kernel/policy'
-import { DIMENSIONS, type Dimension } from '@authority/kernel/vocabulary'
+import type { NamedLimits } from '@authority/kernel/vocabulary'
 import { AuthorityError } from '@authority/protocol'
 import type { LivePolicy } from './live-policy.ts'
-
-type Limits = Readonly<Partial<Record<Dimension, number>>>
 
 /** What a reload can change of a run. */
 export interface Reloadable {
@@ -23,9 +21,9 @@ export interface Reloadable {
 export interface Reloaded {
   readonly policy: string
   /** Limits that are lower now. */
-  readonly lowered: Limits
+  readonly lowered: NamedLimits
   /** Limits the new policy would raise or lift: they stay as they were. */
-  readonly kept: Limits
+  readonly kept: NamedLimits
   /** Published ports that listen no more, as policy names them. */
   readonly unpublished: readonly string[]
 }
@@ -34,16 +32,16 @@ export interface Reloaded {
 export class RunLimits {
   private readonly values: Record<string, number>
 
-  constructor(policy: Limits, commandLine: Readonly<Record<string, number>>) {
+  constructor(policy: NamedLimits, commandLine: NamedLimits) {
     this.values = { ...policy }
     for (const [key, limit] of Object.entries(commandLine)) this.values[key] = Math.min(this.values[key] ?? Number.MAX_SAFE_INTEGER, limit)
   }
 
-  get all(): Readonly<Record<string, number>> {
+  get all(): NamedLimits {
     return this.values
   }
 
-  lower(limits: Limits): void {
+  lower(limits: NamedLimits): void {
     Object.assign(this.values, limits)
   }
 }
@@ -60,8 +58,10 @@ export async function reload(run: Reloadable, next: Policy, by: string): Promise
   const unpublished = published.ports.map(listenObject).filter((object) => !allowed(object))
   // No step between these waits: no effect sees half of it. A log without room for the limits takes nothing; it keeps room for a policy.
   if (Object.keys(lowered).length > 0) {
-    audit.append({ type: 'LIMIT', account: RUN_ACCOUNT, limits: lowered })
-    budget.limit(RUN_ACCOUNT, lowered)
+    for (const [account, charges] of limitsByAccount(lowered)) {
+      audit.append({ type: 'LIMIT', account, limits: charges })
+      budget.limit(account, charges)
+    }
     limits.lower(lowered)
   }
   audit.append({
@@ -80,22 +80,23 @@ export async function reload(run: Reloadable, next: Policy, by: string): Promise
 }
 
 /** The log's own size is fixed when it is made. */
-function changeOf(now: Readonly<Record<string, number>>, next: Limits): { readonly lowered: Limits; readonly kept: Limits } {
-  const lowered: Partial<Record<Dimension, number>> = {}
-  const kept: Partial<Record<Dimension, number>> = {}
-  for (const dimension of DIMENSIONS) {
-    const [old, wanted] = [now[dimension], next[dimension]]
+function changeOf(now: NamedLimits, next: NamedLimits): { readonly lowered: NamedLimits; readonly kept: NamedLimits } {
+  const lowered: Record<string, number> = {}
+  const kept: Record<string, number> = {}
+  for (const name of new Set([...Object.keys(now), ...Object.keys(next)])) {
+    const [old, wanted] = [now[name], next[name]]
     if (old === wanted) continue
-    if (wanted !== undefined && wanted < (old ?? Number.POSITIVE_INFINITY) && dimension !== 'log_bytes') lowered[dimension] = wanted
-    else if (old !== undefined) kept[dimension] = old
+    if (wanted !== undefined && wanted < (old ?? Number.POSITIVE_INFINITY) && name !== 'log_bytes') lowered[name] = wanted
+    else if (old !== undefined) kept[name] = old
   }
   return { lowered, kept }
 }
 
 /** What was spent cannot be taken back, and a log with more spent than allowed proves nothing. */
-function assertRoom(budget: BudgetStage, lowered: Limits): void {
-  for (const { dimension, captured, reserved } of budget.rows([RUN_ACCOUNT])) {
-    const limit = lowered[dimension]
+function assertRoom(budget: BudgetStage, lowered: NamedLimits): void {
+  const byAccount = limitsByAccount(lowered)
+  for (const { account, dimension, captured, reserved } of budget.rows([...byAccount.keys()])) {
+    const limit = byAccount.get(account)?.[dimension]
     if (limit === undefined || captured + reserved <= limit) continue
     throw new AuthorityError(
       'E_CONFLICT',

@@ -38,11 +38,16 @@ const DIMENSIONS: ReadonlySet<string> = new Set([
   'cpu_ms',
   'concurrency',
   'log_bytes',
+  'bytes_in',
+  'bytes_out',
+  'bytes_written',
+  'tokens_in',
+  'tokens_out',
 ])
 /** Dimensions that are levels: held while an effect lasts, never captured. */
 const LEVELS: ReadonlySet<string> = new Set(['concurrency'])
 /** What an unknown outcome need not charge: levels, and bytes, which move through a lease alone and are counted there. */
-const KNOWN: ReadonlySet<string> = new Set([...LEVELS, 'bytes'])
+const KNOWN: ReadonlySet<string> = new Set([...LEVELS, 'bytes', 'bytes_in', 'bytes_out', 'bytes_written'])
 const STANDING: readonly string[] = ['run', 'installation']
 /** Reserved in slices: may overshoot by one slice on each CPU. */
 const SLICED: ReadonlySet<string> = new Set(['wall_time_ms', 'cpu_ms'])
@@ -248,7 +253,7 @@ function add(account: Account, dimension: string, amount: number): void {
   if (counts(account, dimension)) captured.set(dimension, (captured.get(dimension) ?? 0) + amount)
 }
 
-/** A hostile log cannot make the verifier remember names: only those that have a limit, and the nine there are. */
+/** A hostile log cannot make the verifier remember names: only those that have a limit, and the dimensions there are. */
 function counts({ limits }: Account, dimension: string): boolean {
   return DIMENSIONS.has(dimension) || limits.has(dimension)
 }

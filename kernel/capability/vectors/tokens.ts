@@ -56,7 +56,22 @@ export const RESTRICTIONS: readonly (readonly [string, Restriction])[] = [
   [
     'budget of every dimension',
     {
-      budget: { log_bytes: 9, concurrency: 8, cpu_ms: 7, wall_time_ms: 6, bytes: 5, cost_nano_usd: 4, tokens: 3, tool_calls: 2, calls: 1 },
+      budget: {
+        tokens_out: 14,
+        tokens_in: 13,
+        bytes_written: 12,
+        bytes_out: 11,
+        bytes_in: 10,
+        log_bytes: 9,
+        concurrency: 8,
+        cpu_ms: 7,
+        wall_time_ms: 6,
+        bytes: 5,
+        cost_nano_usd: 4,
+        tokens: 3,
+        tool_calls: 2,
+        calls: 1,
+      },
     },
   ],
   ['a pattern beyond ASCII', { fs: { read: ['/work/straße/日本/𝕏'] } }],

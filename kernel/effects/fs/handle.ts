@@ -92,14 +92,14 @@ export class FileHandle implements HeldThing {
       this.#read.add(into.subarray(at, at + got.value), offset)
       return got.value
     }
-    const wait = this.#file.lease.spend(got.value)
+    const wait = this.#file.lease.spend(got.value, 'bytes_in')
     return wait === undefined ? count() : this.#during(wait.then(count))
   }
 
   /** Writes all of `data` at `offset` (at the end with APPEND), after the lease allowed it. Returns its length. */
   write(data: Uint8Array, offset: number): number | Promise<number> {
     this.#check(this.#file.writes, offset, data.byteLength)
-    const wait = this.#file.lease.spend(data.byteLength)
+    const wait = this.#file.lease.spend(data.byteLength, 'bytes_written')
     if (wait === undefined && !this.#file.sync) return this.#put(data, offset)
     return this.#during(this.#putLater(wait, data, offset))
   }
@@ -119,7 +119,7 @@ export class FileHandle implements HeldThing {
   }
 
   async #putAt(data: Uint8Array, offset: number): Promise<number> {
-    await this.#file.lease.spend(data.byteLength)
+    await this.#file.lease.spend(data.byteLength, 'bytes_written')
     const { sys, text } = this.#file
     if (this.#unappending === null) {
       const opened = sys.reopen(this.#file.fd, O.WRONLY)
@@ -188,7 +188,7 @@ export class FileHandle implements HeldThing {
       if (clears) this.#cleared += bytes
       else this.#allocated += bytes
     }
-    const wait = this.#file.lease.spend(bytes)
+    const wait = this.#file.lease.spend(bytes, 'bytes_written')
     return wait === undefined ? make() : this.#during(wait.then(make))
   }
 

@@ -146,8 +146,8 @@ describe('reading and writing through the SDK path', () => {
   })
 
   it('a lease never takes all of a small budget', () => {
-    expect(openingCharges(true, true, 1 << 30, 1_000_000)).toEqual({ bytes: 250_000 })
-    expect(openingCharges(true, false, 10, 0)).toEqual({ bytes: 0 })
-    expect(openingCharges(true, false, 10, Number.POSITIVE_INFINITY)).toEqual({ bytes: 65_536 })
+    expect(openingCharges(true, true, 1 << 30, () => 1_000_000)).toEqual({ bytes: 250_000, bytes_in: 250_000, bytes_written: 250_000 })
+    expect(openingCharges(true, false, 10, () => 0)).toEqual({ bytes: 0, bytes_in: 0 })
+    expect(openingCharges(true, false, 10, () => Number.POSITIVE_INFINITY)).toEqual({ bytes: 65_536, bytes_in: 65_536 })
   })
 })

@@ -1,4 +1,4 @@
-import type { Charges } from '../../vocabulary/index.ts'
+import type { Charges, Dimension } from '../../vocabulary/index.ts'
 import { MIN_LEASE_BYTES, READ_LEASE_BYTES, WRITE_LEASE_BYTES } from './limits.ts'
 
 /**
@@ -6,10 +6,16 @@ import { MIN_LEASE_BYTES, READ_LEASE_BYTES, WRITE_LEASE_BYTES } from './limits.t
  * @param available bytes the tightest account still has; Infinity when unlimited
  * A lease that runs out is renewed by a record of its own, so this bounds nothing but how often that happens.
  */
-export function openingCharges(reads: boolean, writes: boolean, size: number, available: number): Charges {
+export function openingCharges(reads: boolean, writes: boolean, size: number, available: (dimension: Dimension) => number): Charges {
   const reading = reads ? Math.min(Math.max(size, MIN_LEASE_BYTES), READ_LEASE_BYTES) : 0
-  const wanted = reading + (writes ? WRITE_LEASE_BYTES : 0)
-  const left = Math.max(0, available)
-  const share = Math.max(Math.floor(left / 4), Math.min(left, MIN_LEASE_BYTES))
-  return { bytes: Math.min(wanted, share) }
+  const writing = writes ? WRITE_LEASE_BYTES : 0
+  const share = (wanted: number, dimension: Dimension): number => {
+    const left = Math.max(0, available(dimension))
+    return Math.min(wanted, Math.max(Math.floor(left / 4), Math.min(left, MIN_LEASE_BYTES)))
+  }
+  return {
+    bytes: share(reading + writing, 'bytes'),
+    ...(reads ? { bytes_in: share(reading, 'bytes_in') } : {}),
+    ...(writes ? { bytes_written: share(writing, 'bytes_written') } : {}),
+  }
 }

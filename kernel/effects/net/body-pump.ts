@@ -61,7 +61,7 @@ export class BodyPump {
       const part = chunk.subarray(at, at + MAX_CHUNK_BYTES)
       if (this.bytes + part.length > this.maxBytes)
         throw new AuthorityError('E_FRAME_TOO_LARGE', `the response body is larger than ${this.maxBytes} bytes`)
-      await this.lease.spend(part.length)
+      await this.lease.spend(part.length, 'bytes_in')
       this.bytes += part.length
       this.digest.update(part)
       await stream.send(part)

@@ -94,7 +94,7 @@ export class Connection {
   }
 
   private async write(data: Uint8Array): Promise<void> {
-    await this.lease.spend(data.length)
+    await this.lease.spend(data.length, 'bytes_out')
     await new Promise<void>((resolve, reject) => {
       this.socket.write(data, (error) =>
         error ? reject(new AuthorityError('E_UPSTREAM', 'the connection does not take any more', { cause: error })) : resolve(),
@@ -105,7 +105,7 @@ export class Connection {
   }
 
   private async deliver(data: Uint8Array, stream: GateStream): Promise<void> {
-    await this.lease.spend(data.length)
+    await this.lease.spend(data.length, 'bytes_in')
     this.receivedBytes += data.length
     this.received.update(data)
     await stream.send(data)

@@ -73,11 +73,11 @@ async function oneHop(
   deps: FetchDependencies,
 ): Promise<HttpAnswer> {
   const addresses = await vettedAddresses(targetOfUrl(request.url, deps.synthetic), { ...permit, signal }, deps)
-  await lease.spend(headBytes(request) + (request.body?.length ?? 0))
+  await lease.spend(headBytes(request) + (request.body?.length ?? 0), 'bytes_out')
   const { socket } = await dialFirst(deps.dial, addresses, portOf(request.url), signal)
   const answer = await sendOver(socket, request, deps.roots, signal)
   try {
-    await lease.spend(answer.headBytes)
+    await lease.spend(answer.headBytes, 'bytes_in')
     return answer
   } catch (error) {
     answer.close()

@@ -41,7 +41,9 @@ export class TestEffect implements PreparedEffect {
 
   worstCase(available: (dimension: Dimension) => number): Charges {
     const { charges = {} } = this.options
-    return typeof charges === 'function' ? charges(available) : charges
+    const worst = typeof charges === 'function' ? charges(available) : charges
+    // Unless it says otherwise it reads.
+    return worst.bytes === undefined ? worst : { bytes_in: worst.bytes, ...worst }
   }
 
   async execute(permit: Permit): Promise<EffectResult> {

@@ -168,6 +168,12 @@ describe('contains', () => {
     ['more tokens', { infer: { models: ['m*'], max_tokens: 10 } }, { infer: { models: ['m1'] } }, 'no'],
     ['budgets', { budgets: { calls: 5 } }, { budgets: { calls: 5, bytes: 1 } }, 'yes'],
     ['no budget', { budgets: { calls: 5 } }, {}, 'no'],
+    ['a class under the whole', { budgets: { net: { calls: 5 } } }, { budgets: { calls: 5 } }, 'yes'],
+    ['the whole under one class', { budgets: { calls: 5 } }, { budgets: { net: { calls: 5 } } }, 'no'],
+    ['a class with more', { budgets: { net: { calls: 5 } } }, { budgets: { net: { calls: 6 } } }, 'no'],
+    ['a direction under the total', { budgets: { bytes_out: 5 } }, { budgets: { bytes: 5 } }, 'yes'],
+    ['the total under one direction', { budgets: { bytes: 5 } }, { budgets: { bytes_out: 5 } }, 'no'],
+    ['the total under all directions', { budgets: { tokens: 5 } }, { budgets: { tokens_in: 2, tokens_out: 3 } }, 'yes'],
     ['mounts', { mounts: { allow: ['/a'], require: ['/b'] } }, { mounts: { allow: ['/a'] } }, 'no'],
     ['env', { env: { allow: ['A'] } }, { env: { allow: [], require: ['A'] } }, 'yes'],
   ])('%s', (_, parent, child, expected) => expect(answer(parent, child)).toBe(expected))

@@ -2,8 +2,9 @@
  * `policy contains PARENT CHILD`: whether everything the child lets happen, the parent lets happen too. Reading, changing, looking, connecting, listening, resolving,
  * tools, models, budgets, and what a run must be given.
  */
-import type { Dimension } from '../../vocabulary/index.ts'
+
 import type { LoadedPolicy } from '../stage.ts'
+import { boundOf } from './budget-bounds.ts'
 import { looksContained } from './looking.ts'
 import { modelsContained, toolsContained } from './names.ts'
 import { netContained } from './net.ts'
@@ -42,10 +43,14 @@ export function effectsContained(parent: LoadedPolicy, child: LoadedPolicy, acti
 }
 
 function budgetsContained(parent: LoadedPolicy, child: LoadedPolicy): Containment {
-  for (const [dimension, limit] of Object.entries(parent.budgets) as [Dimension, number][]) {
-    const own = child.budgets[dimension]
-    if (own === undefined || own > limit)
-      return { contains: 'no', example: null, why: `budget ${dimension}: ${own ?? 'unlimited'} under the child, ${limit} under the parent` }
+  for (const [name, limit] of Object.entries(parent.budgets)) {
+    const own = boundOf(child.budgets, name)
+    if (own > limit)
+      return {
+        contains: 'no',
+        example: null,
+        why: `budget ${name}: ${own === Number.POSITIVE_INFINITY ? 'unlimited' : own} under the child, ${limit} under the parent`,
+      }
   }
   return YES
 }

@@ -110,7 +110,7 @@ function open(
       return target
     },
     found: (target) => ({ questions: ask(actions, target.guest), object: target.guest }),
-    charges: (target, available) => openingCharges(reads(request.flags), writes(request.flags), sizeOf(target), available('bytes')),
+    charges: (target, available) => openingCharges(reads(request.flags), writes(request.flags), sizeOf(target), available),
     letGo,
     run: async (target, permit) => {
       if (target.object !== null && isMissing(target.object)) throw hostError(target.object.missing, ref.text)

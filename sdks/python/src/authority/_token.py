@@ -35,7 +35,22 @@ MAX_RATE_BURST = 10_000
 MAX_TIME_MS = 253_402_300_799_999
 
 _MAX_TEXT = len(_PREFIX) + -(-MAX_BINARY_BYTES * 4 // 3)
-_DIMENSIONS = ("calls", "tool_calls", "tokens", "cost_nano_usd", "bytes", "wall_time_ms", "cpu_ms", "concurrency", "log_bytes")
+_DIMENSIONS = (
+    "calls",
+    "tool_calls",
+    "tokens",
+    "cost_nano_usd",
+    "bytes",
+    "wall_time_ms",
+    "cpu_ms",
+    "concurrency",
+    "log_bytes",
+    "bytes_in",
+    "bytes_out",
+    "bytes_written",
+    "tokens_in",
+    "tokens_out",
+)
 _FS = ("read", "write")
 _NET = ("dns", "connect", "listen")
 _KEYS = ("fs", "net", "tools", "infer", "closed", "not_before", "expires", "ttl", "delegate", "uses", "rate", "budget")

@@ -39,6 +39,11 @@ const DIMENSIONS = [
   'cpu_ms',
   'concurrency',
   'log_bytes',
+  'bytes_in',
+  'bytes_out',
+  'bytes_written',
+  'tokens_in',
+  'tokens_out',
 ] as const
 const FS = ['read', 'write'] as const
 const NET = ['dns', 'connect', 'listen'] as const

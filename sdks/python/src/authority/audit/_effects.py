@@ -7,8 +7,11 @@ from ._report import Damage
 
 Amounts = Dict[str, int]
 # Counted from the first record on, limit or not, for a limit may come later. Of others only those with a limit: a hostile log makes up names.
-_DIMENSIONS = frozenset(("calls", "tool_calls", "tokens", "cost_nano_usd", "bytes", "wall_time_ms", "cpu_ms", "concurrency", "log_bytes"))
+_TOTALS = ("calls", "tool_calls", "tokens", "cost_nano_usd", "bytes", "wall_time_ms", "cpu_ms", "concurrency", "log_bytes")
+_DIMENSIONS = frozenset(_TOTALS + ("bytes_in", "bytes_out", "bytes_written", "tokens_in", "tokens_out"))
 _LEVEL = "concurrency"
+# An unknown outcome need not charge them: what is only held, and what moves through a lease alone and is counted there.
+_KNOWN = (_LEVEL, "bytes", "bytes_in", "bytes_out", "bytes_written")
 _SLICED = ("wall_time_ms", "cpu_ms")
 # Tracked from the first record on, whether or not they have a limit yet.
 _STANDING = ("run", "installation")
@@ -94,7 +97,7 @@ class Effects:
                 raise Damage("OUTCOME of %d leases more %s than was reserved" % (intent, dimension))
         if status == "unknown":
             for dimension, amount in effect.reserved.items():
-                if dimension not in kept and dimension not in (_LEVEL, "bytes") and captured.get(dimension, 0) < amount:
+                if dimension not in kept and dimension not in _KNOWN and captured.get(dimension, 0) < amount:
                     raise Damage("OUTCOME of %d is unknown and does not capture all %s" % (intent, dimension))
         self._settle(intent, effect, (set(effect.reserved) | set(captured)), captured, overrun, kept)
         effect.outcome = True
