@@ -44,7 +44,11 @@ export const BUDGET_LIMIT = {
   summary: 'what all runs of this installation may use together',
   positionals: [],
   flags: {
-    budget: { kind: 'list', value: 'KEY=N', doc: 'calls, tool_calls, tokens[_in|_out], cost or bytes[_in|_out|_written]; together they replace what was set' },
+    budget: {
+      kind: 'list',
+      value: 'KEY=N',
+      doc: 'calls, tool_calls, tokens[_in|_out], cost or bytes[_in|_out|_written]; together they replace what was set',
+    },
     none: { kind: 'switch', doc: 'no shared limits from now on' },
     json: JSON_FLAG,
   },

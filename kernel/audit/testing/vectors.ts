@@ -267,6 +267,10 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
     unsigned('more captured than reserved', swap('"captured":{"calls":1}', '"captured":{"calls":2}', 3)),
     unsigned('more reserved than the limit', swap('"calls":1}', '"calls":1001}', 2)),
     unsigned('unknown and not charged', swap('"status":"ok","captured":{"calls":1}', '"status":"unknown","captured":{}', 3)),
+    unsigned('unknown, and what was to be written moved through no lease', unknownKeeping('bytes_written')),
+    unsigned('unknown, and the tokens of its question not charged', unknownKeeping('tokens_in')),
+    unsigned('a limit by direction, of what was spent before it', spentThenLimited('tokens_out', 7)),
+    unsigned('a limit by direction, below what was spent before it', spentThenLimited('tokens_out', 6)),
     unsigned('an account twice', swap('"accounts":["run"]', '"accounts":["run","run"]', 2)),
     unsigned('another installation', swap('"installation":"', '"installation":"0', 0)),
     unsigned('its type in front', swap('"seq":6,', '"x":0,"seq":6,', 6)),
@@ -325,4 +329,22 @@ export function vectorFile(logs: ReadonlyMap<string, Files>, cases: readonly Vec
     ]),
   )
   return `${JSON.stringify({ doc: 'Homes (files as base64 of zlib) and what a verifier says after the edits, made in order, of the folder `run`. With `installation` not false the folder `installation` is given too, with `run` as the expected run. Format: kernel/audit/FORMAT.md.', logs: packed, cases }, null, 1)}\n`
+}
+
+/** The first effect reserves `dimension` too, and its unknown outcome charges nothing of it. */
+function unknownKeeping(dimension: string): (payload: string, seq: number) => string {
+  return (payload, seq) => {
+    if (seq === 2) return payload.replace('"calls":1}', `"calls":1,"${dimension}":5}`)
+    return seq === 3 ? payload.replace('"status":"ok"', '"status":"unknown"') : payload
+  }
+}
+
+/** The first effect spends 7 of `dimension`; the run gets its limit later. */
+function spentThenLimited(dimension: string, limit: number): (payload: string, seq: number) => string {
+  return (payload, seq) => {
+    if (seq === 2 || seq === 3) return payload.replace('"calls":1}', `"calls":1,"${dimension}":7}`)
+    return seq === 7
+      ? payload.replace('"type":"DENY"', `"type":"LIMIT","account":"run","limits":{"${dimension}":${limit}},"x":"DENY"`)
+      : payload
+  }
 }
