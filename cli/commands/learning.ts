@@ -1,7 +1,7 @@
 import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { readRecords, type ShownRecord } from '@authority/kernel/audit'
-import { type Lesson, learn, loadPolicy, type Need, type Rung } from '@authority/kernel/policy'
+import { type Lesson, learn, literalPathOf, loadPolicy, type Need, type Rung } from '@authority/kernel/policy'
 import type { Action } from '@authority/kernel/vocabulary'
 import { CliError } from '../runs/errors.ts'
 import { loadPolicyFiles } from '../runs/policy-files.ts'
@@ -57,7 +57,7 @@ function objectOf(fix: string | null): string | null {
   try {
     const { document } = loadPolicy(Buffer.from(fix), 'fix', { format: 'json' })
     const [path] = [...document.fs.look, ...document.fs.read, ...document.fs.write]
-    return path === undefined ? null : path.replace(/\[([*?[\]{}\\])\]/g, '$1')
+    return path === undefined ? null : literalPathOf(path)
   } catch {
     return null
   }

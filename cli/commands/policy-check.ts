@@ -8,12 +8,13 @@ export const command: Command<typeof POLICY_CHECK> = async ({ flags, positionals
   const file = positionals[0] ?? ''
   try {
     const { id } = policyOfFile(file, flags.host, cwd).loaded
-    if (flags.json) terminal.json({ ok: true, id, problems: [] })
+    if (flags.json) terminal.json({ ok: true, id, file, problems: [] })
     else terminal.out(`${safe(file)}: ok, policy ${id}`)
     return 0
   } catch (error) {
     if (!flags.json || !(error instanceof PolicyLoadError)) throw error
-    terminal.json({ ok: false, id: null, problems: error.problems })
+    // Of several files it is the one the problems are in.
+    terminal.json({ ok: false, id: null, file: error.source, problems: error.problems })
     return EXIT_REFUSED
   }
 }

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { join, resolve, sep } from 'node:path'
+import { fileFault, readBounded } from '../runs/bounded-file.ts'
 import { CliError } from '../runs/errors.ts'
 import { type Home, homePath, openHome } from '../runs/home.ts'
 import type { Context } from './index.ts'
@@ -10,16 +11,17 @@ export function homeOf(context: Context): Home {
   return openHome(homePath(context.env))
 }
 
-/** Bytes of a file the user named; `what` says what it is for. */
+/** Bytes of a file the user named, at most one more than any such file may have; `what` says what it is for. */
 export function readNamed(path: string, what: string, code: 'usage' | 'config' | 'policy' = 'usage'): Uint8Array {
   try {
-    return readFileSync(path)
+    return readBounded(path, MAX_NAMED_BYTES)
   } catch (cause) {
-    const errno = (cause as NodeJS.ErrnoException).code ?? String(cause)
-    const why = errno === 'ENOENT' ? 'there is no such file' : errno === 'EISDIR' ? 'it is a folder' : errno
-    throw new CliError(code, `${what} ${path} cannot be read: ${why}`, 'check the path', { cause })
+    throw new CliError(code, `${what} ${path} cannot be read: ${fileFault(cause)}`, 'check the path', { cause })
   }
 }
+
+/** Policies may have 4 MiB, and nothing else that is named has more: one byte beyond tells that a file is too large. */
+const MAX_NAMED_BYTES = 4 * 1024 * 1024 + 1
 
 /** One of a few words, or the CliError that names them. */
 export function oneOf<const Word extends string>(flag: string, value: string, words: readonly Word[]): Word {

@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type LoadedPolicy, loadPolicy } from '@authority/kernel/policy'
+import { fileFault, readPlainFile } from './bounded-file.ts'
 
 /** A policy file with everything it includes, read once: what the gate is handed is what was checked. */
 export interface PolicyFiles {
@@ -25,7 +25,7 @@ export function loadPolicyFiles(bytes: Uint8Array, path: string, shown: string, 
   const paths: string[] = []
   const include = (name: string): Uint8Array => {
     const file = join(dirname(path), name)
-    const content = readPlainFile(file)
+    const content = readIncluded(file)
     includes.push({ name, base64: Buffer.from(content).toString('base64') })
     paths.push(file)
     return content
@@ -42,17 +42,10 @@ export function includeFrom(files: readonly IncludedFile[]): (name: string) => U
   }
 }
 
-/** Never through a link: it could lead out of the folder. Never a pipe: it could wait for ever. */
-function readPlainFile(path: string): Uint8Array {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+function readIncluded(path: string): Uint8Array {
   try {
-    const stat = fstatSync(fd)
-    if (!stat.isFile()) throw new Error('it is not a plain file')
-    const buffer = Buffer.alloc(Math.min(stat.size, MAX_FILE_BYTES))
-    let at = 0
-    for (let read = 1; read > 0 && at < buffer.length; at += read) read = readSync(fd, buffer, at, buffer.length - at, at)
-    return buffer.subarray(0, at)
-  } finally {
-    closeSync(fd)
+    return readPlainFile(path, MAX_FILE_BYTES)
+  } catch (fault) {
+    throw new Error(fileFault(fault))
   }
 }

@@ -109,6 +109,11 @@ function classAt(chars: readonly string[], start: number, text: string): [Token,
   return [{ kind: 'class', negated, ranges }, index]
 }
 
+/** How many alternatives a well-formed pattern has. Throws PatternError. */
+export function alternativesOf(text: string): number {
+  return tokenize(text).reduce((count, piece) => ('choices' in piece ? count * piece.choices.length : count), 1)
+}
+
 /** Every alternative in full. The number and total length are computed first, so a brace bomb costs nothing. */
 export function expandBraces(pieces: readonly Piece[], text: string): Token[][] {
   let count = 1

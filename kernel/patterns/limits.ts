@@ -10,8 +10,8 @@ export const MAX_EXPANDED_LENGTH = 64 * 1024
 export const MAX_CLASS_RANGES = 128
 /** `**` segments in one alternative. */
 export const MAX_GLOBSTARS = 8
-/** Rules of one list. */
-export const MAX_RULES = 20_000
+/** Rules of one list: those a policy allows and asks about, with its profiles and mapped names, make one list of a run's own capability. */
+export const MAX_RULES = 65_536
 /** Bytes of all patterns of one rule set together. */
 export const MAX_RULES_BYTES = 8 * 1024 * 1024
 /** Bytes of a tool or model name. */

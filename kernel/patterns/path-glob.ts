@@ -5,6 +5,7 @@
 import { isWellFormed, utf8Length } from './bytes.ts'
 import { expandBraces, type Token, tokenize } from './glob-tokens.ts'
 import { MAX_GLOBSTARS, MAX_PATTERN_BYTES } from './limits.ts'
+import { withClasses } from './look-alike.ts'
 import { PatternError } from './pattern-error.ts'
 import { compileSegment, matchSegment, type Segment } from './segment-glob.ts'
 
@@ -179,7 +180,11 @@ export function matchPathGlob(glob: PathGlob, path: string): boolean {
   return segments !== null && glob.alternatives.some((alternative) => matchAlternative(alternative.segments, segments))
 }
 
-/** The pattern that matches exactly this path. */
+/** The pattern that matches exactly this path, and that a policy takes. */
 export function literalPathPattern(path: string): string {
-  return path.replace(/[*?[\]{}\\]/g, (special) => `[${special}]`)
+  // Every second part is a special character.
+  return path
+    .split(/([*?[\]{}\\])/)
+    .map((part, index) => (index % 2 === 1 ? `[${part}]` : withClasses(part)))
+    .join('')
 }

@@ -4,6 +4,7 @@ import type { Action, Question } from '../vocabulary/index.ts'
 import {
   compileRules,
   formatConnectPattern,
+  MAX_RULES,
   PatternError,
   parseConnectPattern,
   parseEndpoint,
@@ -181,7 +182,7 @@ describe('a rule set', () => {
   })
 
   it('refuses more rules than its limit', () => {
-    expect(() => compileRules({ tools: Array(20_001).fill('a') })).toThrow(PatternError)
+    expect(() => compileRules({ tools: Array(MAX_RULES + 1).fill('a') })).toThrow(PatternError)
     expect(() => compileRules({ fs: { read: Array(600).fill(`/${'[a]'.repeat(5000)}`) } })).toThrow(PatternError)
   })
 })

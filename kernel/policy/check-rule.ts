@@ -14,13 +14,14 @@ import { checkEnvRule, parseMountRule } from './expectations.ts'
 import { mayListen } from './fix.ts'
 import { checkIncludeName } from './include-name.ts'
 import { quoted } from './load-error.ts'
+import { posingHost, posingPath } from './look-alike.ts'
 import { nearestKey } from './nearest-key.ts'
 import { isProfile, PROFILE_NAMES } from './profiles.ts'
 import type { RuleKind } from './schema.ts'
 import type { Located } from './structure.ts'
 import { checkToolRule } from './tool-rule.ts'
 
-/** Throws PatternError; returns what makes a well-formed rule too broad. Deny rules may be as broad as they like. */
+/** Throws PatternError; returns what makes a well-formed rule too broad, or another one than it looks like. Deny rules may be as broad as they like. */
 export function checkRule(of: RuleKind, list: string, rule: Located): TooBroad | null {
   const { text } = rule
   const denies = list.includes('/deny')
@@ -28,13 +29,15 @@ export function checkRule(of: RuleKind, list: string, rule: Located): TooBroad |
   switch (of) {
     case 'path':
       parsePathGlob(text)
-      return list === '/fs/write' || list === '/fs/ask/write' ? broadWrite(text) : null
+      return posingPath(text) ?? writtenPath(list, text)
     case 'name': {
       const host = parseHostPattern(text, options)
-      return denies ? null : broadHost(host, text)
+      return posingHost(text, text) ?? (denies ? null : broadHost(host, text))
     }
     case 'connect': {
       const pattern = parseConnectPattern(text, options)
+      const posing = pattern.kind === 'dns' ? posingHost(text, text.slice('dns:'.length, text.lastIndexOf(':'))) : null
+      if (posing !== null) return posing
       if (!denies) return broadConnect(pattern, text)
       // A name is dialled at whatever global address it has; a rule that seemed to forbid one address and did not would be worse than none.
       return pattern.kind === 'ip'
@@ -50,7 +53,7 @@ export function checkRule(of: RuleKind, list: string, rule: Located): TooBroad |
     }
     case 'tool':
       checkToolRule(rule.tool ?? text)
-      return null
+      return Object.values(rule.tool?.args ?? {}).reduce<TooBroad | null>((found, { glob }) => found ?? posingPath(glob ?? ''), null)
     case 'include':
       checkIncludeName(text)
       return null
@@ -72,6 +75,10 @@ export function checkRule(of: RuleKind, list: string, rule: Located): TooBroad |
       )
     }
   }
+}
+
+function writtenPath(list: string, text: string): TooBroad | null {
+  return list === '/fs/write' || list === '/fs/ask/write' ? broadWrite(text) : null
 }
 
 export function isLoopback(address: string): boolean {

@@ -1,9 +1,9 @@
 /** A policy file with its meaning checked: every pattern parsed, breadth refused, budgets in kernel units. Still the operator's own words; expansion is expand.ts's. */
 import {
+  alternativesOf,
   classify,
   formatAddress,
   isNever,
-  matchHostPattern,
   mayBeOpened,
   normalizeHost,
   PatternError,
@@ -12,8 +12,10 @@ import {
 import { DIMENSIONS, type Dimension, type NamedLimits, OPERATION_CLASSES } from '../vocabulary/index.ts'
 import type { TooBroad } from './breadth.ts'
 import { checkRule, isLoopback } from './check-rule.ts'
-import { MAX_ASK_TIMEOUT_MS } from './limits.ts'
+import { MAX_ALL_ALTERNATIVES, MAX_ASK_TIMEOUT_MS, MAX_MAPPED_RULES, MAX_QUOTED } from './limits.ts'
 import { PolicyLoadError, quoted } from './load-error.ts'
+import { posingHost } from './look-alike.ts'
+import { countMapped, mappedNames } from './mapped-names.ts'
 import { isProfile, type ProfileName } from './profiles.ts'
 import type { SourceText } from './source-text.ts'
 import { type Located, readStructure, type Structure } from './structure.ts'
@@ -56,6 +58,8 @@ export interface PolicyDocument {
 
 export interface ReadDocument {
   readonly document: PolicyDocument
+  /** Pointer of each list → its rules, counted. */
+  readonly sizes: ReadonlyMap<string, number>
   readonly includes: readonly Located[]
 }
 
@@ -77,12 +81,14 @@ export function readDocument(root: Node, source: SourceText, hosts: Readonly<Rec
   const reader = new Reader(structure, source)
   reader.checkLists()
   const document = reader.document(hosts)
+  if (structure.problems.length === 0) reader.checkMapped(document)
   if (structure.problems.length > 0)
     throw new PolicyLoadError(
       source.name,
       structure.problems.toSorted((a, b) => a.line - b.line || a.column - b.column),
     )
-  return { document, includes: structure.lists.get('/include')?.rules ?? [] }
+  const sizes = new Map([...structure.lists].map(([pointer, { rules }]) => [pointer, rules.length]))
+  return { document, sizes, includes: structure.lists.get('/include')?.rules ?? [] }
 }
 
 class Reader {
@@ -95,9 +101,30 @@ class Reader {
   }
 
   checkLists(): void {
+    let alternatives = 0
     for (const [pointer, { of, rules }] of this.#structure.lists) {
-      for (const rule of rules) this.#attempt(rule, () => checkRule(of, pointer, rule))
+      for (const rule of rules) {
+        const before = this.#structure.problems.length
+        this.#attempt(rule, () => checkRule(of, pointer, rule))
+        if (of !== 'path' || !rule.text.includes('{') || this.#structure.problems.length > before) continue
+        // Each is a rule of its own to whoever decides: a few bytes of braces must not become millions of them.
+        alternatives += alternativesOf(rule.text)
+        if (alternatives > MAX_ALL_ALTERNATIVES)
+          return this.#report(rule, {
+            message: `the rules up to here have more than ${MAX_ALL_ALTERNATIVES} alternatives in braces`,
+            suggestion: 'write `*` or a class where any name will do',
+          })
+      }
     }
+  }
+
+  checkMapped(document: PolicyDocument): void {
+    const [first] = this.#structure.hosts
+    if (countMapped(document) <= MAX_MAPPED_RULES) return
+    this.#report(first === undefined ? { text: '', at: 0, pointer: '--host' } : { text: first.name, at: first.at, pointer: '/net/hosts' }, {
+      message: `mapped names and the rules for them make more than ${MAX_MAPPED_RULES} rules for addresses`,
+      suggestion: 'allow the addresses themselves, e.g. `ip:10.0.0.0/24:443`',
+    })
   }
 
   document(operatorHosts: Readonly<Record<string, string>>): PolicyDocument {
@@ -174,6 +201,8 @@ class Reader {
       })
       return null
     }
+    const posing = posingHost(name, name)
+    if (posing !== null) this.#report(located, posing)
     if (address.kind !== 'address') {
       this.#report(located, {
         message: `${quoted(text)} is not an IP address`,
@@ -193,13 +222,13 @@ class Reader {
 
   /** A name that stands for this machine must be allowed port by port, as loopback itself is. */
   #checkLoopbackPorts(hosts: ReadonlyMap<string, string>): void {
-    const loopback = [...hosts].filter(([, address]) => isLoopback(address)).map(([name]) => name)
-    if (loopback.length === 0) return
+    const loopback = mappedNames([...hosts].filter(([, address]) => isLoopback(address)).map(([name]) => name))
+    if (hosts.size === 0) return
     for (const rule of this.#structure.lists.get('/net/connect')?.rules ?? []) {
       this.#attempt(rule, () => {
         const pattern = parseConnectPattern(rule.text)
         if (pattern.kind !== 'dns' || pattern.ports.low === pattern.ports.high) return null
-        const name = loopback.find((candidate) => matchHostPattern(pattern.host, candidate))
+        const [name] = loopback(pattern.host)
         return name === undefined
           ? null
           : {
@@ -257,6 +286,12 @@ class Reader {
   }
 
   #report(rule: Located, problem: { readonly message: string; readonly suggestion: string | null }): void {
-    this.#structure.problems.push(this.#source.problem(rule.at, rule.pointer, problem.message, problem.suggestion))
+    // The cause stands behind the rule, and must not be cut off with it.
+    const short = (text: string): string =>
+      rule.text.length > MAX_QUOTED ? text.replaceAll(rule.text, `${rule.text.slice(0, MAX_QUOTED)}…`) : text
+    const { message, suggestion } = problem
+    this.#structure.problems.push(
+      this.#source.problem(rule.at, rule.pointer, short(message), suggestion === null ? null : short(suggestion)),
+    )
   }
 }

@@ -1,16 +1,9 @@
 /** A document with its profiles and host mappings written out: the lists the rules are compiled from, and where each rule came from. */
 import type { Grants } from '../capability/types.ts'
-import {
-  formatHost,
-  formatPorts,
-  type HostPattern,
-  matchHostPattern,
-  parseAddress,
-  parseConnectPattern,
-  parseHostPattern,
-} from '../patterns/index.ts'
+import { formatHost, formatPorts, type HostPattern, parseAddress, parseConnectPattern, parseHostPattern } from '../patterns/index.ts'
 import { isLoopback } from './check-rule.ts'
 import type { PolicyDocument } from './document.ts'
+import { mappedNames } from './mapped-names.ts'
 import { originOf } from './merge.ts'
 import { PROFILES } from './profiles.ts'
 import { toolRuleText } from './tool-rule.ts'
@@ -76,19 +69,25 @@ export function askedRules(document: PolicyDocument): Expanded {
 
 /** A mapped name counts as the rule for its address, at the ports the name itself is allowed at. */
 function mappedAddresses(document: PolicyDocument, connect: readonly string[]): ExpandedRule[] {
-  const derived: ExpandedRule[] = []
-  const denied = deniedHosts(document)
-  for (const [name, text] of document.net.hosts) {
-    const address = parseAddress(text)
-    if (address === null || denied.some((host) => matchHostPattern(host, name))) continue
-    for (const rule of connect) {
-      const pattern = parseConnectPattern(rule)
-      if (pattern.kind !== 'dns' || !matchHostPattern(pattern.host, name)) continue
-      if (isLoopback(text) && pattern.ports.low !== pattern.ports.high) continue
-      derived.push({ text: `ip:${formatHost(address)}:${formatPorts(pattern.ports)}`, origin: pointerTo('/net/hosts', name) })
+  const { hosts } = document.net
+  if (hosts.size === 0) return []
+  const denied = new Set(deniedHosts(document).flatMap(mappedNames(hosts.keys())))
+  const matching = mappedNames([...hosts.keys()].filter((name) => !denied.has(name)))
+  const derived = new Map<string, ExpandedRule[]>()
+  for (const rule of connect) {
+    const pattern = parseConnectPattern(rule)
+    if (pattern.kind !== 'dns') continue
+    for (const name of matching(pattern.host)) {
+      const text = hosts.get(name) ?? ''
+      const address = parseAddress(text)
+      if (address === null || (isLoopback(text) && pattern.ports.low !== pattern.ports.high)) continue
+      const rules = derived.get(name) ?? []
+      rules.push({ text: `ip:${formatHost(address)}:${formatPorts(pattern.ports)}`, origin: pointerTo('/net/hosts', name) })
+      derived.set(name, rules)
     }
   }
-  return derived
+  // In the order of the mappings, then of the rules.
+  return [...hosts.keys()].flatMap((name) => derived.get(name) ?? [])
 }
 
 /** A name that any deny rule speaks of derives nothing: its address must not be a way around the denial. */

@@ -6,10 +6,16 @@ export const MAX_POLICY_BYTES = 4 * 1024 * 1024
 export const MAX_POLICY_DEPTH = 16
 /** Values of all kinds in one file. */
 export const MAX_POLICY_VALUES = 200_000
-/** Rules of one list. */
+/** Characters of the places of all values of a TOML file, as JSON pointers. */
+export const MAX_POINTERS = 32 * 1024 * 1024
+/** Rules of one list, over all files. */
 export const MAX_LIST_RULES = 20_000
+/** Alternatives in braces of all paths of a file together. */
+export const MAX_ALL_ALTERNATIVES = 100_000
 /** Names mapped to an address. */
 export const MAX_HOSTS = 1024
+/** Rules for addresses that mapped names and the rules for them make together. */
+export const MAX_MAPPED_RULES = 20_000
 /** Problems reported of one file; the rest are counted. */
 export const MAX_PROBLEMS = 20
 /** Characters of a policy's own text repeated in a message. */

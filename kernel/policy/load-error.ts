@@ -46,3 +46,14 @@ export function printable(text: string, most: number = MAX_MESSAGE): string {
   const short = text.length > most ? `${text.slice(0, most)}…` : text
   return short.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`)
 }
+
+/** `U+0430`. */
+export function codePoint(char: string): string {
+  return `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
+}
+
+/** A key of the file between backticks; letters that only look like those of a known one are named. */
+export function quotedKey(key: string): string {
+  const foreign = /[^\x20-\x7e]/u.exec(key)?.[0]
+  return foreign === undefined ? quoted(key) : `${quoted(key)} with ${codePoint(foreign)}`
+}

@@ -3,8 +3,9 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 import { readDocument } from './document.ts'
 import { parseJson } from './json.ts'
-import { MAX_INCLUDE_DEPTH, MAX_INCLUDED_FILES, MAX_POLICY_BYTES } from './limits.ts'
+import { MAX_INCLUDE_DEPTH, MAX_INCLUDED_FILES, MAX_LIST_RULES, MAX_MAPPED_RULES, MAX_POLICY_BYTES } from './limits.ts'
 import { PolicyLoadError, quoted } from './load-error.ts'
+import { countMapped } from './mapped-names.ts'
 import { mergeParts, type Part } from './merge.ts'
 import { readSource, type SourceText } from './source-text.ts'
 import { type LoadedPolicy, type LoadOptions, policyOf } from './stage.ts'
@@ -31,6 +32,17 @@ export function loadPolicy(bytes: Uint8Array, source: string, options: LoadOptio
       },
     ])
   })
+  // Within one file this was told with a better place.
+  if (countMapped(document) > MAX_MAPPED_RULES)
+    throw new PolicyLoadError(source, [
+      {
+        line: 1,
+        column: 1,
+        pointer: '/net/hosts',
+        message: `over all files, mapped names and the rules for them make more than ${MAX_MAPPED_RULES} rules for addresses`,
+        suggestion: 'allow the addresses themselves, e.g. `ip:10.0.0.0/24:443`',
+      },
+    ])
   return policyOf(document, policyId(loader.files), source, options)
 }
 
@@ -51,6 +63,7 @@ export function policyId(files: readonly LoadedFile[]): string {
 class Loader {
   readonly files: LoadedFile[] = []
   readonly parts: Part[] = []
+  readonly #sizes = new Map<string, number>()
   readonly #source: string
   readonly #options: LoadOptions
   #total = 0
@@ -71,7 +84,18 @@ class Loader {
     const format = name === '' ? this.#options.format : undefined
     const toml = (format ?? (shown.toLowerCase().endsWith('.toml') ? 'toml' : 'json')) === 'toml'
     const hosts = name === '' ? (this.#options.hosts ?? {}) : {}
-    const { document, includes } = readDocument(toml ? parseToml(text) : parseJson(text), text, hosts)
+    const { document, sizes, includes } = readDocument(toml ? parseToml(text) : parseJson(text), text, hosts)
+    for (const [list, size] of sizes) {
+      const total = (this.#sizes.get(list) ?? 0) + size
+      if (from !== null && total > MAX_LIST_RULES)
+        throw refusal(
+          from.text,
+          from.at,
+          `with this file ${quoted(list)} has ${total} rules, more than ${MAX_LIST_RULES}`,
+          'replace literal rules by globs',
+        )
+      this.#sizes.set(list, total)
+    }
     this.parts.push({ file: name, document: name === '' ? document : withoutMapped(document, this.#options) })
     for (const included of includes) this.#include(text, included, [...chain, name === '' ? bareName(this.#source) : name])
   }

@@ -1,6 +1,7 @@
 /** Whatever a file holds: a policy that says what it says, or an error with a place. Never a crash, a hang or a silent acceptance. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { patternRules } from '../capability/index.ts'
 import { loadPolicy, PolicyLoadError, readCases } from './index.ts'
 import { bytesOf } from './testing.ts'
 
@@ -86,7 +87,7 @@ describe('bytes', () => {
   })
 
   it('ten megabytes, and many small values, are refused before they are read', { timeout: LONG_MS }, () => {
-    expect(told(policy(`"fs":{"read":[${'"/aaaaaaaaaaaaaaaaaaaa",'.repeat(450_000)}"/b"]}`))).toContain('bytes, more than')
+    expect(told(policy(`"fs":{"read":[${'"/aaaaaaaaaaaaaaaaaaaa",'.repeat(450_000)}"/b"]}`))).toContain('has more than 4194304 bytes')
     expect(told(policy(`"fs":{"read":[${'0,'.repeat(250_000)}0]}`))).toContain('more than 200000 values')
     expect(told(policy(`"fs":{"read":[${'"/a",'.repeat(20_001)}"/b"]}`))).toContain('more than 20000')
   })
@@ -115,16 +116,86 @@ describe('globs and names made to hurt', () => {
     expect(began.every(({ allow }) => !allow)).toBe(true)
   })
 
-  it('look-alikes are other names, and are shown as what they are', () => {
-    const cyrillic = loadPolicy(bytesOf(policy('"net":{"connect":["dns:p\u0430ypal.com:443"]}')), 'p.json')
-    expect(cyrillic.decide({ action: 'net.connect', object: 'dns:paypal.com:443' }).allow).toBe(false)
-    expect(cyrillic.decide({ action: 'net.connect', object: 'dns:xn--pypal-4ve.com:443' }).allow).toBe(true)
-    const paths = loadPolicy(bytesOf(policy('"fs":{"read":["/w\u043erk/**"],"deny":{"read":["/x/caf\u00e9"]}}')), 'p.json')
-    expect(paths.decide({ action: 'fs.read', object: '/work/a' }).allow).toBe(false)
-    expect(paths.decide({ action: 'fs.read', object: '/x/cafe\u0301' }).rule).toBe('/fs/deny/read/0')
-    expect(told(policy('"fs":{"re\u0430d":[]}'))).toContain('unknown key')
+  it('braces of many rules, mapped names and rules for them, and lists over several files are bounded together', {
+    timeout: LONG_MS,
+  }, () => {
+    const braces = Array.from({ length: 19_000 }, (_, index) => `/${index}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}/**/x*`)
+    expect(told(JSON.stringify({ version: '1.0', fs: { read: braces } }))).toMatch(
+      /^p\.json:1:[0-9]+: \/fs\/read\/1562: .*100000 alternatives/,
+    )
+    const mapped = (address: string, rule: (index: number) => string): string =>
+      told(
+        JSON.stringify({
+          version: '1.0',
+          net: {
+            hosts: Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`h${index}.example.org`, address])),
+            connect: Array.from({ length: 15_000 }, (_, index) => rule(index)),
+          },
+        }),
+      )
+    expect(mapped('10.0.0.1', (index) => `dns:*.example.org:${index + 1}`)).toMatch(
+      /^p\.json:1:[0-9]{2,}: \/net\/hosts: .*more than 20000 rules/,
+    )
+    expect(mapped('127.0.0.1', (index) => `dns:*.h${index}.example.org:80-90`)).toBe('loaded')
+    const list = (name: string): string[] => Array.from({ length: 15_000 }, (_, index) => `/${name}${index}`)
+    const include = (): Uint8Array => bytesOf(JSON.stringify({ version: '1.0', fs: { read: list('b') } }))
+    const two = JSON.stringify({ version: '1.0', include: ['b.json'], fs: { read: list('a') } })
+    expect(() => loadPolicy(bytesOf(two), 'p.json', { include })).toThrow(
+      'p.json:1:29: /include/0: with this file `/fs/read` has 30000 rules',
+    )
+    // What is asked about and what a profile holds is in one list with what is allowed, for the run's own capability.
+    const full = Array.from({ length: 20_000 }, (_, index) => `/a${index}`)
+    const all = loadPolicy(
+      bytesOf(policy(`"profiles":["python"],"fs":{"read":${JSON.stringify(full)},"ask":{"read":${JSON.stringify(full)}}}`)),
+      'p.json',
+    )
+    expect(() => patternRules(all.grants)).not.toThrow()
+  })
+
+  it('look-alikes are refused with their place, unless they are written so that they are meant', () => {
+    const paths = (...rules: string[]): string => told(policy(`"fs":{"read":${JSON.stringify(rules)}}`))
+    const hosts = (...rules: string[]): string => told(policy(`"net":{"connect":${JSON.stringify(rules)}}`))
+    expect(paths('/ok', '/w\u043erk/**')).toContain(
+      'p.json:1:38: /fs/read/1: `/w\u043erk/**` mixes Latin letters with `\u043e` (Cyrillic, U+043E)',
+    )
+    expect(paths('/a\u200bb')).toContain('holds an invisible character, U+200B')
+    expect(paths('/a\u202etxt')).toContain('U+202E')
+    expect(paths('/a\u00a0b')).toContain('a space of another kind')
+    expect(paths('/\uff57ork')).toContain('a styled letter')
+    expect(told(policy('"fs":{"deny":{"read":["/p\u0430ss"]}}'))).toContain('/fs/deny/read/0: ')
+    expect(told(policy('"tools":{"allow":[{"name":"t","args":{"/p":{"glob":"/w\u043erk"}}}]}'))).toContain('Cyrillic')
+    // Words of one script, twins of composition, and what stands in a class of its own.
+    expect(
+      paths(
+        '/\u043e\u0442\u0447\u0435\u0442/final-\u0444.txt',
+        '/caf\u00e9',
+        '/cafe\u0301',
+        '/w[\u043e]rk',
+        '/a[\u200b]b',
+        '/\u65e5\u672c log',
+        '/\u{1f600}',
+      ),
+    ).toBe('loaded')
+    expect(hosts('dns:p\u0430ypal.com:443')).toContain('or `xn--pypal-4ve.com` where this very name is meant')
+    expect(hosts('dns:pay\u00adpal.com:443')).toContain('U+00AD')
+    expect(told(policy('"net":{"hosts":{"p\u0430ypal.com":"10.0.0.1"}}'))).toContain('Cyrillic')
+    expect(hosts('dns:xn--pypal-4ve.com:443', 'dns:b\u00fccher.de:443', 'dns:\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444:443')).toBe(
+      'loaded',
+    )
+    const sound = loadPolicy(bytesOf(policy('"fs":{"read":["/w[\u043e]rk"],"deny":{"read":["/x/caf\u00e9"]}}')), 'p.json')
+    expect(sound.decide({ action: 'fs.read', object: '/w\u043erk' }).allow).toBe(true)
+    expect(sound.decide({ action: 'fs.read', object: '/work' }).allow).toBe(false)
+    expect(sound.decide({ action: 'fs.read', object: '/x/cafe\u0301' }).rule).toBe('/fs/deny/read/0')
+    expect(told(policy('"fs":{"re\u0430d":[]}'))).toContain('unknown key `re\u0430d` with U+0430 in `fs` (did you mean `read`?)')
     expect(told(policy('"fs":{"read\u200b":[]}'))).toContain('\\u{200b}')
     expect(told(policy('"fs":{"\\u001b[2J":[]}'))).not.toContain('\u001b')
+  })
+
+  it('keys as deep or as long as the file cost no more than the file', { timeout: LONG_MS }, () => {
+    for (const text of [`a${'.a'.repeat(1_000_000)} = 1`, `[a${'.a'.repeat(1_000_000)}]`, `x = 1\n${'a.'.repeat(40)}a = 1`])
+      expect(told(text, 'p.toml')).toMatch(/^p\.toml:[12]:[0-9]{1,2}: .*: nested deeper than 16$/)
+    const long = `["${'a'.repeat(1_000_000)}"]\n${Array.from({ length: 100_000 }, (_, index) => `k${index} = 1`).join('\n')}`
+    expect(told(long, 'p.toml')).toContain('p.toml:1:1: the keys of the file are too long or too many')
   })
 })
 

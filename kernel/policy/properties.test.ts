@@ -48,7 +48,7 @@ const lists: fc.Arbitrary<Lists> = fc.record({
 })
 
 const paths = fc
-  .array(fc.constantFrom('a', 'b', 'ab', '.git', 'hooks', '*', '[x]', 'é'), { maxLength: 5 })
+  .array(fc.constantFrom('a', 'b', 'ab', '.git', 'hooks', '*', '[x]', 'é', 'w\u043erk', 'a\u200bb', '\u043e*\u034fk'), { maxLength: 5 })
   .map((parts) => `/${parts.join('/')}`)
 const question = (action: Action, object: fc.Arbitrary<string>): fc.Arbitrary<Question> => object.map((text) => ({ action, object: text }))
 const questions: fc.Arbitrary<Question> = fc.oneof(

@@ -1,4 +1,5 @@
 /** A policy in full for people and for `--json`: rules with where they come from, what is always denied, budgets. */
+import { normalizeHost } from '../patterns/index.ts'
 import { ALWAYS_DENY } from './always-deny.ts'
 import { askedRules, type ExpandedRule } from './expand.ts'
 import { quoted } from './load-error.ts'
@@ -67,9 +68,9 @@ export function showPolicy(policy: LoadedPolicy): string {
       continue
     }
     lines.push('', `${permission}:`)
-    for (const rule of deny) lines.push(`  deny   ${quoted(rule.text)}  ${rule.origin}`)
-    for (const rule of ask) lines.push(`  ask    ${quoted(rule.text)}  ${rule.origin}`)
-    for (const rule of allow) lines.push(`  allow  ${quoted(rule.text)}  ${rule.origin}`)
+    for (const rule of deny) lines.push(`  deny   ${shown(rule.text, permission)}  ${rule.origin}`)
+    for (const rule of ask) lines.push(`  ask    ${shown(rule.text, permission)}  ${rule.origin}`)
+    for (const rule of allow) lines.push(`  allow  ${shown(rule.text, permission)}  ${rule.origin}`)
   }
   if (view.hosts.length > 0) lines.push('', 'hosts:', ...view.hosts.map(({ name, address }) => `  ${name} is ${address}`))
   for (const section of ['env', 'mounts'] as const) {
@@ -85,4 +86,13 @@ export function showPolicy(policy: LoadedPolicy): string {
   for (const rule of view.always_deny) lines.push(`  ${rule.id}: ${rule.why}`, ...rule.patterns.map((pattern) => `    ${pattern}`))
   lines.push('', 'always denied (connecting; no rule lifts it): link-local, metadata, multicast, reserved and unspecified addresses')
   return `${lines.join('\n')}\n`
+}
+
+/** A name in other letters with the spelling that is dialled: a whole word of another script may look like any other. */
+function shown(text: string, permission: string): string {
+  const name = permission.startsWith('net.') ? /^(?:dns:)?(?:\*\.)?([^:]+)/.exec(text)?.[1] : undefined
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+  if (name === undefined || /^[\u0000-\u007f]*$/.test(name)) return quoted(text)
+  const host = normalizeHost(name)
+  return host.kind === 'name' ? `${quoted(text)} (${host.name})` : quoted(text)
 }

@@ -15,8 +15,7 @@ export function readSource(bytes: Uint8Array, name: string): SourceText {
   const refuse = (line: number, column: number, message: string, suggestion: string | null): never => {
     throw new PolicyLoadError(name, [{ line, column, pointer: '', message, suggestion }])
   }
-  if (bytes.length > MAX_POLICY_BYTES)
-    refuse(1, 1, `the file has ${bytes.length} bytes, more than ${MAX_POLICY_BYTES}`, 'replace long lists by globs')
+  if (bytes.length > MAX_POLICY_BYTES) refuse(1, 1, `the file has more than ${MAX_POLICY_BYTES} bytes`, 'replace long lists by globs')
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
     refuse(1, 1, 'the file begins with a byte order mark', 'save it as UTF-8 without BOM')
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff))

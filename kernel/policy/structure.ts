@@ -1,6 +1,6 @@
 /** Checks a parsed file against the schema and hands out its leaves with their places. Meaning of the strings is document.ts's. */
 import { MAX_HOSTS, MAX_LIST_RULES } from './limits.ts'
-import { type Problem, quoted } from './load-error.ts'
+import { type Problem, quoted, quotedKey } from './load-error.ts'
 import { nearestKey } from './nearest-key.ts'
 import { MONEY, POLICY_SHAPE, type RuleKind, type Shape } from './schema.ts'
 import type { SourceText } from './source-text.ts'
@@ -70,7 +70,7 @@ export function readStructure(root: Node, source: SourceText): Structure {
         report(
           at,
           below,
-          `unknown key ${quoted(key)}${pointer === '' ? '' : ` in \`${nameOf(pointer)}\``}`,
+          `unknown key ${quotedKey(key)}${pointer === '' ? '' : ` in \`${nameOf(pointer)}\``}`,
           near === null ? `known here: ${known.join(', ')}` : `did you mean \`${near}\`?`,
         )
       }

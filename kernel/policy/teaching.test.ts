@@ -163,7 +163,7 @@ describe('policy learn', () => {
     fc
       .tuple(
         fc.constantFrom<Action>('fs.look', 'fs.read', 'fs.write'),
-        fc.array(fc.constantFrom('a', 'b', '.git', 'hooks', '*', '[x]', 'é', 'config'), { maxLength: 4 }),
+        fc.array(fc.constantFrom('a', 'b', '.git', 'hooks', '*', '[x]', 'é', 'w\u043erk', 'a\u200bb', 'config'), { maxLength: 4 }),
       )
       .map(([action, parts]): Question => ({ action, object: `/${parts.join('/')}` })),
     fc

@@ -2,7 +2,11 @@
  * Where each value of a valid TOML text begins: JSON pointer → index, `key:POINTER` → index of its key, `end:POINTER` → index after it.
  * For messages, and for changes that are read again: a wrong or missing place never changes what a policy means. Every step moves forward, so it ends.
  */
+import { MAX_POLICY_DEPTH, MAX_POLICY_VALUES } from './limits.ts'
 import { pointerTo } from './tree.ts'
+
+/** A value has at most three; a file with more than MAX_POLICY_VALUES is refused at the first too many. */
+const MAX_PLACES = 3 * (MAX_POLICY_VALUES + 1)
 
 export function locateToml(text: string): ReadonlyMap<string, number> {
   const places = new Map<string, number>()
@@ -10,7 +14,7 @@ export function locateToml(text: string): ReadonlyMap<string, number> {
   let at = 0
   let table = ''
 
-  while (at < text.length) {
+  while (at < text.length && places.size < MAX_PLACES) {
     skipBlank()
     if (at >= text.length) break
     if (text[at] === '[') header()
@@ -65,7 +69,7 @@ export function locateToml(text: string): ReadonlyMap<string, number> {
       at++
       for (let index = 0; ; index++) {
         skipBlank()
-        if (at >= text.length || text[at] === ']') break
+        if (at >= text.length || text[at] === ']' || places.size >= MAX_PLACES) break
         const item = pointerTo(pointer, index)
         note(item, at)
         const before = at
@@ -102,16 +106,20 @@ export function locateToml(text: string): ReadonlyMap<string, number> {
 
   function keyPath(): { key: string; at: number }[] {
     const keys: { key: string; at: number }[] = []
+    // A dotted key may be as deep as the file is long, and each pointer is as long as its depth: what is too deep anyway has no place of its own.
+    const push = (key: string, start: number): void => {
+      if (keys.length <= MAX_POLICY_DEPTH) keys.push({ key, at: start })
+    }
     for (;;) {
       skipSpace()
       const start = at
       if (text[at] === '"' || text[at] === "'") {
         string()
-        keys.push({ key: text.slice(start + 1, at - 1), at: start })
+        push(text.slice(start + 1, at - 1), start)
       } else {
         while (at < text.length && /[A-Za-z0-9_-]/.test(text[at] ?? '')) at++
         if (at === start) at++
-        keys.push({ key: text.slice(start, at), at: start })
+        push(text.slice(start, at), start)
       }
       skipSpace()
       if (text[at] !== '.') return keys

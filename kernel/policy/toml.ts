@@ -1,7 +1,7 @@
 /** TOML with the same tree as JSON. The values are smol-toml's; the places come from a second, forgiving walk over text already known to be valid. */
 import { parse, TomlError } from 'smol-toml'
-import { MAX_POLICY_DEPTH, MAX_POLICY_VALUES } from './limits.ts'
-import { PolicyLoadError } from './load-error.ts'
+import { MAX_POINTERS, MAX_POLICY_DEPTH, MAX_POLICY_VALUES } from './limits.ts'
+import { PolicyLoadError, printable } from './load-error.ts'
 import type { SourceText } from './source-text.ts'
 import { locateToml } from './toml-places.ts'
 import { type Node, pointerTo } from './tree.ts'
@@ -15,10 +15,14 @@ export function parseToml(source: SourceText): Node {
   } catch (error) {
     throw new PolicyLoadError(source.name, [
       error instanceof TomlError
-        ? { line: error.line, column: error.column, pointer: '', message: firstLine(error.message), suggestion: null }
+        ? { line: error.line, column: error.column, pointer: '', ...saidPlainly(error.message) }
         : { line: 1, column: 1, pointer: '', message: 'the file is not valid TOML', suggestion: null },
     ])
   }
+  if (pointersOf(table) > MAX_POINTERS)
+    throw new PolicyLoadError(source.name, [
+      { line: 1, column: 1, pointer: '', message: 'the keys of the file are too long or too many', suggestion: 'a policy has short keys' },
+    ])
   const places = locateToml(source.text)
   let values = 0
 
@@ -46,6 +50,28 @@ export function parseToml(source: SourceText): Node {
   return convert(table, '', 1)
 }
 
-function firstLine(message: string): string {
-  return (message.split('\n', 1)[0] ?? message).replace(/^Invalid TOML document: /, '')
+/** Characters of all places of the file as pointers: under one long key each of many values has a long one. */
+function pointersOf(table: unknown): number {
+  let total = 0
+  const open: { readonly value: unknown; readonly length: number; readonly depth: number }[] = [{ value: table, length: 0, depth: 1 }]
+  for (let next = open.pop(); next !== undefined && total <= MAX_POINTERS; next = open.pop()) {
+    const { value, length, depth } = next
+    // What is deeper is refused before it is looked at.
+    if (typeof value !== 'object' || value === null || depth > MAX_POLICY_DEPTH) continue
+    for (const key of Object.keys(value)) {
+      const below = length + key.length + 1
+      total += below
+      open.push({ value: (value as Readonly<Record<string, unknown>>)[key], length: below, depth: depth + 1 })
+    }
+  }
+  return total
+}
+
+/** smol-toml's words, and for faults a policy is likely to have our own. */
+function saidPlainly(text: string): { readonly message: string; readonly suggestion: string | null } {
+  const message = (text.split('\n', 1)[0] ?? text).replace(/^Invalid TOML document: /, '')
+  if (/\bredefine\b/.test(message)) return { message: 'a key or table that stands twice', suggestion: 'merge the two' }
+  if (/excessively nested/.test(message)) return { message: `nested deeper than ${MAX_POLICY_DEPTH}`, suggestion: null }
+  if (/unsafe property/.test(message)) return { message: 'unknown key: no key of a policy has such a name', suggestion: 'remove it' }
+  return { message: printable(message), suggestion: null }
 }

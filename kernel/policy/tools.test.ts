@@ -64,6 +64,10 @@ describe('policy show', () => {
       expect(text).toContain(line)
     }
     expect(showPolicy(policyFrom({}))).toContain('budgets: unlimited')
+    // All Cyrillic, and looks like `apple`: what is dialled stands beside it.
+    expect(showPolicy(policyFrom({ net: { connect: ['dns:*.\u0430\u0440\u0440\u04cf\u0435.example:443'] } }))).toContain(
+      '(xn--80ak6aa92e.example)',
+    )
   })
 
   it('is data too', () => {
