@@ -7,6 +7,21 @@ import { join } from 'node:path'
 import { BUN, BUN_PACKAGE, BUN_VERSION, CACHE, DEBIAN_PACKAGES, NEEDS, PYTHON, ROOT, VENV } from './toolchain.mjs'
 
 const PYTEST = 'pytest==8.4.2'
+/** Clients that are run in a machine against servers of the tests, and what they need. */
+const PYTHON_CLIENTS = [
+  'requests==2.34.2',
+  'urllib3==2.8.0',
+  'certifi==2026.10.19.post1',
+  'charset-normalizer==3.5.3',
+  'idna==3.20',
+  'httpx==0.28.1',
+  'httpcore==1.0.9',
+  'h11==0.16.0',
+  'anyio==4.16.0',
+  'typing_extensions==4.16.0',
+  'websockets==17.4',
+]
+const PYTHON_PACKAGES = [PYTEST, ...PYTHON_CLIENTS]
 const APT_LOCK_WAIT_S = 600
 const STEP_DEADLINE_MS = 15 * 60 * 1000
 
@@ -29,7 +44,7 @@ if (needs.python) installPython()
 writeFileSync(stamp, key)
 
 function fingerprint() {
-  const hash = createHash('sha256').update(BUN_VERSION).update(PYTEST).update(wanted.join(' '))
+  const hash = createHash('sha256').update(BUN_VERSION).update(PYTHON_PACKAGES.join(' ')).update(wanted.join(' '))
   for (const file of ['bun.lock', 'package.json', '.ci/toolchain.mjs']) hash.update(readFileSync(join(ROOT, file)))
   return hash.digest('hex')
 }
@@ -91,15 +106,24 @@ function installWorkspaces() {
 }
 
 function installPython() {
-  if (existsSync(PYTHON) && run(PYTHON, ['-c', 'import pytest'], { quiet: true, mayFail: true }).status === 0) return
-  step('Python test environment (about 15 MB) into .cache/venv')
+  if (existsSync(PYTHON) && hasPythonPackages()) return
+  step('Python test environment (about 25 MB) into .cache/venv')
   rmSync(VENV, { recursive: true, force: true })
   const interpreter = ['/usr/bin/python3', 'python3'].find(
     (p) => run(p, ['-c', 'import ensurepip, venv'], { quiet: true, mayFail: true }).status === 0,
   )
   if (!interpreter) fail('no python3 with venv and ensurepip', 'install python3-venv')
   run(interpreter, ['-m', 'venv', VENV])
-  run(PYTHON, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', PYTEST])
+  run(PYTHON, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...PYTHON_PACKAGES])
+}
+
+/** In exactly these versions. */
+function hasPythonPackages() {
+  const wanted = PYTHON_PACKAGES.map((each) => each.split('==')).map(
+    ([name, version]) => `version(${JSON.stringify(name)}) == ${JSON.stringify(version)}`,
+  )
+  const question = `from importlib.metadata import version; import sys; sys.exit(0 if ${wanted.join(' and ')} else 1)`
+  return run(PYTHON, ['-c', question], { quiet: true, mayFail: true }).status === 0
 }
 
 function isInstalled(name) {

@@ -35,6 +35,7 @@ export const DEBIAN_PACKAGES = {
     'openssl' /* certificates of the network tests */,
     'curl' /* programs that know nothing of us */,
     'wget',
+    'golang-go' /* another resolver and another TLS than everybody's */,
     'iproute2' /* a network of their own for hostile resolvers */,
     'rsync' /* programs that are run on a mount */,
     'ripgrep',

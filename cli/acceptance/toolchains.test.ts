@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runProgram } from '../process/run-program.ts'
+import { makeArchives } from './programs-guest/archives.ts'
 import { tree } from './programs-guest/differential.ts'
 import { buildBinary } from './programs-guest/differential-run.ts'
 import { copyCompiler, copyNode, copyTools } from './programs-guest/tools.ts'
@@ -46,24 +47,6 @@ const at = (...parts: string[]): string => join(folder, ...parts)
 async function pipFolder(): Promise<string> {
   const { stdout } = await runProgram([join(ROOT, '.cache/venv/bin/python'), '-c', 'import pip; print(pip.__path__[0])'])
   return Buffer.from(stdout).toString().trim()
-}
-
-/** An npm package and a wheel, as if downloaded. */
-async function makeArchives(archives: string): Promise<void> {
-  mkdirSync(join(archives, 'package'))
-  writeFileSync(join(archives, 'package/package.json'), JSON.stringify({ name: 'package-of-ours', version: '1.0.0', main: 'index.js' }))
-  writeFileSync(join(archives, 'package/index.js'), "module.exports = 'installed by npm'\n")
-  await runProgram(['tar', '-czf', join(archives, 'package.tgz'), '-C', archives, 'package'])
-  const wheel = `
-import sys, zipfile
-with zipfile.ZipFile(sys.argv[1], "w") as z:
-    z.writestr("wheel_of_ours.py", "NAME = 'installed by pip'\\n")
-    z.writestr("wheel_of_ours-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: wheel-of-ours\\nVersion: 1.0\\n")
-    z.writestr("wheel_of_ours-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nGenerator: tests\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-    z.writestr("wheel_of_ours-1.0.dist-info/RECORD", "wheel_of_ours.py,,\\nwheel_of_ours-1.0.dist-info/METADATA,,\\nwheel_of_ours-1.0.dist-info/WHEEL,,\\nwheel_of_ours-1.0.dist-info/RECORD,,\\n")
-`
-  const made = await runProgram(['/usr/bin/python3', '-c', wheel, join(archives, 'wheel_of_ours-1.0-py3-none-any.whl')])
-  if (made.code !== 0) throw new Error(made.stderr)
 }
 
 function workFolder(name: string): string {
