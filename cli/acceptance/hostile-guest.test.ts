@@ -19,11 +19,13 @@ import { BREACHES, words } from './hostile-guest/breaches.ts'
 import { deepTree, handlesNeverClosed, longNames } from './hostile-guest/floods.ts'
 import { attackFiles, NODE, prepareNodes, read } from './hostile-guest/fuse-attacks.ts'
 import { type Hostile, type HostileRun, type Outcome, prepareHostile, runHostile } from './hostile-guest/gate.ts'
+import { networkAttack, openServers, type Sizes } from './hostile-guest/network-attacks.ts'
 import { makeRivalFolders, mover, opener, RIVAL_WITHIN, textsRead } from './hostile-guest/rivals.ts'
 import { ARMED, fields, HELLO, message, OPCODE, READY, request, Script } from './hostile-guest/script.ts'
 import { attackSessions, judge } from './hostile-guest/session-attacks.ts'
 import { SWAPPED, startSwapping, WITHIN } from './hostile-guest/swapper.ts'
 import { FORBIDDEN, GRANTED, makeWorld, type World } from './hostile-guest/world.ts'
+import { freePort } from './network-guest/world.ts'
 import { inTurn } from './vm-support.ts'
 
 /** MiB of memory the gate process may ever take, whatever the guest does: the runtime takes 75 to 120, answers under way at most 64, unread ones 4. */
@@ -187,6 +189,20 @@ describe.concurrent('the effects port', () => {
     script.send('effects', words(1 << 20, 1, 0x84)).send('fuse', words(1 << 20, 1, 0x5a))
     const out = await attack(script.exit(3))
     expect(out.end).toMatchObject({ exitCode: 3, endedBy: 'agent' })
+  })
+})
+
+/** The campaign has all of it. */
+const SAMPLE: Sizes = { dials: 10_000, queries: 4_000, opens: 2_000 }
+
+describe.concurrent('the net port', () => {
+  test('forged streams, credits, listeners, operations and DNS packets, floods, a server that never reads: the connection of another session goes on', async () => {
+    const servers = await openServers()
+    const { run, judge } = networkAttack(servers, await freePort(), SAMPLE)
+    const out = await attack(run.script, { ...run, timeoutMs: 100_000 })
+    expect(out.end).toMatchObject({ exitCode: 0, endedBy: 'agent' })
+    expect(judge(out)).toEqual([])
+    await servers.close()
   })
 })
 

@@ -47,6 +47,12 @@ export const BREACHES: readonly Breach[] = [
     reason: /frame of 4294967295 bytes/,
   },
   {
+    what: 'net: a session never opened',
+    play: (s) => s.handshake().send('net', encodeFrame(77, [3, 1, 0x0201, 0, 0, ['granted.example', 443]])),
+    reason: /session 77 was never opened/,
+  },
+  { what: 'net: a length of 4 GiB', play: (s) => s.handshake().send('net', words(0xffff_ffff, 1)), reason: /frame of 4294967295 bytes/ },
+  {
     what: 'fuse: a mount that cannot be',
     play: (s) => s.handshake().send('fuse', encodeFuseFrame(33, Buffer.alloc(40))),
     reason: /mount 33 does not exist/,

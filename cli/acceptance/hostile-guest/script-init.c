@@ -3,7 +3,7 @@
  * writes (script.ts), so that one small program can say anything. It reads every port all the time, unless told to be deaf, and answers PING like an honest
  * init, unless told not to.
  *
- * Script: records of { u8 op, u8 port, u16 0, u32 arg, u64 bytes } little-endian, then that many bytes. Ports: 0 effects, 1 fuse, 2 control.
+ * Script: records of { u8 op, u8 port, u16 0, u32 arg, u64 bytes } little-endian, then that many bytes. Ports: 0 effects, 1 fuse, 2 control, 3 net.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -23,7 +23,7 @@
 enum { SEND = 1, AWAIT = 2, DEAF = 3, HANG = 4, MUTE = 5, REBOOT = 6, STAY = 7, PUSH = 8 };
 /* ms without room on a port after which PUSH gives up. */
 enum { PATIENCE_MS = 2000 };
-enum { PORTS = 3, CONTROL = 2, HEADER = 8 };
+enum { PORTS = 4, CONTROL = 2, HEADER = 8 };
 
 struct port {
     int fd;
@@ -179,7 +179,7 @@ static void play(int disk) {
 }
 
 int main(void) {
-    static const char *const names[PORTS] = {"authority.effects", "authority.fuse", "authority.control"};
+    static const char *const names[PORTS] = {"authority.effects", "authority.fuse", "authority.control", "authority.net"};
     mkdir("/sys", 0755), mkdir("/dev", 0755);
     mount("sysfs", "/sys", "sysfs", 0, 0), mount("dev", "/dev", "devtmpfs", 0, 0);
     load_modules();

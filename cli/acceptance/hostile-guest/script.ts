@@ -23,7 +23,7 @@ import { fields, message } from '../../../kernel/effects/fs/testing/raw-fuse.ts'
 export { fields, message, OPCODE }
 
 const OP = { SEND: 1, AWAIT: 2, DEAF: 3, HANG: 4, MUTE: 5, REBOOT: 6, STAY: 7, PUSH: 8 } as const
-const PORT = { effects: 0, fuse: 1, control: 2 } as const
+const PORT = { effects: 0, fuse: 1, control: 2, net: 3 } as const
 export type PortName = keyof typeof PORT
 
 /** Bytes of a disk are whole sectors. */
@@ -32,7 +32,7 @@ const SECTOR = 512
 /** A script under construction; every method appends and returns the script. */
 export class Script {
   readonly #parts: Uint8Array[] = []
-  readonly #expected: Record<PortName, number> = { effects: 0, fuse: 0, control: 0 }
+  readonly #expected: Record<PortName, number> = { effects: 0, fuse: 0, control: 0, net: 0 }
   #unique = 1000
 
   send(port: PortName, bytes: Uint8Array, times = 1): this {
