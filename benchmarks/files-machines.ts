@@ -1,7 +1,7 @@
-/** The two machines of the file benchmark, on one kernel: a run of the product, and a bare QEMU whose PID 1 measures QEMU's own 9p server or the bare disk. */
+/** The two machines of the file benchmark, on one kernel and processor: a run of the product, and a bare QEMU whose PID 1 measures its own 9p server or the bare disk. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { ensureInitrd, ensureKernel } from '@authority/cli/machine'
+import { EMULATED_CPU, ensureInitrd, ensureKernel } from '@authority/cli/machine'
 
 const ROOT = join(import.meta.dirname, '..')
 const BINARY = join(ROOT, 'dist/authority')
@@ -43,8 +43,9 @@ export async function prepareMachines(folder: string): Promise<Machines> {
         call(
           [
             'qemu-system-x86_64',
-            ...'-nodefaults -no-user-config -display none -no-reboot -accel tcg -machine pc -cpu max -serial stdio'.split(' '),
-            ...['-m', MEMORY, '-kernel', kernel.path, '-initrd', initrd, '-append', `quiet reboot=t panic=-1 -- ${job}`, ...devices],
+            ...'-nodefaults -no-user-config -display none -no-reboot -accel tcg -machine pc -serial stdio'.split(' '),
+            ...['-cpu', EMULATED_CPU.x86_64, '-m', MEMORY, '-kernel', kernel.path, '-initrd', initrd],
+            ...['-append', `quiet reboot=t panic=-1 -- ${job}`, ...devices],
           ],
           folder,
         ),

@@ -13,6 +13,7 @@ export { cachedKernel, DEBIAN_ARCH, ensureInitrd, ensureKernel } from './kernel.
 export type { Machine, MachineSpec } from './machine.ts'
 export { machineArguments, startFailure, startMachine } from './machine.ts'
 export type { Accel, MachineArch } from './qemu.ts'
+export { EMULATED_CPU } from './qemu.ts'
 export type { QemuBinary } from './qemu-binary.ts'
 export { locateQemu } from './qemu-binary.ts'
 export { BunTransport } from './transport-bun.ts'

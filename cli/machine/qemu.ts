@@ -56,10 +56,15 @@ const MACHINES: Readonly<Record<MachineArch, string>> = {
   aarch64: 'virt,usb=off,gic-version=max,dump-guest-core=off',
 }
 
+/**
+ * Without RDRAND or RNDR getrandom blocks for seconds. ERMS and FSRM tell the guest that `rep movsb` is its quickest copy; tcg takes it byte by byte, so without
+ * them every copy in the guest's kernel costs a fraction. The architected pointer authentication is slow to emulate.
+ */
+export const EMULATED_CPU: Readonly<Record<MachineArch, string>> = { x86_64: 'max,-erms,-fsrm', aarch64: 'max,pauth-impdef=on' }
+
 function cpu(spec: QemuSpec): string {
   if (spec.accel !== 'tcg') return 'host'
-  // Without RDRAND or RNDR getrandom blocks for seconds; the architected pointer authentication is slow to emulate.
-  return spec.arch === 'x86_64' ? 'max' : 'max,pauth-impdef=on'
+  return EMULATED_CPU[spec.arch]
 }
 
 /** The guest must end rather than hang: panic=-1 reboots at once, reboot=t by triple fault, and -no-reboot turns that into QEMU's end. */
