@@ -4,9 +4,13 @@
  */
 import { chmodSync, copyFileSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { GUEST, type Machines, type Measured, prepareMachines } from './files-machines.ts'
+import { type Machines, type Measured, prepareMachines } from './machines.ts'
 import { scratchFolder } from './server-process.ts'
 import { atMost, median, type Row } from './statistics.ts'
+
+const GUEST = join(import.meta.dirname, 'files-guest')
+/** Debian's full kernel, because its cloud kernel has no 9p: both sides boot the same one. */
+const KERNEL = { metapackage: 'linux-image-amd64', moreModules: ['9pnet_virtio', '9p'] }
 
 const SMALL_FILES = 1_000
 const SMALL_BYTES = 4_096
@@ -36,7 +40,7 @@ export async function filesSuite(): Promise<readonly Row[]> {
   const scratch = scratchFolder()
   try {
     chmodSync(scratch.path, 0o755)
-    const machines = await prepareMachines(scratch.path)
+    const machines = await prepareMachines(scratch.path, { source: join(GUEST, 'measure.c'), cache: 'bench-home', kernel: KERNEL })
     return [...againstNine(scratch.path, machines), ...programs(scratch.path, machines)]
   } finally {
     scratch.remove()

@@ -7,6 +7,7 @@ import { capabilitySuite } from './capability.ts'
 import { durableSuite } from './durable.ts'
 import { filesSuite } from './files.ts'
 import { latencySuite } from './latency.ts'
+import { networkSuite } from './network.ts'
 import { policySuite } from './policy.ts'
 import { startupSuite } from './startup.ts'
 import { printRows, type Row } from './statistics.ts'
@@ -20,6 +21,7 @@ const SUITES: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   budget: budgetSuite,
   audit: auditSuite,
   files: filesSuite,
+  network: networkSuite,
 }
 
 const wanted = process.argv.slice(2)
