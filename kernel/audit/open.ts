@@ -76,9 +76,15 @@ function makeRunLog(options: OpenRunLogOptions, unlock: () => void): RunLog {
     commitments: new Commitments(key),
     checkpointRecords: options.checkpointRecords ?? CHECKPOINT_RECORDS,
     checkpointMs: options.checkpointMs ?? CHECKPOINT_MS,
-    schedule: options.schedule ?? ((flush, alone) => (alone ? queueMicrotask(flush) : void setImmediate(flush))),
+    schedule: options.schedule ?? scheduleFlush,
     unlock,
   })
+}
+
+/** The first immediate runs before sockets are looked at again, the second after: requests that came meanwhile share the flush. */
+function scheduleFlush(flush: () => void, alone: boolean): void {
+  if (alone) queueMicrotask(flush)
+  else setImmediate(() => setImmediate(flush))
 }
 
 /** The log's own budget: bytes of its records, as RUN_START limits them. */

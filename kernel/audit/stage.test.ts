@@ -76,6 +76,40 @@ describe('audit stage', () => {
     log.abandon()
   })
 
+  it('looks for others after all when what began alone has company by the time of its flush', async () => {
+    const fs = new MemoryFs()
+    const alone: boolean[] = []
+    const queue: (() => void)[] = []
+    const { log } = await begin(testContext(fs), {
+      schedule: (flush, nobodyElse) => {
+        alone.push(nobodyElse)
+        queue.push(flush)
+      },
+    })
+    const begun = (): Promise<void> => {
+      log.append(intent())
+      return log.durable()
+    }
+    for (let i = 0; i <= COMPANY_FLUSHES; i++) {
+      const waiting = begun()
+      log.append({ type: 'OUTCOME', intent: log.size - 1, status: 'ok', captured: { calls: 1 } })
+      queue.shift()?.()
+      await waiting
+    }
+    alone.length = 0
+    const before = fs.trace.length
+    const first = begun()
+    const second = begun()
+    queue.shift()?.()
+    expect(alone).toEqual([true, false])
+    expect(fs.trace.length).toBe(before)
+    const third = begun()
+    queue.shift()?.()
+    await Promise.all([first, second, third])
+    expect(fs.trace.slice(before)).toEqual(['write', 'datasync'])
+    log.abandon()
+  })
+
   it('is durable only after the flush', async () => {
     const fs = new MemoryFs()
     const { schedule, tick } = manual()

@@ -186,11 +186,17 @@ export class RunLog implements AuditStage {
     if (!this.#parts.log.pending) return Promise.resolve()
     this.#waiting ??= Promise.withResolvers<void>()
     const { promise } = this.#waiting
-    if (!this.#scheduled) {
-      this.#scheduled = true
-      this.#parts.schedule(() => this.#flushForAll(), this.#alone)
-    }
+    if (!this.#scheduled) this.#schedule(this.#alone)
     return promise
+  }
+
+  #schedule(alone: boolean): void {
+    this.#scheduled = true
+    this.#parts.schedule(() => {
+      // The first of several that one read brought could not know of the others.
+      if (alone && !this.#alone) this.#schedule(false)
+      else this.#flushForAll()
+    }, alone)
   }
 
   /** One effect at most is under way, and of late no session but one began any: looking for others' requests first would only cost. */
