@@ -1,8 +1,9 @@
 /** One record as it lies in a segment (FORMAT.md "Frame"). Big-endian, 8-aligned. */
 import { crc32c } from './crc32c.ts'
-import { sha256Pair } from './hash.ts'
+import { HashPair, sha256Into } from './hash.ts'
 import { FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES } from './limits.ts'
 
+const LEAF = 0x00
 const CHAIN = 0x02
 /** Offsets in the frame header. */
 const AT_LENGTH = 0
@@ -26,9 +27,38 @@ export function frameBytes(payload: number): number {
   return (FRAME_HEADER_BYTES + payload + 7) & ~7
 }
 
+const link = new HashPair(CHAIN)
+
 /** chain = SHA-256(0x02 ‖ previous ‖ leaf). */
 export function nextChain(previous: Uint8Array, leaf: Uint8Array): Uint8Array {
-  return sha256Pair(CHAIN, previous, leaf)
+  return link.hashOf(previous, leaf)
+}
+
+/** The chain as its writer carries it on: hashed in place, from payloads where they lie. */
+export class Chain {
+  readonly #link = new HashPair(CHAIN)
+
+  constructor(value: Uint8Array) {
+    this.#link.left.set(value)
+  }
+
+  /** Overwritten by the next record. */
+  get value(): Uint8Array {
+    return this.#link.left
+  }
+
+  /** Of the last record. Overwritten by the next one. */
+  get leaf(): Uint8Array {
+    return this.#link.right
+  }
+
+  /** Takes the payload of the frame at `at`, whose header is not written yet: the byte before the payload is used for the leaf's prefix. */
+  add(bytes: Uint8Array, at: number, payload: number): void {
+    const prefix = at + FRAME_HEADER_BYTES - 1
+    bytes[prefix] = LEAF
+    sha256Into(bytes.subarray(prefix, prefix + 1 + payload), this.#link.right)
+    this.#link.hashInto(this.#link.left)
+  }
 }
 
 /** CRC-32C over salt ‖ seq ‖ length ‖ back ‖ chain ‖ payload of the frame at `at`; the salt makes stale bytes of another file never valid. */
@@ -49,17 +79,28 @@ function putUint32(into: Uint8Array, at: number, value: number): void {
   putUint16(into, at + 2, value & 0xffff)
 }
 
-/** Writes a frame into `into` at `at` (where there are zeros) and returns its length. `saltCrc` is crc32c(salt). */
+/** Writes a frame into `into` at `at` and returns its length. `saltCrc` is crc32c(salt). */
 export function writeFrame(into: Uint8Array, at: number, frame: Omit<Frame, 'bytes'>, saltCrc: number): number {
-  const total = frameBytes(frame.payload.length)
-  putUint16(into, at + AT_LENGTH, frame.payload.length)
-  putUint16(into, at + AT_BACK, frame.back)
-  putUint32(into, at + AT_SEQ, Math.floor(frame.seq / 2 ** 32))
-  putUint32(into, at + AT_SEQ + 4, frame.seq % 2 ** 32)
-  into.set(frame.chain, at + AT_CHAIN)
   into.set(frame.payload, at + FRAME_HEADER_BYTES)
-  into.fill(0, at + FRAME_HEADER_BYTES + frame.payload.length, at + total)
-  putUint32(into, at + AT_CRC, crcOf(into, at, frame.payload.length, saltCrc))
+  return closeFrame(into, at, frame.payload.length, frame, saltCrc)
+}
+
+/** Writes what belongs around a payload of so many bytes that has its place in the frame at `at` already, and returns the length of the frame. */
+export function closeFrame(
+  into: Uint8Array,
+  at: number,
+  payload: number,
+  { seq, back, chain }: Pick<Frame, 'seq' | 'back' | 'chain'>,
+  saltCrc: number,
+): number {
+  const total = frameBytes(payload)
+  putUint16(into, at + AT_LENGTH, payload)
+  putUint16(into, at + AT_BACK, back)
+  putUint32(into, at + AT_SEQ, Math.floor(seq / 2 ** 32))
+  putUint32(into, at + AT_SEQ + 4, seq % 2 ** 32)
+  into.set(chain, at + AT_CHAIN)
+  for (let i = at + FRAME_HEADER_BYTES + payload; i < at + total; i++) into[i] = 0
+  putUint32(into, at + AT_CRC, crcOf(into, at, payload, saltCrc))
   return total
 }
 

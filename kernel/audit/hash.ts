@@ -3,27 +3,45 @@ import { createHash, createHmac, type Hash } from 'node:crypto'
 
 export const HASH_BYTES = 32
 
-function nodeSha256(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash('sha256').update(bytes).digest())
+function nodeSha256(bytes: Uint8Array, out: Uint8Array): void {
+  out.set(createHash('sha256').update(bytes).digest())
 }
 
-function bunSha256(bytes: Uint8Array): Uint8Array {
+function bunSha256(bytes: Uint8Array, out: Uint8Array): void {
+  Bun.SHA256.hash(bytes as Uint8Array<ArrayBuffer>, out as Uint8Array<ArrayBuffer>)
+}
+
+/** SHA-256 into memory that is there already, 32 bytes of it; `out` may lie within `bytes`. */
+export const sha256Into: (bytes: Uint8Array, out: Uint8Array) => void = typeof Bun === 'undefined' ? nodeSha256 : bunSha256
+
+export function sha256(bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(HASH_BYTES)
-  Bun.SHA256.hash(bytes as Uint8Array<ArrayBuffer>, out)
+  sha256Into(bytes, out)
   return out
 }
 
-export const sha256: (bytes: Uint8Array) => Uint8Array = typeof Bun === 'undefined' ? nodeSha256 : bunSha256
+/** prefix ‖ left ‖ right, the two being hashes: what a node and a link of the chain are hashed from, made once and filled in place. */
+export class HashPair {
+  readonly left: Uint8Array
+  readonly right: Uint8Array
+  readonly #bytes = new Uint8Array(1 + 2 * HASH_BYTES)
 
-/** Used by one call at a time: hashing is synchronous. */
-const pair = new Uint8Array(1 + 2 * HASH_BYTES)
+  constructor(prefix: number) {
+    this.#bytes[0] = prefix
+    this.left = this.#bytes.subarray(1, 1 + HASH_BYTES)
+    this.right = this.#bytes.subarray(1 + HASH_BYTES)
+  }
 
-/** SHA-256(prefix ‖ left ‖ right), the two being hashes. */
-export function sha256Pair(prefix: number, left: Uint8Array, right: Uint8Array): Uint8Array {
-  pair[0] = prefix
-  pair.set(left, 1)
-  pair.set(right, 1 + HASH_BYTES)
-  return sha256(pair)
+  /** `out` may be one of the two. */
+  hashInto(out: Uint8Array): void {
+    sha256Into(this.#bytes, out)
+  }
+
+  hashOf(left: Uint8Array, right: Uint8Array): Uint8Array {
+    this.left.set(left)
+    this.right.set(right)
+    return sha256(this.#bytes)
+  }
 }
 
 /** A hash that is fed piece by piece; `copy().digest()` leaves it usable. */

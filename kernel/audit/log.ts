@@ -4,15 +4,18 @@ import type { Json, RandomBytes } from '../vocabulary/index.ts'
 import { crc32c } from './crc32c.ts'
 import { auditError, ioError } from './errors.ts'
 import { joinPath, writeFully } from './files.ts'
-import { frameBytes, nextChain, writeFrame } from './frame.ts'
+import { Chain, closeFrame, frameBytes } from './frame.ts'
 import type { AuditFs } from './fs.ts'
-import { sha256, sha256Stream } from './hash.ts'
-import { MAX_FLUSH_RECORDS, MAX_NESTING, MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES, MAX_SEGMENTS, SEGMENT_HEADER_BYTES } from './limits.ts'
+import { sha256Stream } from './hash.ts'
+import { FRAME_HEADER_BYTES, MAX_FLUSH_RECORDS, MAX_NESTING, MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES, MAX_SEGMENTS, SEGMENT_HEADER_BYTES } from './limits.ts'
 import { CompactRange } from './merkle.ts'
 import { encodeHeader, type SegmentHeader, segmentName, startChain, UNFINISHED_SEGMENT } from './segment.ts'
 
-const LEAF = 0x00
 const COMMA = 0x2c
+/** Bytes of the members the log itself puts before those of a record, at most. */
+const STAMP_BYTES = 128
+/** Most bytes of UTF-8 one unit of a JavaScript string becomes. */
+const UTF8_BYTES = 3
 const FIRST_PENDING_BYTES = 64 * 1024
 const ZEROS_AT_ONCE = 1024 * 1024
 
@@ -50,18 +53,15 @@ export class Log {
   #path: string
   #saltCrc: number
   #hasher: Hash
-  #chain: Uint8Array
+  readonly #chain: Chain
   readonly #range: CompactRange
   #offset: number
   #before: number
-  #pending = new Uint8Array(FIRST_PENDING_BYTES)
+  /** The frames of the next flush, and behind them the payload under way. */
+  #pending = Buffer.alloc(FIRST_PENDING_BYTES)
   #used = 0
   #flushFirst: number
   #broken: string | null = null
-  /** 0x00 and the payload under way: the leaf's input without another copy. */
-  readonly #scratch = new Uint8Array(1 + MAX_PAYLOAD_BYTES + 3)
-  readonly #payload = this.#scratch.subarray(1)
-  readonly #utf8 = new TextEncoder()
 
   private constructor(settings: LogSettings, state: LogState, fd: number) {
     this.#settings = settings
@@ -70,12 +70,11 @@ export class Log {
     this.#fd = fd
     this.#saltCrc = crc32c(state.header.salt)
     this.#hasher = state.hasher
-    this.#chain = state.chain
+    this.#chain = new Chain(state.chain)
     this.#range = state.range
     this.#offset = state.offset
     this.#before = state.before
     this.#flushFirst = state.range.size
-    this.#scratch[0] = LEAF
   }
 
   /** A new log with an empty segment 0. The folder exists and is checked. Throws E_AUDIT. */
@@ -112,7 +111,7 @@ export class Log {
     return this.#range.size
   }
   get chain(): Uint8Array {
-    return this.#chain
+    return this.#chain.value.slice()
   }
   get pending(): boolean {
     return this.#used > 0
@@ -141,32 +140,39 @@ export class Log {
     if (written > MAX_PAYLOAD_BYTES) throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
     if (this.frameBytes + frameBytes(written) + keep > this.#settings.maxBytes) throw new LogFull(frameBytes(written))
     this.#makeRoom(frameBytes(written))
-    const leaf = sha256(this.#scratch.subarray(0, 1 + written))
-    const chain = nextChain(this.#chain, leaf)
     if (this.#used === 0) this.#flushFirst = seq
-    this.#used += writeFrame(
-      this.#pending,
-      this.#used,
-      { seq, back: seq - this.#flushFirst, chain, payload: this.#payload.subarray(0, written) },
-      this.#saltCrc,
-    )
-    this.#chain = chain
-    this.#range.append(leaf)
+    this.#chain.add(this.#pending, this.#used, written)
+    const around = { seq, back: seq - this.#flushFirst, chain: this.#chain.value }
+    this.#used += closeFrame(this.#pending, this.#used, written, around, this.#saltCrc)
+    this.#range.append(this.#chain.leaf)
     return seq
   }
 
-  /** The body never has these three members: putting them before its own is the same as stringifying the whole. Returns its bytes, or Infinity. */
+  /**
+   * Writes the payload where its frame will stand if nothing has to be flushed before. Returns its bytes, or Infinity.
+   * The body never has these three members: putting them before its own is the same as stringifying the whole.
+   */
   #encode(seq: number, body: { readonly [key: string]: Json | undefined }): number {
     const { t, boot_ms } = this.#settings.stamp()
-    const head = this.#utf8.encodeInto(`{"seq":${seq},"t":"${t}","boot_ms":${boot_ms}`, this.#payload).written
     const text = stringified(body)
     // A text of few brackets cannot nest deep, and counting them is quicker than going through the members.
     if (text === null || (mayNest(text, MAX_NESTING) && nests(body, MAX_NESTING)))
       throw auditError(`A ${String(body.type)} record that nests more than ${MAX_NESTING} deep was refused.`)
-    const { read, written } = this.#utf8.encodeInto(text, this.#payload.subarray(head))
+    if (text.length > MAX_PAYLOAD_BYTES) return Number.POSITIVE_INFINITY
+    const at = this.#used + FRAME_HEADER_BYTES
+    this.#widen(at + STAMP_BYTES + UTF8_BYTES * text.length)
+    const own = this.#pending.write(`{"seq":${seq},"t":"${t}","boot_ms":${boot_ms}`, at, 'latin1')
+    const rest = this.#pending.write(text, at + own, 'utf8')
     // In place of the body's own brace.
-    this.#payload[head] = COMMA
-    return read < text.length ? Number.POSITIVE_INFINITY : head + written
+    this.#pending[at + own] = COMMA
+    return own + rest
+  }
+
+  #widen(bytes: number): void {
+    if (bytes <= this.#pending.length) return
+    const wider = Buffer.alloc(Math.max(this.#pending.length * 2, bytes))
+    wider.set(this.#pending.subarray(0, this.#used))
+    this.#pending = wider
   }
 
   /** Makes everything appended durable: one write, one flush. Any failure latches for good: after a failed flush the next one may report success for lost pages. */
@@ -213,15 +219,13 @@ export class Log {
     }
   }
 
+  /** Rotates, or flushes what would be too much at once; the payload under way then moves to the beginning. */
   #makeRoom(bytes: number): void {
+    const under = this.#used
     const end = this.#offset + this.#used
     if (end + bytes > this.#settings.segmentBytes(this.#header.number) && this.size > this.#header.firstSeq) this.#rotate()
     if (this.#used > 0 && (this.#used + bytes > MAX_PENDING_BYTES || this.size - this.#flushFirst >= MAX_FLUSH_RECORDS)) this.flush()
-    if (this.#used + bytes > this.#pending.length) {
-      const larger = new Uint8Array(Math.max(this.#pending.length * 2, this.#used + bytes))
-      larger.set(this.#pending.subarray(0, this.#used))
-      this.#pending = larger
-    }
+    if (this.#used < under) this.#pending.copyWithin(0, under, under + bytes)
   }
 
   #trim(): void {
@@ -242,7 +246,7 @@ export class Log {
       firstSeq: this.size,
       salt: this.#settings.random(16),
       previous: new Uint8Array(this.#hasher.digest()),
-      chain: this.#chain,
+      chain: this.chain,
       range: this.#range.copy(),
     }
     const { fd, hasher } = this.#guard('start a segment after', () => {

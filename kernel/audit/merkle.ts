@@ -1,5 +1,5 @@
 /** RFC 6962 Merkle trees: hashes, the compact range a writer keeps, and proofs over leaf hashes in memory. */
-import { HASH_BYTES, sameBytes, sha256, sha256Pair } from './hash.ts'
+import { HASH_BYTES, HashPair, sameBytes, sha256 } from './hash.ts'
 
 const LEAF = 0x00
 const NODE = 0x01
@@ -14,21 +14,27 @@ export function leafHash(data: Uint8Array): Uint8Array {
   return sha256(buffer)
 }
 
+/** Used by one call at a time: hashing is synchronous. */
+const node = new HashPair(NODE)
+
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return sha256Pair(NODE, left, right)
+  return node.hashOf(left, right)
 }
 
 /** The roots of the perfect subtrees a tree of some size consists of, largest first: all an appender needs. At most 53 hashes. */
 export class CompactRange {
   #size: number
-  readonly #hashes: Uint8Array[]
+  #depth: number
+  /** Hash i stands on the left of pair i, where the one that will join it only has to be put beside it. */
+  readonly #pairs: HashPair[] = []
 
   /** Throws RangeError when the number of hashes is not that of the size. */
   constructor(size = 0, hashes: readonly Uint8Array[] = []) {
     if (hashes.length !== onesOf(size))
       throw new RangeError(`a compact range of ${size} leaves has ${onesOf(size)} hashes, not ${hashes.length}`)
     this.#size = size
-    this.#hashes = [...hashes]
+    this.#depth = hashes.length
+    hashes.forEach((hash, i) => void this.#pair(i).left.set(hash))
   }
 
   get size(): number {
@@ -36,31 +42,39 @@ export class CompactRange {
   }
 
   get hashes(): readonly Uint8Array[] {
-    return this.#hashes
+    return this.#pairs.slice(0, this.#depth).map(({ left }) => left.slice())
   }
 
   append(leaf: Uint8Array): void {
-    let hash = leaf
-    for (let s = this.#size; s % 2 === 1; s = (s - 1) / 2) {
-      const left = this.#hashes.pop()
-      if (!left) throw new RangeError('a compact range lost a hash')
-      hash = nodeHash(left, hash)
-    }
-    this.#hashes.push(hash)
+    if (this.#size % 2 === 0) this.#pair(this.#depth++).left.set(leaf)
+    else this.#join(leaf)
     this.#size++
   }
 
+  /** The last hash is of one leaf, the one before it of two where the size in binary ends in 11, and so on. */
+  #join(leaf: Uint8Array): void {
+    let at = this.#depth - 1
+    this.#pair(at).right.set(leaf)
+    for (let s = (this.#size - 1) / 2; s % 2 === 1; s = (s - 1) / 2, at--) this.#pair(at).hashInto(this.#pair(at - 1).right)
+    this.#pair(at).hashInto(this.#pair(at).left)
+    this.#depth = at + 1
+  }
+
   root(): Uint8Array {
-    let root: Uint8Array | undefined
-    for (let i = this.#hashes.length - 1; i >= 0; i--) {
-      const left = this.#hashes[i] as Uint8Array
-      root = root ? nodeHash(left, root) : left
-    }
-    return root ?? EMPTY_ROOT
+    const [last, ...larger] = this.hashes.toReversed()
+    return last === undefined ? EMPTY_ROOT : larger.reduce((root, left) => nodeHash(left, root), last)
   }
 
   copy(): CompactRange {
-    return new CompactRange(this.#size, this.#hashes)
+    return new CompactRange(this.#size, this.hashes)
+  }
+
+  #pair(i: number): HashPair {
+    const known = this.#pairs[i]
+    if (known !== undefined) return known
+    const made = new HashPair(NODE)
+    this.#pairs[i] = made
+    return made
   }
 }
 
