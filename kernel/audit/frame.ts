@@ -1,9 +1,8 @@
 /** One record as it lies in a segment (FORMAT.md "Frame"). Big-endian, 8-aligned. */
 import { crc32c } from './crc32c.ts'
-import { HashPair, sha256Into } from './hash.ts'
+import { HashPair } from './hash.ts'
 import { FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES } from './limits.ts'
 
-const LEAF = 0x00
 const CHAIN = 0x02
 /** Offsets in the frame header. */
 const AT_LENGTH = 0
@@ -34,7 +33,7 @@ export function nextChain(previous: Uint8Array, leaf: Uint8Array): Uint8Array {
   return link.hashOf(previous, leaf)
 }
 
-/** The chain as its writer carries it on: hashed in place, from payloads where they lie. */
+/** The chain as its writer carries it on, hashed in place. */
 export class Chain {
   readonly #link = new HashPair(CHAIN)
 
@@ -47,16 +46,12 @@ export class Chain {
     return this.#link.left
   }
 
-  /** Of the last record. Overwritten by the next one. */
+  /** Where the next record's leaf hash goes. */
   get leaf(): Uint8Array {
     return this.#link.right
   }
 
-  /** Takes the payload of the frame at `at`, whose header is not written yet: the byte before the payload is used for the leaf's prefix. */
-  add(bytes: Uint8Array, at: number, payload: number): void {
-    const prefix = at + FRAME_HEADER_BYTES - 1
-    bytes[prefix] = LEAF
-    sha256Into(bytes.subarray(prefix, prefix + 1 + payload), this.#link.right)
+  advance(): void {
     this.#link.hashInto(this.#link.left)
   }
 }

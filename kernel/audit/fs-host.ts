@@ -1,4 +1,4 @@
-/** The host's file system: node:fs, and flock(2) through ffi because node has none. */
+/** The host's file system: node:fs, and flock(2) and sync_file_range(2) through ffi because node has none. */
 import {
   closeSync,
   constants,
@@ -22,6 +22,7 @@ import { createRequire } from 'node:module'
 import type { AuditFs, FileFacts, OpenHow } from './fs.ts'
 
 const LOCK_EXCLUSIVE_NOWAIT = 2 | 4
+const SYNC_FILE_RANGE_WRITE = 2
 const FLAGS: Readonly<Record<OpenHow, number>> = {
   // O_NONBLOCK: a FIFO planted under the name must not hang the open.
   read: constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
@@ -35,16 +36,31 @@ function facts(s: Stats): FileFacts {
 }
 
 type Flock = (fd: number, operation: number) => number
+type StartWriting = (fd: number, position: number, bytes: number) => void
 let flock: Flock | undefined
+let startWriting: StartWriting | undefined
 
 function loadFlock(): Flock {
   if (flock) return flock
-  const require = createRequire(import.meta.url)
-  const ffi = require('bun:ffi') as typeof import('bun:ffi')
   const library = process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libc.so.6'
-  const { symbols } = ffi.dlopen(library, { flock: { args: ['i32', 'i32'], returns: 'i32' } })
+  const { symbols } = ffi().dlopen(library, { flock: { args: ['i32', 'i32'], returns: 'i32' } })
   flock = symbols.flock as Flock
   return flock
+}
+
+/** Without a flag to wait, sync_file_range takes no error away from the fdatasync that follows: its own answer is not needed. */
+function loadStartWriting(): StartWriting {
+  if (startWriting) return startWriting
+  if (process.platform !== 'linux') startWriting = () => {}
+  else {
+    const { symbols } = ffi().dlopen('libc.so.6', { sync_file_range: { args: ['i32', 'i64', 'i64', 'u32'], returns: 'i32' } })
+    startWriting = (fd, position, bytes) => void symbols.sync_file_range(fd, position, bytes, SYNC_FILE_RANGE_WRITE)
+  }
+  return startWriting
+}
+
+function ffi(): typeof import('bun:ffi') {
+  return createRequire(import.meta.url)('bun:ffi') as typeof import('bun:ffi')
 }
 
 export const hostFs: AuditFs = {
@@ -52,6 +68,7 @@ export const hostFs: AuditFs = {
   open: (path, how) => openSync(path, FLAGS[how], 0o600),
   read: (fd, into, position) => readSync(fd, into, 0, into.length, position),
   write: (fd, bytes, position) => writeSync(fd, bytes, 0, bytes.length, position),
+  startWriting: (fd, position, bytes) => loadStartWriting()(fd, position, bytes),
   datasync: (fd) => fdatasyncSync(fd),
   truncate: (fd, size) => ftruncateSync(fd, size),
   close: (fd) => closeSync(fd),

@@ -22,6 +22,8 @@ export interface AuditFs {
   read(fd: number, into: Uint8Array, position: number): number
   /** Bytes written; may be fewer than asked. */
   write(fd: number, bytes: Uint8Array, position: number): number
+  /** The device may begin with what was written there, while the caller does something else. Promises nothing, may do nothing, never throws. */
+  startWriting(fd: number, position: number, bytes: number): void
   /** Data and the size are on stable storage when it returns. */
   datasync(fd: number): void
   truncate(fd: number, size: number): void

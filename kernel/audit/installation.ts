@@ -31,6 +31,7 @@ import {
   signCheckpoint,
   signerText,
 } from './note.ts'
+import { stampOf } from './payload.ts'
 import { reopenLog } from './reopen.ts'
 import { scanLog, segmentsIn } from './scan.ts'
 
@@ -188,12 +189,11 @@ function create(keys: string, folder: string, context: InstallationContext): Not
 }
 
 function settingsOf(folder: string, { fs, clock, random }: InstallationContext): LogSettings {
-  const stamp = () => ({ t: new Date(clock.wallMs()).toISOString(), boot_ms: Math.floor(clock.monotonicMs()) })
   return {
     fs,
     folder,
     random,
-    stamp,
+    stamp: stampOf(clock),
     segmentBytes: () => INSTALLATION_SEGMENT_BYTES,
     preallocate: false,
     maxBytes: Number.MAX_SAFE_INTEGER,

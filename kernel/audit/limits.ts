@@ -14,6 +14,8 @@ export const MAX_NESTING = 64
 export const MAX_FLUSH_RECORDS = 65_535
 /** Flushes after another session's effect for which requests of several are looked for before each. */
 export const COMPANY_FLUSHES = 64
+/** From so many bytes on hashing a flush takes longer than asking the device to begin with it. */
+export const START_WRITING_BYTES = 16 * 1024
 /** Bytes waiting for a flush at most: past this, append flushes by itself. */
 export const MAX_PENDING_BYTES = 4 * 1024 * 1024
 /** A segment file larger than this is not one. */

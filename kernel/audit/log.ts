@@ -1,21 +1,24 @@
 /** The appender both kinds of log share: order, chain, tree, segments, one write and one flush for everything pending, and the latch. */
 import type { Hash } from 'node:crypto'
-import type { Json, RandomBytes } from '../vocabulary/index.ts'
+import type { RandomBytes } from '../vocabulary/index.ts'
 import { crc32c } from './crc32c.ts'
 import { auditError, ioError } from './errors.ts'
 import { joinPath, writeFully } from './files.ts'
 import { Chain, closeFrame, frameBytes } from './frame.ts'
 import type { AuditFs } from './fs.ts'
 import { sha256Stream } from './hash.ts'
-import { FRAME_HEADER_BYTES, MAX_FLUSH_RECORDS, MAX_NESTING, MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES, MAX_SEGMENTS, SEGMENT_HEADER_BYTES } from './limits.ts'
+import {
+  FRAME_HEADER_BYTES,
+  MAX_FLUSH_RECORDS,
+  MAX_PENDING_BYTES,
+  MAX_SEGMENTS,
+  SEGMENT_HEADER_BYTES,
+  START_WRITING_BYTES,
+} from './limits.ts'
 import { CompactRange } from './merkle.ts'
+import { type LogBody, Payload } from './payload.ts'
 import { encodeHeader, type SegmentHeader, segmentName, startChain, UNFINISHED_SEGMENT } from './segment.ts'
 
-const COMMA = 0x2c
-/** Bytes of the members the log itself puts before those of a record, at most. */
-const STAMP_BYTES = 128
-/** Most bytes of UTF-8 one unit of a JavaScript string becomes. */
-const UTF8_BYTES = 3
 const FIRST_PENDING_BYTES = 64 * 1024
 const ZEROS_AT_ONCE = 1024 * 1024
 
@@ -29,8 +32,8 @@ export interface LogSettings {
   readonly preallocate: boolean
   /** Bytes of all frames at most. */
   readonly maxBytes: number
-  /** RFC 3339 UTC with ms, and ms since an arbitrary start. */
-  readonly stamp: () => { readonly t: string; readonly boot_ms: number }
+  /** Members of every record that say when (payload.ts). */
+  readonly stamp: () => string
 }
 
 /** Where an existing log stands (scan.ts). */
@@ -57,8 +60,9 @@ export class Log {
   readonly #range: CompactRange
   #offset: number
   #before: number
-  /** The frames of the next flush, and behind them the payload under way. */
-  #pending = Buffer.alloc(FIRST_PENDING_BYTES)
+  readonly #payload = new Payload()
+  /** The frames of the next flush. */
+  #pending = new Uint8Array(FIRST_PENDING_BYTES)
   #used = 0
   #flushFirst: number
   #broken: string | null = null
@@ -133,46 +137,21 @@ export class Log {
   }
 
   /** Gives the record its place. Throws E_AUDIT when broken or too large, LogFull when less than `keep` bytes would be left behind it: then nothing has changed. */
-  append(body: { readonly [key: string]: Json | undefined }, keep = 0): number {
+  append(body: LogBody, keep = 0): number {
     if (this.#broken !== null) throw auditError(this.#broken)
     const seq = this.#range.size
-    const written = this.#encode(seq, body)
-    if (written > MAX_PAYLOAD_BYTES) throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
-    if (this.frameBytes + frameBytes(written) + keep > this.#settings.maxBytes) throw new LogFull(frameBytes(written))
-    this.#makeRoom(frameBytes(written))
+    this.#payload.encode(seq, this.#settings.stamp(), body)
+    const bytes = frameBytes(this.#payload.length)
+    if (this.frameBytes + bytes + keep > this.#settings.maxBytes) throw new LogFull(bytes)
+    this.#makeRoom(bytes)
     if (this.#used === 0) this.#flushFirst = seq
-    this.#chain.add(this.#pending, this.#used, written)
-    const around = { seq, back: seq - this.#flushFirst, chain: this.#chain.value }
-    this.#used += closeFrame(this.#pending, this.#used, written, around, this.#saltCrc)
+    this.#payload.leafInto(this.#chain.leaf)
+    this.#chain.advance()
     this.#range.append(this.#chain.leaf)
+    this.#payload.copyInto(this.#pending, this.#used + FRAME_HEADER_BYTES)
+    const around = { seq, back: seq - this.#flushFirst, chain: this.#chain.value }
+    this.#used += closeFrame(this.#pending, this.#used, this.#payload.length, around, this.#saltCrc)
     return seq
-  }
-
-  /**
-   * Writes the payload where its frame will stand if nothing has to be flushed before. Returns its bytes, or Infinity.
-   * The body never has these three members: putting them before its own is the same as stringifying the whole.
-   */
-  #encode(seq: number, body: { readonly [key: string]: Json | undefined }): number {
-    const { t, boot_ms } = this.#settings.stamp()
-    const text = stringified(body)
-    // A text of few brackets cannot nest deep, and counting them is quicker than going through the members.
-    if (text === null || (mayNest(text, MAX_NESTING) && nests(body, MAX_NESTING)))
-      throw auditError(`A ${String(body.type)} record that nests more than ${MAX_NESTING} deep was refused.`)
-    if (text.length > MAX_PAYLOAD_BYTES) return Number.POSITIVE_INFINITY
-    const at = this.#used + FRAME_HEADER_BYTES
-    this.#widen(at + STAMP_BYTES + UTF8_BYTES * text.length)
-    const own = this.#pending.write(`{"seq":${seq},"t":"${t}","boot_ms":${boot_ms}`, at, 'latin1')
-    const rest = this.#pending.write(text, at + own, 'utf8')
-    // In place of the body's own brace.
-    this.#pending[at + own] = COMMA
-    return own + rest
-  }
-
-  #widen(bytes: number): void {
-    if (bytes <= this.#pending.length) return
-    const wider = Buffer.alloc(Math.max(this.#pending.length * 2, bytes))
-    wider.set(this.#pending.subarray(0, this.#used))
-    this.#pending = wider
   }
 
   /** Makes everything appended durable: one write, one flush. Any failure latches for good: after a failed flush the next one may report success for lost pages. */
@@ -180,11 +159,14 @@ export class Log {
     if (this.#broken !== null) throw auditError(this.#broken)
     if (this.#used === 0) return
     const bytes = this.#pending.subarray(0, this.#used)
+    const { fs } = this.#settings
     this.#guard('write', () => {
-      writeFully(this.#settings.fs, this.#fd, bytes, this.#offset)
-      this.#settings.fs.datasync(this.#fd)
+      writeFully(fs, this.#fd, bytes, this.#offset)
+      if (bytes.length >= START_WRITING_BYTES) fs.startWriting(this.#fd, this.#offset, bytes.length)
+      // While the device is at work.
+      this.#hasher.update(bytes)
+      fs.datasync(this.#fd)
     })
-    this.#hasher.update(bytes)
     this.#offset += this.#used
     this.#used = 0
   }
@@ -219,13 +201,15 @@ export class Log {
     }
   }
 
-  /** Rotates, or flushes what would be too much at once; the payload under way then moves to the beginning. */
   #makeRoom(bytes: number): void {
-    const under = this.#used
     const end = this.#offset + this.#used
     if (end + bytes > this.#settings.segmentBytes(this.#header.number) && this.size > this.#header.firstSeq) this.#rotate()
     if (this.#used > 0 && (this.#used + bytes > MAX_PENDING_BYTES || this.size - this.#flushFirst >= MAX_FLUSH_RECORDS)) this.flush()
-    if (this.#used < under) this.#pending.copyWithin(0, under, under + bytes)
+    if (this.#used + bytes > this.#pending.length) {
+      const larger = new Uint8Array(Math.max(this.#pending.length * 2, this.#used + bytes))
+      larger.set(this.#pending.subarray(0, this.#used))
+      this.#pending = larger
+    }
   }
 
   #trim(): void {
@@ -263,34 +247,6 @@ export class Log {
     this.#hasher = hasher
     this.#offset = SEGMENT_HEADER_BYTES
   }
-}
-
-/** Null when it nests deeper than the engine can go. */
-function stringified(body: { readonly [key: string]: Json | undefined }): string | null {
-  try {
-    return JSON.stringify(body)
-  } catch (error) {
-    if (error instanceof RangeError) return null
-    throw error
-  }
-}
-
-/** Whether a text has more than so many opening brackets, those inside its strings too. */
-function mayNest(text: string, levels: number): boolean {
-  let left = levels
-  for (let at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at + 1)) if (left-- === 0) return true
-  for (let at = text.indexOf('['); at >= 0; at = text.indexOf('[', at + 1)) if (left-- === 0) return true
-  return false
-}
-
-/** Whether a value has more than `levels` objects and lists within each other. */
-function nests(value: Json | { readonly [key: string]: Json | undefined } | undefined, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  if (levels === 0) return true
-  // Most members are no objects: they are passed over here, not by a call for each.
-  for (const member of Array.isArray(value) ? value : Object.values(value))
-    if (typeof member === 'object' && member !== null && nests(member, levels - 1)) return true
-  return false
 }
 
 /** Out of room, not broken. */

@@ -1,5 +1,4 @@
 /** Starts the log of a run. */
-import type { Clock } from '../vocabulary/index.ts'
 import { CheckpointFile } from './checkpoints.ts'
 import { COMMITMENT_KEY_BYTES, COMMITMENT_KEY_FILE, Commitments } from './commitments.ts'
 import { auditError, ioError } from './errors.ts'
@@ -9,6 +8,7 @@ import { KEY_CHAIN_FILE } from './key-rotation.ts'
 import { CHECKPOINT_MS, CHECKPOINT_RECORDS, DEFAULT_LOG_BYTES } from './limits.ts'
 import { tryLock } from './lock.ts'
 import { Log, type LogSettings } from './log.ts'
+import { stampOf } from './payload.ts'
 import { runSegmentBytes } from './segment.ts'
 import { RunLog } from './stage.ts'
 import type { RecordBody } from './types.ts'
@@ -91,17 +91,6 @@ function scheduleFlush(flush: () => void, alone: boolean): void {
 function logBudget({ limits }: OpenRunLogOptions['start']): number {
   const own = limits.filter(({ account, dimension }) => account === 'run' && dimension === 'log_bytes')
   return Math.min(Number.MAX_SAFE_INTEGER, ...own.map(({ limit }) => limit))
-}
-
-/** Many records share a ms: its text is made once. */
-function stampOf(clock: Clock): LogSettings['stamp'] {
-  let [last, t] = [Number.NaN, '']
-  return () => {
-    const now = clock.wallMs()
-    if (now !== last) t = new Date(now).toISOString()
-    last = now
-    return { t, boot_ms: Math.floor(clock.monotonicMs()) }
-  }
 }
 
 export function runLogSettings(

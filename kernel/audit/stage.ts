@@ -1,6 +1,5 @@
 /** The audit stage of one run: order at once, durability in groups, checkpoints by count and by time, and a latch that never opens again. */
 import { AuthorityError } from '@authority/protocol'
-import type { Json } from '../vocabulary/index.ts'
 import type { CheckpointFile } from './checkpoints.ts'
 import type { Commitments } from './commitments.ts'
 import { auditError, type LogBytesExceeded } from './errors.ts'
@@ -10,6 +9,7 @@ import type { NotedHead } from './installation-records.ts'
 import { Ledger } from './ledger.ts'
 import { CLOSE_BYTES, COMPANY_FLUSHES, MAX_OPEN_EFFECTS, OUTCOME_BYTES } from './limits.ts'
 import { type Log, LogFull } from './log.ts'
+import type { LogBody } from './payload.ts'
 import { LogRoom } from './room.ts'
 import type { AuditStage, RecordBody } from './types.ts'
 
@@ -133,9 +133,8 @@ export class RunLog implements AuditStage {
   }
 
   append(body: RecordBody, last = false): number {
-    const closing = CLOSING.has(body.type)
     if (this.#ended) throw auditError('The audit log is sealed: nothing can be added.')
-    if (this.#latched !== null && !(this.#full && closing)) throw auditError(this.#latched)
+    if (this.#latched !== null && !(this.#full && CLOSING.has(body.type))) throw auditError(this.#latched)
     if (body.type === 'INTENT' && this.#ledger.open >= MAX_OPEN_EFFECTS)
       throw auditError(`${MAX_OPEN_EFFECTS} effects are open: close some first.`)
     return this.#append(body, last)
@@ -155,7 +154,7 @@ export class RunLog implements AuditStage {
   /** The record's number, or why there is no room. */
   #tryAppend(body: RecordBody, behind: number, kept: boolean): number | LogFull {
     try {
-      const seq = this.#parts.log.append(body as unknown as { readonly [key: string]: Json }, behind)
+      const seq = this.#parts.log.append(body as unknown as LogBody, behind)
       this.#ledger.note(seq, body)
       if (body.type === 'INTENT') this.#meet(body.session)
       this.#room.note(body, kept)

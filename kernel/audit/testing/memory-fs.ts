@@ -109,6 +109,8 @@ export class MemoryFs implements AuditFs {
     return written.length
   }
 
+  startWriting(): void {}
+
   datasync(fd: number): void {
     this.#call('datasync')
     const file = this.#file(fd)

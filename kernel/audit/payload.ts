@@ -1,0 +1,99 @@
+/** The record under way, in memory that stays: written as text, hashed where it lies, copied into its frame. */
+import type { Clock, Json } from '../vocabulary/index.ts'
+import { auditError } from './errors.ts'
+import { sha256Into } from './hash.ts'
+import { MAX_NESTING, MAX_PAYLOAD_BYTES } from './limits.ts'
+
+const LEAF = 0x00
+const COMMA = 0x2c
+/** Bytes of the members the log itself puts before those of a record, at most. */
+const STAMP_BYTES = 128
+/** Most bytes of UTF-8 one unit of a JavaScript string becomes. */
+const UTF8_BYTES = 3
+/** Payloads up to this long, nearly all, are hashed through a view made once for each length: making one costs as much as hashing 64 bytes. */
+const KEPT_VIEWS = 2048
+
+/** A record's own members. Only `detail` has no form of its own. */
+export interface LogBody {
+  readonly type?: Json | undefined
+  readonly detail?: Json | undefined
+  readonly [key: string]: Json | undefined
+}
+
+export class Payload {
+  /** 0x00 and the payload: what its leaf is the hash of. */
+  readonly #leaf = Buffer.allocUnsafe(1 + STAMP_BYTES + UTF8_BYTES * MAX_PAYLOAD_BYTES)
+  readonly #views: Uint8Array[] = []
+  #length = 0
+
+  constructor() {
+    this.#leaf[0] = LEAF
+  }
+
+  /** Bytes of it. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** `stamp` as stampOf makes it. The body has neither these members nor `seq`: putting them before its own is the same as stringifying the whole. Throws E_AUDIT. */
+  encode(seq: number, stamp: string, body: LogBody): void {
+    const text = stringified(body)
+    if (text === null || nests(body.detail, MAX_NESTING - 1))
+      throw auditError(`A ${String(body.type)} record that nests more than ${MAX_NESTING} deep was refused.`)
+    const head = this.#leaf.write(`{"seq":${seq},${stamp}`, 1, 'latin1')
+    this.#length = text.length > MAX_PAYLOAD_BYTES ? Number.POSITIVE_INFINITY : head + this.#leaf.write(text, 1 + head, 'utf8')
+    if (this.#length > MAX_PAYLOAD_BYTES)
+      throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
+    // In place of the body's own brace.
+    this.#leaf[1 + head] = COMMA
+  }
+
+  leafInto(out: Uint8Array): void {
+    sha256Into(this.#view(), out)
+  }
+
+  copyInto(bytes: Uint8Array, at: number): void {
+    this.#leaf.copy(bytes, at, 1, 1 + this.#length)
+  }
+
+  #view(): Uint8Array {
+    const known = this.#views[this.#length]
+    if (known !== undefined) return known
+    const view = this.#leaf.subarray(0, 1 + this.#length)
+    if (this.#length <= KEPT_VIEWS) this.#views[this.#length] = view
+    return view
+  }
+}
+
+/** Members `t` and `boot_ms` of a record made now. Many records share a ms: their text is made once. */
+export function stampOf(clock: Clock): () => string {
+  let [wall, boot, text] = [Number.NaN, Number.NaN, '']
+  return () => {
+    const now = clock.wallMs()
+    const boot_ms = Math.floor(clock.monotonicMs())
+    if (now !== wall || boot_ms !== boot) text = `"t":"${new Date(now).toISOString()}","boot_ms":${boot_ms}`
+    wall = now
+    boot = boot_ms
+    return text
+  }
+}
+
+/** Null when it nests deeper than the engine can go. */
+function stringified(body: LogBody): string | null {
+  try {
+    return JSON.stringify(body)
+  } catch (error) {
+    if (error instanceof RangeError) return null
+    throw error
+  }
+}
+
+/** Whether a value has more than `levels` objects and lists within each other. */
+function nests(value: Json | undefined, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  // Most members are no objects: they are passed over here, not by a call for each.
+  for (const member of Array.isArray(value) ? value : Object.values(value))
+    if (typeof member === 'object' && member !== null && nests(member, levels - 1)) return true
+  return false
+}
