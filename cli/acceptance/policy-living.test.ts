@@ -74,8 +74,9 @@ const authority = async (...args: readonly string[]): Promise<{ code: number | n
   return { code, out: Buffer.from(stdout).toString(), err: stderr }
 }
 
-const waiting = async (): Promise<string> =>
-  (JSON.parse((await authority('approvals', 'ls', 'last', '--json')).out) as { id: string }[])[0]?.id ?? ''
+const pending = async (): Promise<{ id: string; digest: string }[]> =>
+  JSON.parse((await authority('approvals', 'ls', 'last', '--json')).out) as { id: string; digest: string }[]
+const waiting = async (): Promise<string> => (await pending())[0]?.id ?? ''
 
 describe('approvals', () => {
   test('one is allowed, one denied, and who did it is in a log that verifies', { timeout: TEST_MS }, async () => {
@@ -91,6 +92,50 @@ describe('approvals', () => {
       /APPROVAL once [0-9a-f]{12} fs.open \/work\/a by uid [0-9]+: authority approvals/,
     )
     expect((await authority('approvals', 'ls', 'last')).err).toContain('is not running')
+  })
+
+  test('a name made to hurt whoever reads it is escaped wherever it is shown; a name of a request that is none is refused', {
+    timeout: TEST_MS,
+  }, async () => {
+    const agent = client('ask.json', [], 'write', '/work/a\u202eb\u200bc', 'write', '/work/\u001b[2Jx')
+    await agent.said('waits for approval')
+    const bare = /[\u202e\u200b]/
+    const shown = await authority('approvals', 'ls', 'last')
+    expect(shown.out).toMatch(/^[0-9a-f]{12} {2}fs\.write \/work\/a\\u\{202e\}b\\u\{200b\}c {2}\(fs\.[a-z]+, socket:1, [0-9]+ s left\)\n$/)
+    for (const id of ['', '..', 'zz', '\u001b[2J', `${'a'.repeat(5000)}`, '--']) {
+      const refused = await authority('approvals', 'allow', 'last', id)
+      expect(refused.code).not.toBe(0)
+      expect(refused.err).not.toMatch(/\n +at /)
+      expect(refused.err.includes('\u001b')).toBe(false)
+    }
+    const allowed = await authority('approvals', 'deny', 'last', await waiting())
+    expect(allowed.out).toBe('denied: fs.write /work/a\\u{202e}b\\u{200b}c\n')
+    const out = await agent.out
+    expect(out.replace(/^write .*$/gm, '')).not.toMatch(bare)
+    expect(out).toContain('E_APPROVAL_DENIED')
+    expect((await authority('audit', 'show', 'last')).out).not.toMatch(bare)
+  })
+
+  test('for the run is for that very request of that run: another request and another run are asked about again', {
+    timeout: TEST_MS,
+  }, async () => {
+    const agent = client('ask.json', [], 'write', '/work/r', 'write', '/work/r', 'write', '/work/s')
+    await agent.said('fs.write /work/r waits for approval')
+    const [first] = await pending()
+    expect((await authority('approvals', 'allow', 'last', first?.id ?? '', '--for-run')).out).toContain(
+      'allowed for this run: fs.write /work/r',
+    )
+    await agent.said('fs.write /work/s waits for approval')
+    await authority('approvals', 'deny', 'last', await waiting())
+    expect(await agent.out).toMatch(/write \/work\/r ok\nwrite \/work\/r ok\n[\s\S]*write \/work\/s E_APPROVAL_DENIED/)
+
+    const again = client('ask.json', [], 'write', '/work/r')
+    await again.said('fs.write /work/r waits for approval')
+    const [second] = await pending()
+    expect(second?.digest).not.toBe(first?.digest)
+    expect((await authority('approvals', 'allow', 'last', first?.digest ?? '')).err).toContain('no request')
+    await authority('approvals', 'deny', 'last', second?.id ?? '')
+    expect(await again.out).toContain('write /work/r E_APPROVAL_DENIED')
   })
 
   test('nobody answers: denied', { timeout: TEST_MS }, async () => {

@@ -72,6 +72,8 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
     run,
     hook: flags['approve-with'],
     quiet: false,
+    // CMD has our stdin.
+    shared: rest !== null && process.stdin.isTTY === true,
     note: (text) => terminal.note(`authority: note: ${safe(text)}`),
   })
   try {
@@ -88,6 +90,7 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
       },
       onMark: (mark) => terminal.note(`authority: note: ${safe(markLine(mark))}`),
       onApproval: desk.ask,
+      onSettled: desk.settled,
     })
     reportRun({ start: began.start, end, json: flags.json, context })
     return end.exitCode

@@ -32,7 +32,13 @@ export const command: Command<typeof RUN> = async (args, context) => {
   })
   createRunFolder(home, spec.run)
   const began: { start: StartFacts | null } = { start: null }
-  const desk = approvalDesk({ run: spec.run, hook: args.flags['approve-with'], quiet: spec.agent.tty, note: (text) => note(context, text) })
+  const desk = approvalDesk({
+    run: spec.run,
+    hook: args.flags['approve-with'],
+    quiet: spec.agent.tty,
+    shared: false,
+    note: (text) => note(context, text),
+  })
   let end: EndFacts
   try {
     end = await supervise(spec, {
@@ -45,6 +51,7 @@ export const command: Command<typeof RUN> = async (args, context) => {
       // The terminal is the agent's then.
       ...(spec.agent.tty ? {} : { onMark: (mark: BudgetMark) => note(context, markLine(mark)) }),
       onApproval: desk.ask,
+      onSettled: desk.settled,
     })
   } catch (error) {
     discardUnstarted(home, spec.run)

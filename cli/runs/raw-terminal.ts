@@ -4,6 +4,8 @@ import { dlopen } from 'bun:ffi'
 const STDIN = 0
 /** tcsetattr(3): at once. */
 const TCSANOW = 0
+/** tcflush(3): what was typed and not read. */
+const TCIFLUSH = process.platform === 'darwin' ? 1 : 0
 /** More than struct termios has anywhere: 60 bytes on Linux, 72 on macOS. Its inside is the C library's business. */
 const TERMIOS_BYTES = 256
 const LIBRARIES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1', 'libSystem.B.dylib']
@@ -37,12 +39,18 @@ export function rawTerminal(): RawTerminal | null {
   }
 }
 
+/** Drops what was typed before a question was shown: it answers nothing. */
+export function discardTyped(fd: number): void {
+  load()?.tcflush(fd, TCIFLUSH)
+}
+
 function load() {
   for (const library of LIBRARIES) {
     try {
       return dlopen(library, {
         tcgetattr: { args: ['i32', 'ptr'], returns: 'i32' },
         tcsetattr: { args: ['i32', 'i32', 'ptr'], returns: 'i32' },
+        tcflush: { args: ['i32', 'i32'], returns: 'i32' },
         cfmakeraw: { args: ['ptr'], returns: 'void' },
       }).symbols
     } catch {

@@ -78,6 +78,8 @@ export type GateEvent =
   | { readonly event: 'mark'; readonly mark: BudgetMark }
   /** An effect waits for a person. */
   | { readonly event: 'approval'; readonly pending: PendingApproval }
+  /** It waits no more, whoever decided. */
+  | { readonly event: 'settled'; readonly digest: string }
   | { readonly event: 'ended'; readonly end: EndFacts }
   | { readonly event: 'failed'; readonly code: string; readonly message: string; readonly hint: string; readonly exitCode: number }
 

@@ -25,6 +25,7 @@ export interface ServeOptions {
   readonly onServing: (socket: string) => void
   readonly onMark?: SupervisorOptions['onMark']
   readonly onApproval?: SupervisorOptions['onApproval']
+  readonly onSettled?: SupervisorOptions['onSettled']
 }
 
 /** Where to listen when nobody said: in the run's folder, or where its path is too long for a socket, in a temporary folder that `remove` takes away. */
@@ -109,6 +110,7 @@ class Serving {
     else if (event.event === 'serving') this.onServing(event.tokenFile)
     else if (event.event === 'mark') this.options.onMark?.(event.mark)
     else if (event.event === 'approval') decideWith(this.options, (command) => this.send(command))(event.pending)
+    else if (event.event === 'settled') this.options.onSettled?.(event.digest)
     else if (event.event === 'ended') this.ended = event.end
     else if (event.event === 'failed') this.failure = new CliError('gate', event.message, event.hint, { exitCode: event.exitCode })
   }

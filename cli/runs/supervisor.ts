@@ -35,6 +35,7 @@ export interface SupervisorOptions {
   readonly onMark?: (mark: BudgetMark) => void
   /** Somebody's answer to a request that waits, or null: then it waits for `authority approvals`. */
   readonly onApproval?: (pending: PendingApproval) => Promise<ApprovalAnswer | null>
+  readonly onSettled?: (digest: string) => void
 }
 
 /** Runs one gate to its end. Resolves with what the gate says of the end; throws CliError when it could not start or died. */
@@ -140,6 +141,7 @@ function outcome(gate: ChildProcess, events: Readable, options: OutcomeOptions, 
       else if (event.event === 'running') options.onRunning()
       else if (event.event === 'mark') options.onMark?.(event.mark)
       else if (event.event === 'approval') options.onPending(event.pending)
+      else if (event.event === 'settled') options.onSettled?.(event.digest)
       else if (event.event === 'ended') ended = event.end
       else if (event.event === 'failed') failure = new CliError('gate', event.message, event.hint, { exitCode: event.exitCode })
     })

@@ -11,15 +11,11 @@ let now: number
 let release: (() => void)[]
 let hold: boolean
 let desk: ApprovalDesk
+let settled: string[]
 
-beforeEach(() => {
-  records = []
-  shown = []
-  timers = []
-  now = 0
-  release = []
-  hold = false
-  desk = createApprovals({
+const deskOf = (run: string): ApprovalDesk =>
+  createApprovals({
+    run,
     audit: {
       append: (body) => records.push(body),
       durable: () => (hold ? new Promise((resolve) => release.push(resolve)) : Promise.resolve()),
@@ -33,7 +29,18 @@ beforeEach(() => {
       }
     },
     onAsked: (pending) => shown.push(pending),
+    onSettled: (digest) => settled.push(digest),
   })
+
+beforeEach(() => {
+  settled = []
+  records = []
+  shown = []
+  timers = []
+  now = 0
+  release = []
+  hold = false
+  desk = deskOf('r')
 })
 
 const pass = (ms: number): void => {
@@ -145,6 +152,29 @@ describe('a request for approval', () => {
     expect(new Set(digests).size).toBe(digests.length)
     const { argsBytes: _, ...bare } = request()
     expect(desk.digestOf(bare)).not.toBe(desk.digestOf(request({ argsBytes: new Uint8Array() })))
+  })
+
+  it('approved in one run is nothing in another, nor is its name', async () => {
+    const other = deskOf('s')
+    const [id] = [desk.post(request()), other.post(request())]
+    await desk.decide(id, 'run', 'ann')
+    expect([desk.take(desk.digestOf(request())), other.take(other.digestOf(request()))]).toEqual([true, false])
+    await expect(other.decide(id, 'once', 'ann')).rejects.toMatchObject({ code: 'E_NOT_FOUND' })
+  })
+
+  it('is told to have been settled once, however it ended', async () => {
+    const digest = (object: string): string => desk.digestOf(request({ question: { action: 'fs.write', object } }))
+    const ask = (object: string, signal = never) => desk.wait(request({ question: { action: 'fs.write', object } }), signal)
+    const abort = new AbortController()
+    const waits = [ask('/a'), ask('/b'), ask('/c', abort.signal)]
+    await desk.decide(digest('/a'), 'once', 'ann')
+    abort.abort(new Error('gone'))
+    pass(1000)
+    await Promise.allSettled(waits)
+    const last = ask('/d')
+    desk.end()
+    await last
+    expect(settled).toEqual(['/a', '/c', '/b', '/d'].map(digest))
   })
 
   it('is refused when too many wait, or when nobody knows it', async () => {

@@ -7,12 +7,16 @@ import { MAX_APPROVER, MAX_GRANTED, MAX_PENDING } from './limits.ts'
 import type { ApprovalDecision, ApprovalDesk, ApprovalOutcome, ApprovalRequest, ApprovalSubject, PendingApproval } from './types.ts'
 
 export interface ApprovalOptions {
+  /** Whose requests these are: the same one of another run is another. */
+  readonly run: string
   readonly audit: Pick<AuditStage, 'append' | 'durable'>
   readonly clock: Clock
   /** Calls back once after so many ms; the answer cancels. */
   readonly after: (ms: number, call: () => void) => () => void
   /** Told of every new request, for whoever shows it to a person. */
   readonly onAsked: (pending: PendingApproval) => void
+  /** Told of every request that waits no more, however it ended. */
+  readonly onSettled?: (digest: string) => void
 }
 
 export function createApprovals(options: ApprovalOptions): ApprovalDesk {
@@ -44,9 +48,11 @@ class Desk implements ApprovalDesk {
 
   digestOf({ operation, question, argsBytes, policy }: ApprovalSubject): string {
     const { action, object, makes = '', args } = question
-    const fields = [operation, action, object, makes, args === undefined ? '' : JSON.stringify(args), policy].map(utf8ToBytes)
+    const fields = [this.#options.run, operation, action, object, makes, args === undefined ? '' : JSON.stringify(args), policy].map(
+      utf8ToBytes,
+    )
     const all = [...fields, argsBytes ?? new Uint8Array(), new Uint8Array([argsBytes === undefined ? 0 : 1, args === undefined ? 0 : 1])]
-    return bytesToHex(sha256(concatBytes(utf8ToBytes('authority-approval-1\n'), ...all.flatMap((bytes) => [u32(bytes.length), bytes]))))
+    return bytesToHex(sha256(concatBytes(utf8ToBytes('authority-approval-2\n'), ...all.flatMap((bytes) => [u32(bytes.length), bytes]))))
   }
 
   take(digest: string): boolean {
@@ -98,7 +104,7 @@ class Desk implements ApprovalDesk {
     // Durable before anybody acts on it: an approval that is in no record never happened.
     this.#record(waiting, decision === 'deny' ? 'denied' : decision, by.slice(0, MAX_APPROVER))
     await this.#options.audit.durable()
-    this.#waiting.delete(waiting.digest)
+    this.#forget(waiting)
     if (decision === 'deny') this.#settle(waiting, 'denied')
     else this.#grant(waiting, decision)
     return described
@@ -107,7 +113,7 @@ class Desk implements ApprovalDesk {
   end(): void {
     for (const waiting of [...this.#waiting.values()]) {
       waiting.cancelTimer()
-      this.#waiting.delete(waiting.digest)
+      this.#forget(waiting)
       this.#settle(waiting, 'denied')
     }
   }
@@ -163,15 +169,20 @@ class Desk implements ApprovalDesk {
 
   #expire(waiting: Waiting): void {
     if (waiting.deciding) return
-    this.#waiting.delete(waiting.digest)
+    this.#forget(waiting)
     this.#record(waiting, 'expired', null)
     this.#settle(waiting, 'expired')
+  }
+
+  #forget({ digest }: Waiting): void {
+    this.#waiting.delete(digest)
+    this.#options.onSettled?.(digest)
   }
 
   /** Nobody waits for it any more. */
   #close(waiting: Waiting): void {
     waiting.cancelTimer()
-    this.#waiting.delete(waiting.digest)
+    this.#forget(waiting)
     this.#record(waiting, 'withdrawn', null)
   }
 

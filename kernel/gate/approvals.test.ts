@@ -28,6 +28,7 @@ async function asking(onAsked: (pending: PendingApproval, desk: ApprovalDesk) =>
   const shown: PendingApproval[] = []
   const expire: (() => void)[] = []
   const desk: ApprovalDesk = createApprovals({
+    run: 'r',
     audit: world.stages.audit,
     clock: { wallMs: () => 0, monotonicMs: () => 0 },
     after: (_, call) => {

@@ -12,6 +12,8 @@ export class AgentIo {
   }
   private readonly filters: { readonly 1: TerminalFilter | null; readonly 2: TerminalFilter | null }
   private readonly gone = { 1: false, 2: false }
+  private held = false
+  private full = false
 
   /** `raw`: bytes reach a terminal as they are (`-it`). Otherwise control sequences are made visible on every stream that is a terminal. */
   constructor(options: { readonly raw: boolean }) {
@@ -41,11 +43,14 @@ export class AgentIo {
   pumpInput(guest: GuestLink): () => void {
     const stdin = process.stdin
     const onData = (chunk: Buffer): void => {
+      this.full = true
       stdin.pause()
       this.counts[0] += chunk.length
       this.digests[0].update(chunk)
       void guest.writeStdin(chunk).then((taken) => {
-        if (taken) stdin.resume()
+        if (!taken) return
+        this.full = false
+        if (!this.held) stdin.resume()
       })
     }
     const onEnd = (): void => guest.endStdin()
@@ -58,6 +63,14 @@ export class AgentIo {
       stdin.pause()
       stdin.unref?.()
     }
+  }
+
+  /** While a person is asked at the terminal that is also the agent's stdin, what is typed is the answer and nothing of it is the agent's. */
+  holdInput(held: boolean): void {
+    if (process.stdin.isTTY !== true || held === this.held) return
+    this.held = held
+    if (held) process.stdin.pause()
+    else if (!this.full) process.stdin.resume()
   }
 
   /** One entry per stream that carried anything. */

@@ -66,6 +66,8 @@ export interface CoreOptions {
   readonly onMark?: (mark: BudgetMark) => void
   /** Told of every request that waits for a person. */
   readonly onApproval?: (pending: PendingApproval) => void
+  /** Told of every one that waits no more. */
+  readonly onSettled?: (digest: string) => void
 }
 
 /** A policy with what it includes, as the operator's command read it. */
@@ -164,7 +166,14 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
       budget.limit(account, limits)
     },
   })
-  const approvals = createApprovals({ audit, clock, after: later, onAsked: options.onApproval ?? (() => undefined) })
+  const approvals = createApprovals({
+    run: options.run,
+    audit,
+    clock,
+    after: later,
+    onAsked: options.onApproval ?? (() => undefined),
+    onSettled: options.onSettled ?? (() => undefined),
+  })
   const pipeline = new AdmitPipeline({ capability, policy, budget, audit, approvals }, () => performance.now() * 1000)
   const fsContext: FsDependencies = {
     sys,

@@ -91,7 +91,15 @@ export class GateRun {
       guarded: spec.guarded,
       detail: firstRecordFacts(spec),
       onMark: (mark) => void this.emit({ event: 'mark', mark }),
-      onApproval: (pending) => void this.emit({ event: 'approval', pending }),
+      onApproval: (pending) => {
+        // Before anybody is asked: what is typed from now on is the answer.
+        this.machine?.holdInput(true)
+        void this.emit({ event: 'approval', pending })
+      },
+      onSettled: (digest) => {
+        this.machine?.holdInput(core.approvals.list().length > 0)
+        void this.emit({ event: 'settled', digest })
+      },
       operator: operatorOperations({
         core: () => core,
         record: () => this.record,

@@ -82,6 +82,11 @@ export class MachineRun {
     return exit
   }
 
+  /** `-it`: nobody is asked at the terminal, which is the agent's. */
+  holdInput(held: boolean): void {
+    if (!this.options.spec.agent.tty) this.io.holdInput(held)
+  }
+
   signal(signal: number): void {
     this.guest?.signal(signal)
   }

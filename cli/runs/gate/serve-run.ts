@@ -111,6 +111,7 @@ export class ServeRun {
       },
       onMark: (mark) => void this.emit({ event: 'mark', mark }),
       onApproval: (pending) => void this.emit({ event: 'approval', pending }),
+      onSettled: (digest) => void this.emit({ event: 'settled', digest }),
       operator: operatorOperations({
         core,
         record: () => this.record,
