@@ -39,7 +39,7 @@
 /* Directory entries looked at for a file that proves the fanotify fence. */
 #define MAX_PROOF_ENTRIES 65536
 
-/* KiB the kernel reads ahead on a host mount: one FUSE read of the largest size. */
-#define FUSE_READ_AHEAD_KIB "512"
+/* KiB the kernel reads ahead on a host mount: two FUSE reads of the largest size, so that the gate reads one while the other comes over the port. */
+#define FUSE_READ_AHEAD_KIB "1024"
 
 #endif
