@@ -155,6 +155,15 @@ describe('programs of this host', () => {
   })
 })
 
+test('3,000 connections at once, each used twice; one goes on beside 50 whose answers nobody reads', async () => {
+  const agent = join(folder, 'thousands.py')
+  copyFileSync(join(GUEST, 'thousands.py'), agent)
+  const before = world.witness.connections
+  const { out, err, code } = await run(agent, [`dns:web.test:${world.echo}`], [String(world.echo), '3000'])
+  expect([code, out.replace(/ slowest.*/, ''), err]).toEqual([0, 'open 3000\nagain 3000\ngoes on 20\n', expect.any(String)])
+  expect(world.witness.connections - before).toBe(3000)
+})
+
 test('fetch in Bun', async () => {
   const agent = join(folder, 'fetch.ts')
   writeFileSync(agent, readFileSync(join(GUEST, 'fetch.ts')))

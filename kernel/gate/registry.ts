@@ -3,6 +3,7 @@ import { OPERATION_CLASSES } from '../budget/index.ts'
 import type { BudgetStage } from '../budget/types.ts'
 import type { CapabilityStage } from '../capability/types.ts'
 import type { BytesOperation, EffectClass, EffectResult, EffectSession } from '../effects/contract.ts'
+import { HeldBytes } from './held-bytes.ts'
 import type { Abortable } from './request-abort.ts'
 import type { ApprovalMode, Gate } from './types.ts'
 
@@ -33,6 +34,7 @@ export interface RegistryOptions {
 
 /** Which implementation performs which operation; whatever has none answers E_UNSUPPORTED. */
 export class OperationRegistry {
+  readonly held = new HeldBytes()
   private readonly options: RegistryOptions
   private readonly effects: ReadonlyMap<OperationName, EffectClass>
   private readonly bytes: ReadonlyMap<OperationName, BytesOperation>

@@ -286,6 +286,7 @@ export class Session implements EffectSession {
       post: (message) => this.post(message),
       room: this.options.room,
       onOver: () => this.streams.delete(number),
+      held: this.options.registry.held,
     })
     this.streams.set(number, stream)
     return stream

@@ -1,6 +1,7 @@
 import { INITIAL_STREAM_CREDIT, MAX_CHUNK_BYTES, MESSAGE } from '@authority/protocol'
 import { afterEach, describe, expect, test } from 'vitest'
-import { MAX_UNREAD_BYTES } from './limits.ts'
+import { HeldBytes } from './held-bytes.ts'
+import { MAX_HELD_BYTES, MAX_UNREAD_BYTES } from './limits.ts'
 import { SessionStream } from './stream.ts'
 import { FarEnd, greeted } from './testing/serve.ts'
 import { closeWorlds, codeOf, makeWorld, settle } from './testing/world.ts'
@@ -53,7 +54,14 @@ describe('to the agent', () => {
     expect(peer.transport.closed).toBe(false)
     // By messages alone that takes two million of them.
     const ends = { write: async () => undefined, end: () => undefined, reset: () => undefined }
-    const stream = new SessionStream({ number: 1, ends, post: () => undefined, room: () => true, onOver: () => undefined })
+    const stream = new SessionStream({
+      number: 1,
+      ends,
+      post: () => undefined,
+      room: () => true,
+      onOver: () => undefined,
+      held: new HeldBytes(),
+    })
     stream.onCredit(Number.MAX_SAFE_INTEGER - INITIAL_STREAM_CREDIT)
     expect(() => stream.onCredit(1)).toThrow(expect.objectContaining({ code: 'E_PROTOCOL' }))
   })
@@ -184,4 +192,30 @@ describe('both', () => {
       expect(peer.names.at(-1)).toBe('GOODBYE E_PROTOCOL')
     }
   })
+})
+
+test('thousands of far ends that take nothing: what all hold is bounded, the one that holds most goes first, and one that moves goes on', async () => {
+  const held = new HeldBytes()
+  const options = { post: () => undefined, room: () => true, onOver: () => undefined, held }
+  const reset: number[] = []
+  const stalled = Array.from({ length: 300 }, (_, number) => {
+    const ends = { write: () => new Promise<void>(() => undefined), end: () => undefined, reset: () => void reset.push(number) }
+    return new SessionStream({ number, ends, ...options })
+  })
+  let moved = 0
+  const write = async (data: Uint8Array): Promise<void> => {
+    moved += data.length
+  }
+  const moving = new SessionStream({ number: 1000, ends: { write, end: () => undefined, reset: () => void reset.push(1000) }, ...options })
+  for (const [number, stream] of stalled.entries()) {
+    for (let sent = 0; sent < INITIAL_STREAM_CREDIT - number; sent += MAX_CHUNK_BYTES)
+      stream.onData(new Uint8Array(Math.min(MAX_CHUNK_BYTES, INITIAL_STREAM_CREDIT - number - sent)))
+    moving.onData(new Uint8Array(500))
+    await settle(1)
+  }
+  expect(moved).toBe(300 * 500)
+  const kept = Math.floor(MAX_HELD_BYTES / INITIAL_STREAM_CREDIT)
+  expect(reset.slice(0, 3)).toEqual([0, 1, 2])
+  expect(reset.length).toBeGreaterThanOrEqual(300 - kept - 2)
+  expect(reset).not.toContain(1000)
 })

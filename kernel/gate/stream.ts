@@ -8,6 +8,7 @@ import {
   MESSAGE,
 } from '@authority/protocol'
 import type { GateStream, StreamEnds } from '../effects/contract.ts'
+import type { HeldBytes, Holder } from './held-bytes.ts'
 
 /** Bytes handed on before credit goes back: half the window, so that a sender never waits for a full round trip. */
 const CREDIT_STEP = INITIAL_STREAM_CREDIT / 2
@@ -25,10 +26,12 @@ export interface StreamOptions {
   /** Whether the peer reads: credit is its word, not its memory, and it may grant more than it ever takes. */
   readonly room: () => boolean
   readonly onOver: () => void
+  /** Of the run. */
+  readonly held: HeldBytes
 }
 
 /** One byte stream of a session, with credit in each direction: neither side ever holds more than its window. */
-export class SessionStream implements GateStream {
+export class SessionStream implements GateStream, Holder {
   readonly number: number
   private readonly options: StreamOptions
   private credit = INITIAL_STREAM_CREDIT
@@ -71,6 +74,10 @@ export class SessionStream implements GateStream {
     this.finish(new AuthorityError(code, message))
   }
 
+  onTooMuch(): void {
+    this.reset('E_RATE_LIMIT', 'too much waits for servers that do not read')
+  }
+
   /** The peer has read what was sent. */
   onRoom(): void {
     this.pump()
@@ -100,8 +107,10 @@ export class SessionStream implements GateStream {
     if (data.length > this.window)
       throw new AuthorityError('E_PROTOCOL', `stream ${this.number}: ${data.length} bytes where credit for ${this.window} was left`)
     this.window -= data.length
+    this.options.held.take(this, data.length)
     this.pass(async () => {
       await this.options.ends.write(data)
+      this.options.held.give(this, data.length)
       this.giveCredit(data.length)
     })
   }
@@ -159,6 +168,7 @@ export class SessionStream implements GateStream {
   private finish(error: AuthorityError | null): void {
     if (this.over) return
     this.over = true
+    this.options.held.forget(this)
     const waiting = this.queue.splice(0)
     for (const entry of waiting) entry.failed(error ?? new AuthorityError('E_CANCELLED', 'the stream is over'))
     if (error !== null) this.closed = closed(this.options.ends)

@@ -10,6 +10,7 @@ import { assertRealHttpClient, builtInRoots } from './http-client.ts'
 import { netClose, prepareAccept, prepareListen } from './listen.ts'
 import { withNameBudget } from './name-budget.ts'
 import { connectQuestion, objectOf, targetOf } from './object.ts'
+import { OpenConnections } from './open-connections.ts'
 import { PublishedPorts } from './published.ts'
 import { SyntheticAddresses } from './synthetic.ts'
 import type { Resolver } from './vet.ts'
@@ -39,11 +40,12 @@ export function netEffects(deps: NetDependencies): readonly EffectClass[] {
   assertRealHttpClient()
   const synthetic = new SyntheticAddresses()
   const published = deps.published ?? new PublishedPorts([])
+  const connections = new OpenConnections()
   const all: FetchDependencies = {
     resolve: withNameBudget(deps.resolve),
     hosts: deps.hosts,
     synthetic,
-    dial: deps.dial ?? dialTcp,
+    dial: connections.counted(deps.dial ?? dialTcp),
     roots: deps.roots ?? builtInRoots,
   }
   return [
@@ -51,7 +53,7 @@ export function netEffects(deps: NetDependencies): readonly EffectClass[] {
     { operation: 'net.query', prepare: (args) => prepareQuery(args[0] as Uint8Array, synthetic) },
     { operation: 'net.connect', prepare: (args, session) => prepareConnect(String(args[0]), Number(args[1]), session, all) },
     { operation: 'net.listen', prepare: (args, session) => prepareListen(published, Number(args[0]), session) },
-    { operation: 'net.accept', prepare: (args, session) => prepareAccept(published, Number(args[0]), session) },
+    { operation: 'net.accept', prepare: (args, session) => prepareAccept(published, connections, Number(args[0]), session) },
     { operation: 'net.fetch', prepare: (args, session) => prepareFetch(args, session, all) },
   ]
 }

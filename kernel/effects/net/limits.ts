@@ -43,6 +43,8 @@ export const MAX_RESOLVED_NAME_BYTES = 32 * 1024
 export const ACCEPT_WAIT_MS = 50_000
 /** Connections to published ports that wait for the guest; further ones are closed. */
 export const MAX_UNTAKEN_CONNECTIONS = 64
+/** Connections one run may have, in both directions, those being dialled included. */
+export const MAX_CONNECTIONS = 4096
 /** Ports one run may publish. */
 export const MAX_PUBLISHED_PORTS = 16
 /** Names resolved at once; further ones wait for their turn within their deadline. */

@@ -4,6 +4,7 @@ import type { BytesOperation, EffectSession, PreparedEffect } from '../contract.
 import type { Arrived, PublishedPort } from './arrivals.ts'
 import { Connection } from './connection.ts'
 import { ACCEPT_WAIT_MS } from './limits.ts'
+import type { OpenConnections } from './open-connections.ts'
 import { type Listener, listenObject, type PublishedPorts } from './published.ts'
 import { connectionWorstCase } from './worst-case.ts'
 
@@ -44,7 +45,12 @@ export function prepareListen(published: PublishedPorts, port: number, session: 
 }
 
 /** One connection from outside, decided like every other effect before a byte of it is read. Throws E_UNSUPPORTED when nothing is published, E_CAP_INVALID. */
-export function prepareAccept(published: PublishedPorts, number: number, session: EffectSession): PreparedEffect {
+export function prepareAccept(
+  published: PublishedPorts,
+  connections: OpenConnections,
+  number: number,
+  session: EffectSession,
+): PreparedEffect {
   const fromGuest = number === GUEST_SERVERS && session.subject.via === 'init'
   if (fromGuest && published.ports.length === 0) throw new AuthorityError('E_UNSUPPORTED', 'no port is published')
   const { places, arrivals } = fromGuest
@@ -66,6 +72,7 @@ export function prepareAccept(published: PublishedPorts, number: number, session
       if (arrived === null) throw new AuthorityError('E_INTERNAL', 'no connection to hand over')
       const { socket, at } = arrived
       const peer = peerOf(arrived)
+      connections.take(socket)
       const stream = new Connection(socket, permit.lease()).attach(session)
       arrived = null
       return { result: [at.guestPort, stream.number, peer], detail: { peer, guest_port: at.guestPort } }

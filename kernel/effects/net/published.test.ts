@@ -1,6 +1,7 @@
 import { connect, createServer } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { prepareAccept } from './listen.ts'
+import { OpenConnections } from './open-connections.ts'
 import { listenObject, PublishedPorts } from './published.ts'
 import { FakeSession, permitAll } from './testing/fake-session.ts'
 
@@ -31,7 +32,7 @@ describe('a published port', () => {
   test('hands over one connection for one question, decided by its address', async () => {
     const { ports, port } = await publish()
     const session = guest()
-    const effect = prepareAccept(ports, 0, session)
+    const effect = prepareAccept(ports, new OpenConnections(), 0, session)
     const object = `ip:127.0.0.1:${port}`
     expect(effect.requested).toEqual([{ action: 'net.listen', object }])
     const resolved = effect.resolve(never)
@@ -48,7 +49,7 @@ describe('a published port', () => {
 
   test('closes a connection that was denied', async () => {
     const { ports, port } = await publish()
-    const effect = prepareAccept(ports, 0, guest())
+    const effect = prepareAccept(ports, new OpenConnections(), 0, guest())
     const resolved = effect.resolve(never)
     const client = connect(port, '127.0.0.1')
     const closed = new Promise((resolve) => client.once('close', resolve))
@@ -88,7 +89,7 @@ describe('a published port', () => {
 
   test('the end of the run ends the wait', async () => {
     const { ports } = await publish()
-    const waiting = prepareAccept(ports, 0, guest()).resolve(never)
+    const waiting = prepareAccept(ports, new OpenConnections(), 0, guest()).resolve(never)
     ports.close()
     await expect(waiting).rejects.toMatchObject({ code: 'E_CANCELLED' })
   })
@@ -111,14 +112,18 @@ describe('a published port', () => {
     expect(await new Promise((resolve) => refused.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)))).toBe(
       'ECONNREFUSED',
     )
-    expect(prepareAccept(ports, 0, guest()).requested).toEqual([{ action: 'net.listen', object: `ip:127.0.0.1:${two}` }])
+    expect(prepareAccept(ports, new OpenConnections(), 0, guest()).requested).toEqual([
+      { action: 'net.listen', object: `ip:127.0.0.1:${two}` },
+    ])
     const client = connect(two, '127.0.0.1')
     await new Promise((resolve) => client.once('connect', resolve))
     client.destroy()
   })
 
   test('none published: the guest is told once', () => {
-    expect(() => prepareAccept(new PublishedPorts([]), 0, guest())).toThrow(expect.objectContaining({ code: 'E_UNSUPPORTED' }))
+    expect(() => prepareAccept(new PublishedPorts([]), new OpenConnections(), 0, guest())).toThrow(
+      expect.objectContaining({ code: 'E_UNSUPPORTED' }),
+    )
   })
 
   test('is named with brackets where it needs them', () => {

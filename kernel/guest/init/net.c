@@ -27,6 +27,8 @@
 #define TICK 1000
 /* Part of the guest's memory that may wait for programs that do not read. */
 #define MEMORY_SHARE 4
+/* Descriptors: one of each connection, and a few. */
+#define MAX_DESCRIPTORS 8192
 /* Exit statuses, for whoever reads the kernel log. */
 enum end { END_RIGHTS = 2, END_EPOLL = 3 };
 
@@ -141,8 +143,9 @@ static _Noreturn void run(int port)
 	prctl(PR_SET_NAME, "net");
 	signal(SIGPIPE, SIG_IGN);
 	write_file("/proc/self/oom_score_adj", "-1000");
+	const struct rlimit files = {MAX_DESCRIPTORS, MAX_DESCRIPTORS};
 	keep_only(port);
-	if (sysinfo(&machine) != 0 || rights_drop(NET_UID, NET_UID) != NULL)
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0 || sysinfo(&machine) != 0 || rights_drop(NET_UID, NET_UID) != NULL)
 		_exit(END_RIGHTS);
 	everything = epoll_create1(EPOLL_CLOEXEC);
 	programs = epoll_create1(EPOLL_CLOEXEC);

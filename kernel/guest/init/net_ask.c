@@ -19,7 +19,7 @@ static void ask(struct flow *flow)
 	uint8_t bytes[NET_MESSAGE_BYTES];
 	unsigned session = flow_session(flow);
 	inet_ntop(AF_INET, &flow->syn.tuple.destination, host, sizeof host);
-	flow->id = net_link_next_id(session);
+	flow_set_request(flow, net_link_next_id(session));
 	struct cbor_writer out = net_link_message(bytes, 6, AUTHORITY_MESSAGE_REQUEST);
 	cbor_put_uint(&out, flow->id);
 	cbor_put_uint(&out, AUTHORITY_OPERATION_NET_CONNECT);
@@ -42,8 +42,7 @@ static void send_packet(const uint8_t *packet, size_t length, uint32_t to)
 static void offer(struct flow *flow, uint32_t stream)
 {
 	volatile struct net_verdict *verdict = &flow_sockets->verdicts[flow->syn.tuple.source_port];
-	flow->stream = stream;
-	flow_adopt_early(flow);
+	flow_take_stream(flow, stream);
 	flow->state = OFFERED;
 	flow->until = now_ms() + OFFER_MS;
 	verdict->source = flow->syn.tuple.source;
@@ -116,7 +115,7 @@ static void take_syn(const struct net_syn *syn)
 		flow = flow_new(session, ASKING);
 		if (flow == NULL)
 			continue;
-		flow->syn = *syn;
+		flow_set_syn(flow, syn);
 		ask(flow);
 		return;
 	}

@@ -190,7 +190,7 @@ static struct flow *early(unsigned session, uint32_t stream)
 	struct flow *flow = !asking || is_gone(session, stream) ? NULL : flow_new(session, EARLY);
 	if (flow == NULL)
 		return NULL;
-	flow->stream = stream;
+	flow_set_stream(flow, stream);
 	flow->until = now_ms() + ASK_MS;
 	return flow;
 }
@@ -293,8 +293,7 @@ void net_flows_incoming(uint32_t stream, int fd)
 			close(fd);
 		return;
 	}
-	flow->stream = stream;
-	flow_adopt_early(flow);
+	flow_take_stream(flow, stream);
 	join(flow, fd);
 }
 

@@ -13,7 +13,7 @@
 /* Session of the DNS queries; those after it carry connections. */
 #define NET_DNS_SESSION 1u
 #define NET_FIRST_FLOW_SESSION 2u
-#define NET_FLOW_SESSIONS 9u
+#define NET_FLOW_SESSIONS 18u
 /* The last of them carries connections from outside. */
 #define NET_ACCEPT_SESSION (NET_FIRST_FLOW_SESSION + NET_FLOW_SESSIONS - 1)
 #define NET_SESSIONS (NET_FIRST_FLOW_SESSION + NET_FLOW_SESSIONS - 1)

@@ -20,8 +20,10 @@
 #define LISTENER_PORT 1
 #define PARKING_PORT 2
 #define DNS_PORT 53
-#define BACKLOG 1024
+#define BACKLOG 4096
 #define DNS_BACKLOG 64
+/* Bytes of captured SYNs that wait: thousands that come at once are asked about now, not when the kernel repeats them. */
+#define SYN_QUEUE_BYTES (4 << 20)
 
 static struct sockaddr_in address_of(uint32_t address, uint16_t port)
 {
@@ -97,8 +99,9 @@ static int capture_syns(void)
 	struct sock_fprog filter = {.len = sizeof code / sizeof *code, .filter = code};
 	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = (int)if_nametoindex("lo")};
 	/* Protocol 0 until the filter is on: nothing else is ever received. */
+	const int bytes = SYN_QUEUE_BYTES;
 	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
 		return -1;
 	return bind(fd, (struct sockaddr *)&at, sizeof at) != 0 ? -1 : fd;
 }

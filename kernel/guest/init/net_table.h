@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net_index.h"
 #include "net_link.h"
 #include "net_packet.h"
 #include "net_steer.h"
@@ -15,6 +16,7 @@
 /* A stream may speak before the answer that names it arrives: as many slots again. */
 #define SLOTS_PER_SESSION (2 * FLOWS_PER_SESSION)
 #define FLOW_SLOTS (NET_FLOW_SESSIONS * SLOTS_PER_SESSION)
+_Static_assert(FLOW_SLOTS <= INDEX_SLOTS, "every slot can be found");
 /* SYNs, or connections, taken in one turn. */
 #define FLOW_TURN 64
 /* ms the gate has for an answer; it dials within it. */
@@ -40,8 +42,11 @@ extern const struct net_sockets *flow_sockets;
 
 unsigned flow_session(const struct flow *flow);
 struct flow *flow_slots(unsigned session);
-/* NULL when the session carries as many as it may. */
+/* NULL when the session carries as many as it may. The setters below make it be found by what they set. */
 struct flow *flow_new(unsigned session, enum flow_state state);
+void flow_set_syn(struct flow *flow, const struct net_syn *syn);
+void flow_set_request(struct flow *flow, uint64_t id);
+void flow_set_stream(struct flow *flow, uint32_t stream);
 void flow_forget(struct flow *flow);
 void flow_clear_verdict(const struct flow *flow);
 
@@ -49,8 +54,8 @@ struct flow *flow_of_stream(unsigned session, uint32_t stream);
 struct flow *flow_of_request(unsigned session, uint64_t id);
 struct flow *flow_of_tuple(const struct net_tuple *tuple);
 
-/* Takes over what the flow's stream said before its answer arrived. */
-void flow_adopt_early(struct flow *flow);
+/* The gate's answer: takes over what the stream said before it arrived. */
+void flow_take_stream(struct flow *flow, uint32_t stream);
 
 /* Counts bytes that wait for programs; false when there is no room for them. */
 bool flow_memory_take(size_t bytes);

@@ -2,6 +2,7 @@
 
 #include "check.h"
 #include "net_dns_refusal.h"
+#include "net_index.h"
 #include "net_packet.h"
 #include "protocol.h"
 
@@ -102,6 +103,31 @@ static void refuses_queries(void)
 	CHECK(!net_dns_refuse(packet, 11, AUTHORITY_E_AUDIT));
 }
 
+/* Against a search of all slots; few keys, so that many share one. */
+static void finds_by_number(void)
+{
+	enum { SLOTS = 600, KEYS = 50 };
+	static struct net_index index;
+	static uint64_t keys[SLOTS];
+	uint64_t random = 5;
+	for (int round = 0; round < 20000; round++) {
+		unsigned slot = (unsigned)(next_random(&random) % SLOTS), wanted = 0, found = 0;
+		uint64_t key = next_random(&random) % KEYS + 1;
+		/* Removing what is not there changes nothing. */
+		net_index_remove(&index, key, SLOTS);
+		if (keys[slot] != 0)
+			net_index_remove(&index, keys[slot], slot);
+		else
+			net_index_add(&index, key, slot);
+		keys[slot] = keys[slot] != 0 ? 0 : key;
+		for (unsigned i = 0; i < SLOTS; i++)
+			wanted += keys[i] == key;
+		for (unsigned i = net_index_first(&index, key); i != INDEX_END; i = net_index_next(&index, i))
+			found += keys[i] == key;
+		CHECK(found == wanted);
+	}
+}
+
 void test_net(void)
 {
 	TEST(reads_a_syn);
@@ -109,4 +135,5 @@ void test_net(void)
 	TEST(answers_a_syn);
 	TEST(damaged_packets);
 	TEST(refuses_queries);
+	TEST(finds_by_number);
 }
