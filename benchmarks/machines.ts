@@ -2,9 +2,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { EMULATED_CPU, ensureInitrd, ensureKernel, type KernelOptions } from '@authority/cli/machine'
+import { builtBinary } from './binary.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const BINARY = join(ROOT, 'dist/authority')
 const MEMORY = '768'
 
 export interface Wanted {
@@ -31,6 +31,7 @@ export interface Machines {
 
 /** The folder gets `measure`, and `home` for the product. */
 export async function prepareMachines(folder: string, wanted: Wanted): Promise<Machines> {
+  const binary = builtBinary()
   const cache = join(ROOT, '.cache', wanted.cache)
   mkdirSync(cache, { recursive: true })
   const kernel = await ensureKernel({ cacheFolder: cache, arch: 'x86_64', ...wanted.kernel })
@@ -39,14 +40,14 @@ export async function prepareMachines(folder: string, wanted: Wanted): Promise<M
   call(['musl-gcc', '-static', '-O2', '-Wall', '-Wextra', '-Werror', ...headers, '-o', measure, wanted.source], folder)
   const initrd = ensureInitrd(kernel, readFileSync(measure)).path
   const home = join(folder, 'home')
-  const ours = (...line: readonly string[]) => call([BINARY, ...line], folder, home)
+  const ours = (...line: readonly string[]) => call([binary, ...line], folder, home)
   ours('images', 'ls')
   rmSync(join(home, 'cache'), { recursive: true })
   symlinkSync(cache, join(home, 'cache'))
   return {
     ours: (program, args) => measured(ours(...running(program, args))),
     start: (program, args) =>
-      Bun.spawn([BINARY, ...running(program, args)], { cwd: folder, env: environment(folder, home), stdio: ['ignore', 'pipe', 'inherit'] }),
+      Bun.spawn([binary, ...running(program, args)], { cwd: folder, env: environment(folder, home), stdio: ['ignore', 'pipe', 'inherit'] }),
     bare: (job, devices) =>
       measured(
         call(

@@ -40,7 +40,7 @@ for (const name of names) {
     console.error(`no suite \`${name}\`; there are: ${Object.keys(SUITES).join(', ')}`)
     process.exit(64)
   }
-  const rows = await suite()
+  const rows = await measured(name, suite)
   printRows(rows)
   missed += rows.filter((row) => !row.met).length
 }
@@ -50,3 +50,12 @@ console.log(
     .join(' ')} at the end; ${missed} targets missed`,
 )
 process.exit(missed === 0 ? 0 : 1)
+
+async function measured(name: string, suite: () => Promise<readonly Row[]>): Promise<readonly Row[]> {
+  try {
+    return await suite()
+  } catch (error) {
+    console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+    process.exit(70)
+  }
+}

@@ -1,13 +1,14 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { builtBinary } from './binary.ts'
 import { scratchFolder } from './server-process.ts'
 import { atMost, median, type Row } from './statistics.ts'
 
-const BINARY = join(import.meta.dirname, '..', 'dist/authority')
 const ROUNDS = 40
 
 /** `authority version` against an empty program compiled by the same Bun. */
 export async function startupSuite(): Promise<readonly Row[]> {
+  const binary = builtBinary()
   const scratch = scratchFolder()
   try {
     const empty = join(scratch.path, 'empty')
@@ -26,7 +27,7 @@ export async function startupSuite(): Promise<readonly Row[]> {
     const samples = { empty: [] as number[], ours: [] as number[] }
     for (let i = 0; i < ROUNDS; i++) {
       samples.empty.push(spawnMs([empty]))
-      samples.ours.push(spawnMs([BINARY, 'version']))
+      samples.ours.push(spawnMs([binary, 'version']))
     }
     const [floor, ours] = [median(samples.empty), median(samples.ours)]
     return [
@@ -45,6 +46,6 @@ export async function startupSuite(): Promise<readonly Row[]> {
 function spawnMs(command: string[]): number {
   const started = performance.now()
   const run = Bun.spawnSync(command, { stdout: 'ignore', stderr: 'ignore' })
-  if (!run.success) throw new Error(`\`${command.join(' ')}\` failed: is dist/authority built?`)
+  if (!run.success) throw new Error(`\`${command.join(' ')}\` failed: run it by hand to see why`)
   return performance.now() - started
 }
