@@ -10,6 +10,7 @@ const RECORDS = 1_000_000
 const ROUNDS = 5
 const SAMPLES = 200
 const FLOOD = 4_000
+const FLOODS = 15
 const CLIENTS = 64
 const MAX_VERIFY_MIB = 150
 const MAX_PROVE_MS = 50
@@ -86,7 +87,7 @@ async function appending(folder: string): Promise<Row[]> {
   const bare = new BareFile(join(folder, 'bare'))
   const sqlite = new Rows(join(folder, 'rows.sqlite'))
   try {
-    const [ours, floor, group, rows]: [number[], number[], number[], number[]] = [[], [], [], []]
+    const [ours, floor]: [number[], number[]] = [[], []]
     await one(log, SAMPLES)
     for (let i = 0; i < ROUNDS; i++) {
       // In short turns: what else the machine does then falls on both.
@@ -97,8 +98,15 @@ async function appending(folder: string): Promise<Row[]> {
       }
       ours.push(median(mine))
       floor.push(median(its))
-      rows.push(await clients(FLOOD / 8, (n) => sqlite.insert(n)))
-      group.push(await clients(FLOOD, (n) => appendDurably(log, n)))
+    }
+    const [group, rows]: [number[], number[]] = [[], []]
+    for (let i = -1; i < FLOODS; i++) {
+      const its = await clients(FLOOD / 8, (n) => sqlite.insert(n))
+      const mine = await clients(FLOOD, (n) => appendDurably(log, n))
+      // The first turn warms both up.
+      if (i < 0) continue
+      rows.push(its)
+      group.push(mine)
     }
     await log.seal({ type: 'RUN_END', ended_by: 'exit', exit_code: 0, effects: 0, denials: 0, spent: {} })
     return [
@@ -121,9 +129,9 @@ async function appending(folder: string): Promise<Row[]> {
   }
 }
 
-async function appendDurably(log: RunLog, n: number): Promise<void> {
+function appendDurably(log: RunLog, n: number): Promise<void> {
   log.append(auditIntent(n))
-  await log.durable()
+  return log.durable()
 }
 
 /** µs of each append that waited until it was durable. */

@@ -1,5 +1,6 @@
 /** What the records say is still open and what they have charged: lets a seal or a recovery close every effect, charged in full. */
 import type { Charges, Dimension } from '../vocabulary/index.ts'
+import { OpenEffects } from './open-effects.ts'
 import type { RecordBody } from './types.ts'
 
 interface OpenEffect {
@@ -26,7 +27,7 @@ function chargedInFull(reserved: Charges): Charges {
 }
 
 export class Ledger {
-  readonly #open = new Map<number, OpenEffect>()
+  readonly #open = new OpenEffects<OpenEffect>()
   readonly #spent: { [dimension: string]: number } = {}
   #effects = 0
   #denials = 0
@@ -58,7 +59,7 @@ export class Ledger {
         this.#effects++
         this.outcomesOwed++
         this.closesOwed++
-        this.#open.set(seq, { reserved: body.reserve, outcome: false, closed: false })
+        this.#open.add(seq, { reserved: body.reserve, outcome: false, closed: false })
         return
       case 'LEASE': {
         const effect = this.#open.get(body.intent)

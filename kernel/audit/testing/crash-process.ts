@@ -1,7 +1,8 @@
-/** A gate in small, for strace to break: one effect and one checkpoint. `bun crash-process.ts HOME`; says on stdout what was acknowledged. */
+/** A gate in small, for strace to break: one effect, one large record and one checkpoint. `bun crash-process.ts HOME`; says on stdout what was acknowledged. */
 import { lstatSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureInstallation, openRunLog } from '../index.ts'
+import { START_WRITING_BYTES } from '../limits.ts'
 import { AT_ONCE, intent, RUN_END, runStart } from './scenario.ts'
 
 const home = process.argv[2] ?? ''
@@ -21,6 +22,10 @@ try {
   const outcome = log.append({ type: 'OUTCOME', intent: seq, status: 'ok', captured: { calls: 1 } })
   await log.durable()
   say(`durable ${outcome}`)
+  // Large enough that the device is asked to begin with it.
+  const large = log.append({ type: 'GUEST', event: 'large', detail: { text: 'x'.repeat(START_WRITING_BYTES) } })
+  await log.durable()
+  say(`durable ${large}`)
   await log.checkpoint()
   mark('end')
   say('checkpoint')
