@@ -1,8 +1,7 @@
 import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { readRecords, type ShownRecord } from '@authority/kernel/audit'
-import { type Lesson, learn, literalPathOf, loadPolicy, type Need, type Rung } from '@authority/kernel/policy'
-import type { Action } from '@authority/kernel/vocabulary'
+import { type Lesson, learn, literalPathOf, loadPolicy, type Need, questionOf, type Rung } from '@authority/kernel/policy'
 import { CliError } from '../runs/errors.ts'
 import { loadPolicyFiles } from '../runs/policy-files.ts'
 import { safe } from '../ui/text.ts'
@@ -42,10 +41,11 @@ export async function needsOf(log: string): Promise<Need[]> {
 export function needOf(record: Extract<ShownRecord, { type: 'DENY' }>): Need | null {
   const { action, code, op } = record
   if (action === null || !ACTIONS.includes(action) || !POLICY_CODES.includes(code)) return null
-  // The fix names the one object at fault, where the record's may name both ends of a rename.
-  const object = objectOf(record.fix) ?? record.object
+  // The fix names the one object at fault, where the record's may name both ends of a rename; a connection is recorded as it was asked for.
+  const question = questionOf(action, objectOf(record.fix) ?? record.object)
+  if ('error' in question) return null
   return {
-    question: { action: action as Action, object },
+    question,
     image: op === 'image.open',
     count: 1,
   }

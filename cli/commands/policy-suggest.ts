@@ -8,13 +8,13 @@ import { denialsOf } from './denials.ts'
 import type { Command } from './index.ts'
 import { needOf } from './learning.ts'
 import { policyOfFile } from './load-policy.ts'
-import { findLog } from './shared.ts'
+import { findSoundLog } from './sound-log.ts'
 import type { POLICY_SUGGEST } from './verbs.ts'
 import { writeNew } from './write-new.ts'
 
 export const command: Command<typeof POLICY_SUGGEST> = async ({ flags, positionals }, context) => {
   const { cwd, terminal } = context
-  const { path } = await findLog(positionals[0] ?? '', context)
+  const { path } = await findSoundLog(positionals[0] ?? '', context)
   const denials = await denialsOf(path)
   const { policy, leftOut, unreadable } = suggestPolicy(
     withoutImpliedLooks(denials, ({ record }) => (record.fix === null ? null : (needOf(record)?.question ?? null))).flatMap(

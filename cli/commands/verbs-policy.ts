@@ -3,6 +3,9 @@ import { HOST, JSON_FLAG, LOG_NOTE, OUTPUT, RUN_NOTE } from './verb-flags.ts'
 
 /** Verbs about policies. */
 
+const SOUND_NOTE =
+  'A log that was tampered with (exit code 1) or cannot be read (4) is refused; of one that is not sealed yet that is said.'
+
 export const POLICY_CHECK = {
   summary: 'does a policy load? what is wrong, and where?',
   positionals: ['FILE'],
@@ -29,6 +32,7 @@ export const POLICY_SUGGEST = {
   flags: { output: OUTPUT, json: JSON_FLAG },
   notes: [
     LOG_NOTE,
+    SOUND_NOTE,
     'It is the policy of the run with what was refused added, literally; where that file has changed since or is gone, only what was refused. Read it first: the agent chose what it tried.',
   ],
 } as const satisfies Verb
@@ -50,6 +54,7 @@ export const POLICY_DIFF = {
     host: HOST,
     json: JSON_FLAG,
   },
+  notes: [SOUND_NOTE],
 } as const satisfies Verb
 export const POLICY_LEARN = {
   summary: 'add to a policy what a run was refused, after asking',
@@ -60,7 +65,11 @@ export const POLICY_LEARN = {
     yes: { kind: 'switch', short: 'y', doc: 'write without asking' },
     json: JSON_FLAG,
   },
-  notes: [LOG_NOTE, 'What would make the host run something later is never proposed. Read what it shows: the agent chose what it tried.'],
+  notes: [
+    LOG_NOTE,
+    SOUND_NOTE,
+    'What would make the host run something later is never proposed. Read what it shows: the agent chose what it tried.',
+  ],
 } as const satisfies Verb
 export const POLICY_CONTAINS = {
   summary: 'does one policy lie inside another?',

@@ -5,7 +5,7 @@ import { effectsContained } from './contains/index.ts'
 import { EMPTY_DOCUMENT, type PolicyDocument } from './document.ts'
 import type { Expanded, ExpandedRule } from './expand.ts'
 import { type LoadedPolicy, policyOf } from './stage.ts'
-import { standingOf } from './why.ts'
+import { questionOf as asQuestion, standingOf } from './why.ts'
 
 export interface DiffEntry {
   readonly permission: Action
@@ -121,7 +121,7 @@ export function replay(policy: LoadedPolicy, effects: Iterable<RecordedEffect>):
     const key = `${effect.op}\n${effect.action ?? ''}\n${effect.object}\n${effect.allowed}`
     if (seen.has(key)) continue
     seen.add(key)
-    const questions = questionsOf(effect)
+    const questions = questionsOf(policy, effect)
     if (questions === null) {
       skipped++
       continue
@@ -138,21 +138,32 @@ export function replay(policy: LoadedPolicy, effects: Iterable<RecordedEffect>):
   return { ...changed, same, skipped }
 }
 
-function questionsOf({ action, object }: RecordedEffect): Question[] | null {
+const TWO_ENDS: readonly string[] = ['fs.rename', 'fs.link']
+
+/** As the gate asks them (effects/fs/README.md), of what a record still says: a folder that moves is asked about with all that is in it, which no record holds. */
+function questionsOf(policy: LoadedPolicy, { op, action, object }: RecordedEffect): Question[] | null {
   switch (action) {
     case 'fs.look':
     case 'fs.read':
     case 'fs.write': {
-      // Both ends of a rename or link.
-      const paths = object.split(' -> ')
-      return paths.every((path) => pathSegments(path) !== null) ? paths.map((path) => ({ action, object: path })) : null
+      const paths = TWO_ENDS.includes(op) ? object.split(' -> ') : [object]
+      if (!paths.every((path) => pathSegments(path) !== null)) return null
+      const [source = '', target] = paths
+      const questions = paths.map((path): Question => ({ action, object: path, ...(op === 'fs.mkdir' ? { makes: 'directory' } : {}) }))
+      const readable = target !== undefined && policy.decide({ action: 'fs.read', object: target }).allow
+      return readable && action === 'fs.write' ? [...questions, { action: 'fs.read', object: source }] : questions
     }
     case 'net.dns':
     case 'net.connect':
     case 'net.listen':
     case 'tools':
-    case 'infer':
-      return [{ action, object }]
+    case 'infer': {
+      // `(further objects, counted)`
+      if (object.startsWith('(')) return null
+      // A refused connection is recorded as it was asked for.
+      const question = asQuestion(action, object)
+      return 'error' in question ? null : [question]
+    }
     default:
       return null
   }

@@ -82,6 +82,19 @@ describe('policy diff', () => {
       effect(null, 'run', true),
       effect('fs.read', '(further objects, counted)', false),
     ])
+    const one = (op: string, action: string, object: string, policy = after): string => {
+      const { allows, denies } = replay(policy, [effect(action, object, false, op), effect(action, object, true, op)])
+      return allows.length === 1 && denies.length === 0 ? 'allowed' : allows.length === 0 && denies.length === 1 ? 'denied' : 'neither'
+    }
+    // As it was asked for; a name that looks like two; what a writable target makes readable; an empty folder of a name that is guarded as a file's.
+    expect(one('net.connect', 'net.connect', 'a.example:443')).toBe('allowed')
+    expect(one('net.connect', 'net.connect', 'c.example:443')).toBe('denied')
+    expect(one('fs.open', 'fs.read', '/c/x -> /b')).toBe('allowed')
+    const mover = policyFrom({ fs: { read: ['/r/**'], write: ['/w/**', '/r/**'] } })
+    expect(one('fs.rename', 'fs.write', '/w/a -> /w/b', mover)).toBe('allowed')
+    expect(one('fs.rename', 'fs.write', '/w/a -> /r/b', mover)).toBe('denied')
+    expect(one('fs.mkdir', 'fs.write', '/w/.git', mover)).toBe('allowed')
+    expect(one('fs.open', 'fs.write', '/w/.git', mover)).toBe('denied')
     expect(found.allows.map(({ object }) => object)).toEqual(['/c'])
     expect(found.denies.map(({ object }) => object)).toEqual(['/a/1'])
     expect(found).toMatchObject({ same: 2, skipped: 2, asks: [] })
