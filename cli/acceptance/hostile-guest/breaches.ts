@@ -98,4 +98,10 @@ export const BREACHES: readonly Breach[] = [
     reason: /went away|closed its control port/,
     endedBy: 'machine',
   },
+  {
+    what: 'the guest’s kernel panics',
+    play: (s) => s.handshake().die(),
+    reason: /went away|closed its control port/,
+    endedBy: 'machine',
+  },
 ]

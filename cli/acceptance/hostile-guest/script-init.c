@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SEND = 1, AWAIT = 2, DEAF = 3, HANG = 4, MUTE = 5, REBOOT = 6, STAY = 7, PUSH = 8 };
+enum { SEND = 1, AWAIT = 2, DEAF = 3, HANG = 4, MUTE = 5, REBOOT = 6, STAY = 7, PUSH = 8, DIE = 9 };
 /* ms without room on a port after which PUSH gives up. */
 enum { PATIENCE_MS = 2000 };
 enum { PORTS = 4, CONTROL = 2, HEADER = 8 };
@@ -173,6 +173,7 @@ static void play(int disk) {
         else if (step.op == MUTE) mute = 1;
         else if (step.op == STAY) stay = 1;
         else if (step.op == REBOOT) reboot(RB_AUTOBOOT);
+        else if (step.op == DIE) _exit(1); /* PID 1 ends: the kernel panics */
         else if (step.op == HANG) return;
         free(bytes);
     }

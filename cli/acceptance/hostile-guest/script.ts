@@ -22,7 +22,7 @@ import { fields, message } from '../../../kernel/effects/fs/testing/raw-fuse.ts'
 
 export { fields, message, OPCODE }
 
-const OP = { SEND: 1, AWAIT: 2, DEAF: 3, HANG: 4, MUTE: 5, REBOOT: 6, STAY: 7, PUSH: 8 } as const
+const OP = { SEND: 1, AWAIT: 2, DEAF: 3, HANG: 4, MUTE: 5, REBOOT: 6, STAY: 7, PUSH: 8, DIE: 9 } as const
 const PORT = { effects: 0, fuse: 1, control: 2, net: 3 } as const
 export type PortName = keyof typeof PORT
 
@@ -65,6 +65,10 @@ export class Script {
   }
   reboot(): this {
     return this.#step(OP.REBOOT, 'control', 0)
+  }
+  /** PID 1 ends: the kernel panics. */
+  die(): this {
+    return this.#step(OP.DIE, 'control', 0)
   }
 
   control(...messages: GuestMessage[]): this {

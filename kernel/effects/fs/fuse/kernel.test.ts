@@ -177,6 +177,34 @@ print(sum(os.lstat(f'd{i % 10}/f{i}').st_nlink + (not os.path.exists(f'd{i % 10}
     expect(looks() - before).toBe(0)
   })
 
+  it('a folder of 100,000 files is listed whole, and looked at without a question for each', async () => {
+    await start({ mounts: ({ inside }) => [{ guest: '/work', host: inside, readonly: false, cacheSeconds: 60 }] })
+    const files = 100_000
+    fs.mkdirSync(path.join(world.inside, 'many'))
+    for (let i = 0; i < files; i++) fs.closeSync(fs.openSync(path.join(world.inside, 'many', `file-${i}`), 'w'))
+    const { out } = await agent(`python3 -c "
+import os
+names = os.listdir('many')
+print(len(names), set(names) == {f'file-{i}' for i in range(${files})})
+print(sum(entry.stat(follow_symlinks=False).st_nlink for entry in os.scandir('many')))"`)
+    expect(out).toBe(`${files} True\n${files}\n`)
+    const asked = [OPCODE.LOOKUP, OPCODE.GETATTR].map((opcode) => mounted.asked.get(opcode) ?? 0).reduce((a, b) => a + b)
+    expect(asked).toBeLessThan(files / 100)
+  }, 120_000)
+
+  it('a change on the host is seen when what was told is a second old: length and contents, a name that went and one that came', async () => {
+    await start()
+    for (const name of ['grown', 'gone']) fs.writeFileSync(path.join(world.inside, name), 'before')
+    const look = 'cat grown; stat -c %s grown; test -e gone && echo there; test -e came && echo come; true'
+    // The agent keeps its shell: what it was told is in its kernel, not in a program.
+    const seen = agent(`{ ${look}; } && mkdir told && sleep 1.1 && { ${look}; }`)
+    while (!fs.existsSync(path.join(world.inside, 'told'))) await new Promise((resolve) => setImmediate(resolve))
+    fs.writeFileSync(path.join(world.inside, 'grown'), 'after the change')
+    fs.rmSync(path.join(world.inside, 'gone'))
+    fs.writeFileSync(path.join(world.inside, 'came'), '')
+    expect((await seen).out).toBe('before6\nthere\nafter the change16\ncome\n')
+  })
+
   it('links out of the mount lead nowhere', async () => {
     await start()
     fs.symlinkSync(world.secret, path.join(world.inside, 'abs'))
