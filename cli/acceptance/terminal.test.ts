@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runProgram } from '../process/run-program.ts'
+import { waitGone } from './machine-support.ts'
 import { type Session, onTerminal as sessionOf } from './terminal-session.ts'
 import { descendantsOf, freshFolder, freshHome, removeFolder } from './vm-support.ts'
 
@@ -73,6 +74,21 @@ test('the gate is killed: the terminal is as before', async () => {
   expect(after).toMatch(/ icanon /)
   expect(after).toMatch(/ echo /)
   await session.ended
+})
+
+test('the supervisor is killed, which can restore nothing itself: the terminal is as before, and nobody stays', async () => {
+  const session = onTerminal(
+    `cd ${folder}; ${line('-it', '--norc --noprofile -i')}; until stty -a | grep -q ' icanon'; do :; done; ${AFTERWARDS}`,
+  )
+  await session.until('$ ')
+  session.type('echo be""gun\r')
+  await session.until('begun')
+  const family = descendantsOf(session.pid)
+  process.kill(family.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0run\0')) ?? 0, 'SIGKILL')
+  const after = await session.until(/\nover/)
+  expect(after).toMatch(/ echo /)
+  await session.ended
+  for (const pid of family) expect(waitGone(pid, 15_000)).toBe(true)
 })
 
 test('without -it a terminal shows control sequences as text, and no terminal is given to the agent', async () => {

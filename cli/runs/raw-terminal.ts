@@ -1,5 +1,7 @@
 /** The user's terminal while an agent has one (`-it`): each key goes to the agent as it is pressed, Ctrl-C and Ctrl-Z too. */
 import { dlopen } from 'bun:ffi'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import type { Writable } from 'node:stream'
 
 const STDIN = 0
 /** tcsetattr(3): at once. */
@@ -9,6 +11,12 @@ const TCIFLUSH = process.platform === 'darwin' ? 1 : 0
 /** More than struct termios has anywhere: 60 bytes on Linux, 72 on macOS. Its inside is the C library's business. */
 const TERMIOS_BYTES = 256
 const LIBRARIES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1', 'libSystem.B.dylib']
+
+/**
+ * Waits on a pipe for a word that all is well. When the pipe ends without one, who held it was killed and could restore nothing: then the terminal is as it was
+ * found. Keys and closed windows must not end the one who waits, nor may it stop for writing to a terminal that is not its own any more.
+ */
+const WATCH = 'trap "" HUP INT QUIT TERM TSTP TTIN TTOU; read -r _ <&3 || exec stty "$1"'
 
 export interface RawTerminal {
   /** From now on nothing of the terminal is line by line, echoed or a signal. */
@@ -23,20 +31,39 @@ export function rawTerminal(): RawTerminal | null {
   const found = new Uint8Array(TERMIOS_BYTES)
   if (libc === null || libc.tcgetattr(STDIN, found) !== 0) return null
   let raw = false
+  let watcher: ChildProcess | null = null
   const restore = (): void => {
     if (raw) libc.tcsetattr(STDIN, TCSANOW, found)
     raw = false
+    if (watcher !== null) wordOf(watcher)?.end('\n')
+    watcher = null
   }
   return {
     begin() {
       const changed = found.slice()
       libc.cfmakeraw(changed)
+      watcher = watch()
       // Before the change: a signal between the two must not leave a raw terminal behind.
       raw = true
       libc.tcsetattr(STDIN, TCSANOW, changed)
     },
     restore,
   }
+}
+
+/** Null where there is no stty: then a killed supervisor leaves a raw terminal, and nothing else is different. */
+function watch(): ChildProcess | null {
+  const { stdout, status } = spawnSync('stty', ['-g'], { stdio: ['inherit', 'pipe', 'ignore'], encoding: 'utf8' })
+  if (status !== 0) return null
+  const watcher = spawn('/bin/sh', ['-c', WATCH, 'sh', stdout.trim()], { stdio: ['inherit', 'ignore', 'ignore', 'pipe'] })
+  watcher.on('error', () => undefined)
+  wordOf(watcher)?.on('error', () => undefined)
+  watcher.unref()
+  return watcher
+}
+
+function wordOf(watcher: ChildProcess): Writable | null {
+  return watcher.stdio[3] as Writable | null
 }
 
 /** Drops what was typed before a question was shown: it answers nothing. */
