@@ -3,13 +3,13 @@ import type { Question } from '@authority/kernel/vocabulary'
 import { openPeers, type Side } from './capability-peers.ts'
 import { atMost, type Row } from './statistics.ts'
 
-const ROUNDS = 20
+const ROUNDS = 60
 /** ms each side gets in a round. */
 const ROUND_MS = 15
 const WARM_UP = 300
 /** Promised against the fastest peer, whatever the gate has seen before. */
 const LIMIT = 0.5
-/** Tokens of each kind that come in turn: more than the blocks a gate remembers, so that none is known when its turn comes again. */
+/** Tokens of each kind that come in turn: more than the tokens a gate remembers, so that none is known when its turn comes again. */
 const TOKENS = 4096
 const SECRET = Uint8Array.from({ length: 32 }, (_, i) => i * 5 + 1)
 const RUN = '000102030405060708090a0b0c0d0e0f'
@@ -17,7 +17,7 @@ const HOUR_MS = 3_600_000
 /**
  * A token of a root and three narrowing blocks, from its text: parsed, its MACs verified, bound, asked about one effect, let go. Peers
  * parse, verify and ask three first-party caveats, each checked. Three kinds, since the gate remembers tokens that
- * were genuine and what their blocks say: one that comes again (recognised by the hash of its text), new children of a known root (three blocks new), and new roots (all new).
+ * were genuine: one that comes again, new children of one root, and new roots. Names of blocks are made for the record of an effect, not here: peers have none.
  */
 export async function capabilitySuite(): Promise<readonly Row[]> {
   const peers = await openPeers()

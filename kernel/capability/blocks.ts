@@ -2,8 +2,9 @@ import { encode, type WireValue } from '@authority/protocol'
 import type { Charges } from '../vocabulary/index.ts'
 import { malformed } from './errors.ts'
 import { Fields, writeBudget, writeRate } from './fields.ts'
+import type { PlainPatterns } from './rules.ts'
 import { ADDED_SECTION, SECTIONS, type Sections } from './sections.ts'
-import type { Block, BlockPlace } from './token.ts'
+import type { Block } from './token.ts'
 
 /** Block types. Block 0 is a GRANT or RUN_GRANT and no other block is; every other type is refused. */
 export const BLOCK_TYPE = {
@@ -56,6 +57,9 @@ export type BlockBody = GrantBody | RunGrantBody | RestrictBody
 /** Bytes of a RUN_GRANT digest (SHA-256). */
 export const DIGEST_BYTES = 32
 
+/** One for all: nobody waits while reading. */
+const FIELDS = new Fields()
+
 /** Throws E_CAP_INVALID when a list, time or number cannot stand in a block. What is written is read again, so that only what a gate takes leaves here. */
 export function encodeBlock(body: BlockBody): Block {
   const block = { type: typeOf(body), payload: encodePayload(body) }
@@ -65,19 +69,26 @@ export function encodeBlock(body: BlockBody): Block {
 
 /** The meaning of the block at `index`. Throws E_CAP_INVALID for an unknown type, a type that may not stand there, and every payload not exactly as FORMAT.md says. */
 export function decodeBlock({ type, payload }: Block, index: number): BlockBody {
-  return decodeBlockAt(new Fields(payload), { type, from: 0, to: payload.length }, index)
+  return decodePayload(payload, type, 0, payload.length, index)
 }
 
-/** As decodeBlock, of a block that stands among others; `fields` are of the bytes it stands in. */
-export function decodeBlockAt(fields: Fields, { type, from, to }: BlockPlace, index: number): BlockBody {
+/** As decodeBlock, of a payload that stands among others. */
+export function decodePayload(
+  bytes: Uint8Array,
+  type: number,
+  from: number,
+  to: number,
+  index: number,
+  patterns?: PlainPatterns,
+): BlockBody {
   if (type !== BLOCK_TYPE.GRANT && type !== BLOCK_TYPE.RESTRICT && type !== BLOCK_TYPE.RUN_GRANT)
     throw malformed(`block ${index} has type ${type}, unknown to this build`)
   // A second grant would widen what the first gave.
   if ((index === 0) === (type === BLOCK_TYPE.RESTRICT))
     throw malformed(index === 0 ? 'block 0 is not a grant' : `block ${index} is a grant, only block 0 may be`)
-  fields.enter(from, to, index)
-  const body = readBody(type, fields)
-  fields.end()
+  FIELDS.enter(bytes, from, to, index, patterns)
+  const body = readBody(type, FIELDS)
+  FIELDS.end()
   return body
 }
 
@@ -92,7 +103,7 @@ export function writeSections(sections: Sections): (readonly string[] | null)[] 
   return SECTIONS.map((action) => sections.get(action) ?? null)
 }
 
-/** In the order of the elements. Written out: spreading parts together costs more than reading them. */
+/** In the order of the elements. Written out: spreading parts together costs more than reading them, and most blocks limit nothing. */
 function readBody(type: number, fields: Fields): BlockBody {
   if (type === BLOCK_TYPE.RUN_GRANT)
     return {
@@ -104,26 +115,42 @@ function readBody(type: number, fields: Fields): BlockBody {
       budget: fields.budget(),
     }
   const closed = type === BLOCK_TYPE.RESTRICT ? fields.bool('closed') : null
-  const lists = fields.lists()
+  fields.lists()
   if (closed === null)
+    return fields.hasNoLimits()
+      ? { kind: 'grant', delegate: undefined, uses: undefined, rate: undefined, budget: undefined, sections: fields.sections() }
+      : {
+          kind: 'grant',
+          delegate: fields.delegate(),
+          uses: fields.uses(),
+          rate: fields.rate(),
+          budget: fields.budget(),
+          sections: fields.sections(),
+        }
+  const notBefore = fields.time('not-before')
+  const expires = fields.time('expiry')
+  if (fields.hasNoLimits())
     return {
-      kind: 'grant',
-      delegate: fields.delegate(),
-      uses: fields.uses(),
-      rate: fields.rate(),
-      budget: fields.budget(),
-      sections: fields.sections(lists),
+      kind: 'restrict',
+      closed,
+      notBefore,
+      expires,
+      delegate: undefined,
+      uses: undefined,
+      rate: undefined,
+      budget: undefined,
+      sections: fields.sections(),
     }
   return {
     kind: 'restrict',
     closed,
-    notBefore: fields.time('not-before'),
-    expires: fields.time('expiry'),
+    notBefore,
+    expires,
     delegate: fields.delegate(),
     uses: fields.uses(),
     rate: fields.rate(),
     budget: fields.budget(),
-    sections: fields.sections(lists),
+    sections: fields.sections(),
   }
 }
 

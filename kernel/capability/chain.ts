@@ -1,5 +1,5 @@
 import type { Mac } from './mac.ts'
-import { type Block, HEADER_BYTES, type Layout, TAG_BYTES } from './token.ts'
+import { BLOCK_HEADER_BYTES, type Block, blockEnd, blockType, HEADER_BYTES, type Layout, TAG_BYTES } from './token.ts'
 
 /**
  * The HMAC chain of FORMAT.md. Each value is the key of the next, so a holder of the last can go on and nobody can go back.
@@ -37,8 +37,8 @@ export function blockId(mac: Mac, chainValue: Uint8Array): string {
 }
 
 export interface VerifiedChain {
-  /** Ids of the blocks, root first. */
-  readonly ids: readonly string[]
+  /** The chain value of each block, root first, one after the other: with one of them its block can be extended. */
+  readonly values: Uint8Array
   readonly sealed: boolean
 }
 
@@ -48,14 +48,22 @@ export function verifyChain(mac: Mac, runKey: Uint8Array, { bytes, blocks }: Lay
   const tagAt = bytes.length - TAG_BYTES
   chain.begin(runKey)
   chain.next(LABEL_HEADER, bytes, 0, HEADER_BYTES)
-  const ids: string[] = []
-  for (const { type, from, to } of blocks) {
-    chain.next(headOf(type, to - from), bytes, from, to)
-    ids.push(chain.name(LABEL_ID))
+  const values = new Uint8Array(blocks.length * TAG_BYTES)
+  for (let i = 0; i < blocks.length; i++) {
+    const at = blocks[i] as number
+    const from = at + BLOCK_HEADER_BYTES
+    const to = blockEnd(bytes, at)
+    chain.next(headOf(blockType(bytes, at), to - from), bytes, from, to)
+    chain.read(values, i * TAG_BYTES)
   }
-  if (chain.equals(bytes, tagAt)) return { ids, sealed: false }
+  if (chain.equals(bytes, tagAt)) return { values, sealed: false }
   chain.next(LABEL_SEAL, bytes, 0, 0)
-  return chain.equals(bytes, tagAt) ? { ids, sealed: true } : null
+  return chain.equals(bytes, tagAt) ? { values, sealed: true } : null
+}
+
+/** Ids of the blocks, root first. */
+export function idsOf(mac: Mac, { values }: VerifiedChain): readonly string[] {
+  return Array.from({ length: values.length / TAG_BYTES }, (_, i) => blockId(mac, values.subarray(i * TAG_BYTES, (i + 1) * TAG_BYTES)))
 }
 
 /** Good until it is called again. */

@@ -13,26 +13,35 @@ import {
   MAX_USES,
 } from './limits.ts'
 import { PayloadReader } from './payload-reader.ts'
-import { ADDED_SECTION, type PatternLists, SECTIONS, SectionLists, type Sections } from './sections.ts'
+import type { PlainPatterns } from './rules.ts'
+import { ADDED_SECTION, SECTIONS, type Sections } from './sections.ts'
+import { StoredSections } from './stored-sections.ts'
 
-const NO_SECTIONS: Sections = new SectionLists([])
+const NOTHING = new Uint8Array()
+const NO_SECTIONS: Sections = new Map()
 /** Longest dimension name, in bytes. */
 const MAX_DIMENSION_BYTES = 32
 
 /** Reads the elements of a payload one after the other; each of the wrong kind, out of range, missing or too many is E_CAP_INVALID. */
 export class Fields {
-  readonly #reader: PayloadReader
+  readonly #reader = new PayloadReader()
+  #bytes: Uint8Array = NOTHING
+  #patterns: PlainPatterns | undefined
   #block = 0
   #left = 0
-
-  constructor(bytes: Uint8Array) {
-    this.#reader = new PayloadReader(bytes)
-  }
+  #listsFrom = 0
+  /** As StoredSections has it. */
+  #present = 0
+  #plain = true
 
   /** From here on reads the payload that stands from `from` to just before `to`. */
-  enter(from: number, to: number, block: number): void {
+  enter(bytes: Uint8Array, from: number, to: number, block: number, patterns?: PlainPatterns): void {
+    this.#bytes = bytes
+    this.#patterns = patterns
     this.#block = block
-    this.#reader.enter(from, to, block)
+    this.#present = 0
+    this.#plain = true
+    this.#reader.enter(bytes, from, to, block)
     this.#left = this.#reader.array('payload', MAX_CBOR_ARRAY)
   }
 
@@ -48,6 +57,13 @@ export class Fields {
 
   time(name: string): number | undefined {
     return this.#optionalInteger(name, 0, MAX_TIME_MS)
+  }
+
+  /** Whether the four limits come next and none is there; they are taken then. */
+  hasNoLimits(): boolean {
+    if (this.#left < 4 || !this.#reader.takeAllNulls(4)) return false
+    this.#left -= 4
+    return true
   }
 
   delegate(): number | undefined {
@@ -87,23 +103,28 @@ export class Fields {
     return budget
   }
 
-  /** The seven that stand in every block that has sections, in their order; null when none is there. */
-  lists(): PatternLists | null {
-    let lists: (readonly string[] | undefined)[] | null = null
+  /** Goes past the seven that stand in every block that has sections. */
+  lists(): void {
+    this.#listsFrom = this.#reader.at
     for (let index = 0; index < SECTIONS.length; index++) {
-      const action = SECTIONS[index] as Action
-      if (this.#isNull(action)) continue
-      lists ??= SECTIONS.map(() => undefined)
-      lists[index] = this.#patterns(action)
+      index += this.#takeNulls(SECTIONS.length - index)
+      const action = SECTIONS[index]
+      if (action === undefined) break
+      this.#next(action)
+      this.#skipPatterns(action)
+      this.#present |= 1 << index
     }
-    return lists
   }
 
-  /** Reads the last element, where there is one, to the lists. It is never null: one encoding for one meaning. */
-  sections(lists: PatternLists | null): Sections {
-    if (this.#left === 0) return lists === null ? NO_SECTIONS : new SectionLists(lists)
-    this.#next(ADDED_SECTION)
-    return new SectionLists([...(lists ?? SECTIONS.map(() => undefined)), this.#patterns(ADDED_SECTION)])
+  /** What `lists` went past and the last element, where there is one. It is never null: one encoding for one meaning. */
+  sections(): Sections {
+    const added = this.#reader.at
+    if (this.#left > 0) {
+      this.#next(ADDED_SECTION)
+      this.#skipPatterns(ADDED_SECTION)
+      this.#present |= 1 << SECTIONS.length
+    }
+    return this.#present === 0 ? NO_SECTIONS : new StoredSections(this.#bytes, this.#listsFrom, added, this.#present, this.#plain)
   }
 
   /** Nothing may be left: an element this build does not know might be a restriction. */
@@ -112,14 +133,19 @@ export class Fields {
     this.#reader.end()
   }
 
-  #patterns(action: Action): readonly string[] {
-    const patterns: string[] = []
-    for (let left = this.#reader.array(action, MAX_PATTERNS); left > 0; left--) {
-      const pattern = this.#reader.text(action, MAX_PATTERN_BYTES)
-      if (pattern === '') throw this.#malformed(`${action} holds something that is not a pattern`)
-      patterns.push(pattern)
+  #skipPatterns(action: Action): void {
+    const reader = this.#reader
+    for (let left = reader.array(action, MAX_PATTERNS); left > 0; left--) {
+      const from = reader.skipText(action, MAX_PATTERN_BYTES)
+      if (reader.at === from) throw this.#malformed(`${action} holds something that is not a pattern`)
+      if (this.#plain && this.#patterns?.isPattern(action, this.#bytes, from, reader.at) !== true) this.#plain = false
     }
-    return patterns
+  }
+
+  #takeNulls(most: number): number {
+    const taken = this.#reader.takeNulls(Math.min(most, this.#left))
+    this.#left -= taken
+    return taken
   }
 
   #optionalInteger(name: string, least: number, most: number): number | undefined {

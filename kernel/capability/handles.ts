@@ -1,22 +1,10 @@
 import { refuse } from './errors.ts'
 import { MAX_HANDLE_NUMBER, MAX_HANDLES, MAX_SESSION_HANDLES } from './limits.ts'
-import type { LiveBlock } from './registry.ts'
-import type { Validity } from './verify.ts'
-
-/** A token that was verified once. */
-export interface BoundToken {
-  readonly validity: Validity
-  /** Root first. */
-  readonly blocks: readonly LiveBlock[]
-  /** Their ids. */
-  readonly ids: readonly string[]
-  /** Id of the revoked block that killed it. */
-  revokedBy: string | null
-}
+import type { VerifiedToken } from './verified-token.ts'
 
 /** Handles by session. A number is given once in a run and found only by the session it was given to: another's is nobody's. */
 export class HandleTable {
-  readonly #sessions = new Map<string, Map<number, BoundToken>>()
+  readonly #sessions = new Map<string, Map<number, VerifiedToken>>()
   #next = 1
   #total = 0
 
@@ -34,9 +22,9 @@ export class HandleTable {
   }
 
   /** After `assertRoom`. */
-  add(session: string, token: BoundToken): number {
+  add(session: string, token: VerifiedToken): number {
     const held = this.#sessions.get(session)
-    const handles = held ?? new Map<number, BoundToken>()
+    const handles = held ?? new Map<number, VerifiedToken>()
     if (held === undefined) this.#sessions.set(session, handles)
     const number = this.#next++
     handles.set(number, token)
@@ -44,21 +32,20 @@ export class HandleTable {
     return number
   }
 
-  find(session: string, number: number): BoundToken | undefined {
+  find(session: string, number: number): VerifiedToken | undefined {
     return this.#sessions.get(session)?.get(number)
   }
 
-  remove(session: string, number: number): BoundToken | undefined {
+  remove(session: string, number: number): VerifiedToken | undefined {
     const handles = this.#sessions.get(session)
     const token = handles?.get(number)
     if (handles === undefined || token === undefined) return undefined
     handles.delete(number)
     this.#total -= 1
-    if (handles.size === 0) this.#sessions.delete(session)
     return token
   }
 
-  removeSession(session: string): readonly BoundToken[] {
+  removeSession(session: string): readonly VerifiedToken[] {
     const handles = this.#sessions.get(session)
     if (handles === undefined) return []
     this.#sessions.delete(session)
@@ -66,7 +53,7 @@ export class HandleTable {
     return [...handles.values()]
   }
 
-  *all(): Iterable<BoundToken> {
+  *all(): Iterable<VerifiedToken> {
     for (const handles of this.#sessions.values()) yield* handles.values()
   }
 }

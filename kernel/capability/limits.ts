@@ -14,13 +14,11 @@ export const MAX_USES = Number.MAX_SAFE_INTEGER
 export const MAX_RATE_COUNT = 10_000
 export const MAX_RATE_PERIOD_MS = 86_400_000
 export const MAX_RATE_BURST = 10_000
-/** Block ids a run keeps state for at once. */
+/** Block ids a run keeps state for at once: those that count something, and the blocks of all tokens that handles hold. */
 export const MAX_LIVE_BLOCKS = 10_000
-/** Of these, blocks that count nothing and that no handle holds any more: kept a while, since most tokens come again. */
-export const MAX_IDLE_BLOCKS = 1024
 /** Revoked ids a run remembers; an operator's own doing, never forgotten, so the bound is only a guard against a runaway script. */
 export const MAX_REVOKED = 1_000_000
-/** Verified tokens remembered by the hash of their text. */
+/** Verified tokens that are remembered, each with its bytes; a power of two. */
 export const MAX_VERIFIED = 1024
 /** Handles one session and the whole run may hold. */
 export const MAX_SESSION_HANDLES = 256

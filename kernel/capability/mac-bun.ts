@@ -47,6 +47,7 @@ const chain: MacChain = {
     Bun.SHA256.hash(innerOf[length], innerDigest)
     Bun.SHA256.hash(outer, value)
   },
+  read: (into, at) => copy(value, 0, DIGEST, into, at),
   name: (label) => {
     const from = MAX_LABEL - label.length
     copy(label, 0, label.length, named, from)
@@ -72,7 +73,7 @@ export const bunMac: Mac = {
     return new Uint8Array(value)
   },
   digest: (message) => Bun.SHA256.hash(message, new Uint8Array(DIGEST)) as Uint8Array,
-  fingerprint: (text) => Bun.SHA256.hash(text, 'base64'),
+  fingerprint: (bytes, seed) => Bun.hash.xxHash32(bytes, seed),
   equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
   chain,
 }

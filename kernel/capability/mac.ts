@@ -6,8 +6,8 @@ export interface Mac {
   /** Of `head ‖ body` under a 32-byte key: 32 fresh bytes. */
   hmac(key: Uint8Array, head: Uint8Array, body?: Uint8Array): Uint8Array
   digest(message: Uint8Array): Uint8Array
-  /** SHA-256 of a text of ASCII, as text. */
-  fingerprint(text: string): string
+  /** Where to look for these bytes: u32, the same for the same seed and bytes. No proof of anything, whoever finds something there compares. */
+  fingerprint(bytes: Uint8Array, seed: number): number
   equal(a: Uint8Array, b: Uint8Array): boolean
   /** HMACs of which each is the key of the next. Whoever begins one has it until it returns to its own caller: nothing of it may be awaited. */
   readonly chain: MacChain
@@ -18,6 +18,8 @@ export interface MacChain {
   begin(key: Uint8Array): void
   /** The value so far becomes the key of `head ‖ bytes[from…to)`, and the result the value. */
   next(head: Uint8Array, bytes: Uint8Array, from: number, to: number): void
+  /** Copies the value to `into`, at `at`. */
+  read(into: Uint8Array, at: number): void
   /** The first 16 bytes of the SHA-256 of `label ‖ value`, in lower-case hex. A label has at most MAX_LABEL bytes. */
   name(label: Uint8Array): string
   /** Whether the bytes from `at` to the end are the value, in a time that tells nothing. */
@@ -31,7 +33,14 @@ export const MAX_LABEL = 4
 export const portableMac: Mac = {
   hmac: portableHmac,
   digest: (message) => sha256(message),
-  fingerprint: (text) => String.fromCharCode(...sha256(new TextEncoder().encode(text))),
+  fingerprint: (bytes, seed) =>
+    new DataView(
+      sha256
+        .create()
+        .update(Uint8Array.of(seed >>> 24, seed >>> 16, seed >>> 8, seed))
+        .update(bytes)
+        .digest().buffer,
+    ).getUint32(0),
   equal,
   chain: portableChain(),
 }
@@ -45,6 +54,7 @@ function portableChain(): MacChain {
     next: (head, bytes, from, to) => {
       value = portableHmac(value, head, bytes.subarray(from, to))
     },
+    read: (into, at) => into.set(value, at),
     name: (label) => hex(sha256.create().update(label).update(value).digest().subarray(0, 16)),
     equals: (bytes, at) => equal(value, bytes.subarray(at)),
   }

@@ -19,22 +19,21 @@ const SHORT_TEXT = 24
 /** Without ignoreBOM a leading U+FEFF would vanish, and the pattern decided would not be the one signed. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+const NOTHING = new Uint8Array()
+
 /**
  * The wire's strict CBOR (protocol/SPEC.md) where it is known what must come next: what a payload says is read in one pass, and nothing is built for what it should not hold.
  * Every method throws E_CAP_INVALID for an item of another kind, out of bounds, or not in its one shortest form.
  */
 export class PayloadReader {
-  readonly #bytes: Uint8Array
+  #bytes: Uint8Array = NOTHING
   #at = 0
   #to = 0
   #block = 0
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
-  }
-
   /** From here on reads the payload of `block`: the bytes from `from` to just before `to`. */
-  enter(from: number, to: number, block: number): void {
+  enter(bytes: Uint8Array, from: number, to: number, block: number): void {
+    this.#bytes = bytes
     this.#at = from
     this.#to = to
     this.#block = block
@@ -45,6 +44,32 @@ export class PayloadReader {
     if (this.#at >= this.#to || this.#bytes[this.#at] !== NULL) return false
     this.#at += 1
     return true
+  }
+
+  /** How many nulls come next, at most `most`; they are taken. */
+  takeNulls(most: number): number {
+    const bytes = this.#bytes
+    const from = this.#at
+    const end = Math.min(from + most, this.#to)
+    let at = from
+    while (at < end && bytes[at] === NULL) at += 1
+    this.#at = at
+    return at - from
+  }
+
+  /** Whether `count` nulls come next; they are taken then. */
+  takeAllNulls(count: number): boolean {
+    const bytes = this.#bytes
+    const end = this.#at + count
+    if (end > this.#to) return false
+    for (let at = this.#at; at < end; at++) if (bytes[at] !== NULL) return false
+    this.#at = end
+    return true
+  }
+
+  /** Where the next item begins. */
+  get at(): number {
+    return this.#at
   }
 
   bool(name: string): boolean {
@@ -74,12 +99,21 @@ export class PayloadReader {
     return copy
   }
 
+  /** Goes past a text; returns where it begins. `at` is its end. */
+  skipText(name: string, most: number): number {
+    const from = this.#enterText(name, most)
+    const bytes = this.#bytes
+    for (let i = from; i < this.#at; i++) {
+      if ((bytes[i] as number) <= 0x7f) continue
+      this.#utf8(name, from, this.#at)
+      break
+    }
+    return from
+  }
+
   text(name: string, most: number): string {
-    const length = this.#argument(name, TEXT, 'a text')
-    if (length > most) throw this.#malformed(name, `holds a text longer than ${most} bytes`)
-    const from = this.#at
-    const end = this.#end(name, length)
-    this.#at = end
+    const from = this.#enterText(name, most)
+    const end = this.#at
     const bytes = this.#bytes
     let text = ''
     for (let i = from; i < end; i++) {
@@ -93,6 +127,14 @@ export class PayloadReader {
   end(): void {
     const left = this.#to - this.#at
     if (left > 0) throw this.#malformed('payload', `has ${left} bytes after its end`)
+  }
+
+  #enterText(name: string, most: number): number {
+    const length = this.#argument(name, TEXT, 'a text')
+    if (length > most) throw this.#malformed(name, `holds a text longer than ${most} bytes`)
+    const from = this.#at
+    this.#at = this.#end(name, length)
+    return from
   }
 
   #utf8(name: string, from: number, end: number): string {
@@ -114,7 +156,11 @@ export class PayloadReader {
     const initial = this.#at < this.#to ? (bytes[this.#at++] as number) : -1
     if (initial >> 5 !== major) throw this.#malformed(name, `is not ${kind}`)
     const info = initial & 0x1f
-    if (info < 24) return info
+    return info < 24 ? info : this.#longArgument(name, info)
+  }
+
+  #longArgument(name: string, info: number): number {
+    const bytes = this.#bytes
     if (info > 27) throw this.#malformed(name, 'has a length the wire does not know')
     const at = this.#at
     const width = 1 << (info - 24)

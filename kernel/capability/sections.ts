@@ -19,9 +19,8 @@ export const SECTIONS = [
 export const ADDED_SECTION = 'fs.look' satisfies Action
 export const ALL_SECTIONS: readonly Action[] = [ADDED_SECTION, ...SECTIONS]
 
-/** One for each of SECTIONS and then of ADDED_SECTION; undefined where it is absent. */
-export type PatternLists = readonly (readonly string[] | undefined)[]
-const IN_PAYLOAD: readonly Action[] = [...SECTIONS, ADDED_SECTION]
+/** In their order in a payload. */
+export const IN_PAYLOAD: readonly Action[] = [...SECTIONS, ADDED_SECTION]
 
 /** Pattern lists by section; a section that is not there is absent, which is not the same as empty. */
 export interface Sections {
@@ -29,27 +28,6 @@ export interface Sections {
   readonly size: number
   has(action: Action): boolean
   get(action: Action): readonly string[] | undefined
-}
-
-/** As they stand in a payload. */
-export class SectionLists implements Sections {
-  readonly #lists: PatternLists
-  readonly size: number
-
-  constructor(lists: PatternLists) {
-    this.#lists = lists
-    let size = 0
-    for (const list of lists) if (list !== undefined) size += 1
-    this.size = size
-  }
-
-  has(action: Action): boolean {
-    return this.get(action) !== undefined
-  }
-
-  get(action: Action): readonly string[] | undefined {
-    return this.#lists[IN_PAYLOAD.indexOf(action)]
-  }
 }
 
 export function sectionsOf(grants: Grants): Sections {

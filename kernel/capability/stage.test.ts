@@ -49,6 +49,17 @@ describe('narrowing', () => {
     expect(codeIn(stage.check('s', closed, [{ action: 'tools', object: 'search' }]))).toBe('E_CAP_SCOPE')
   })
 
+  test('a tree ends where its name does', () => {
+    const { stage } = testStage()
+    const handle = stage.bind('s', stage.mint({ fs: { read: ['/work/**'] } }, { notBefore: NOW, expires: NOW + 1000 }))
+    expect(['/work', '/work/a', '/workshop', '/wor'].map((path) => stage.check('s', handle, [read(path)]).allow)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ])
+  })
+
   test('an empty list is nothing, not everything', () => {
     const { stage } = testStage()
     const handle = stage.bind('s', attenuate(stage.runToken, { fs: { read: [] } }))

@@ -1,24 +1,25 @@
 import { encode } from '@authority/protocol'
 import type { Charges, Clock, Question, RandomBytes } from '../vocabulary/index.ts'
-import { type BlockBody, decodeBlockAt, writeAdded, writeSections } from './blocks.ts'
+import { type BlockBody, type Limits, writeAdded, writeSections } from './blocks.ts'
+import { readBodies } from './bodies.ts'
 import { unhex } from './chain.ts'
 import { type Counters, continuedCounters, freshCounters, refusesUse, takeUse } from './counters.ts'
 import { refuse } from './errors.ts'
-import { Fields } from './fields.ts'
-import { type BoundToken, HandleTable } from './handles.ts'
+import { HandleTable } from './handles.ts'
 import { deriveRunKey, KEY_BYTES, keyIdOf } from './keys.ts'
 import { MAX_TIME_MS } from './limits.ts'
 import type { Mac } from './mac.ts'
 import { mintToken } from './mint.ts'
-import { BlockRegistry, type LiveBlock } from './registry.ts'
+import { BlockRegistry, type CountedBlock, countsSomething } from './registry.ts'
 import { type Grant, readGrant } from './restriction.ts'
-import { type CompileRules, type Rules, rulesOf } from './rules.ts'
+import { type CompileRules, isPlain, plainAllows, type Rules, rulesOf } from './rules.ts'
 import { sectionsOf } from './sections.ts'
 import { gateTime } from './time.ts'
-import { type BlockPlace, type Layout, MAX_TOKEN_TEXT, NONCE_BYTES, RUN_BYTES } from './token.ts'
+import { layoutOf, NONCE_BYTES, RUN_BYTES, readText } from './token.ts'
 import type { CapabilityStage, CapabilityVerdict, Grants } from './types.ts'
-import { type Verified, VerifiedCache } from './verified-cache.ts'
-import { assertDelegation, assertInTime, narrowed, outOfTime, type RunKey, type Validity, verifyToken } from './verify.ts'
+import { VerifiedCache } from './verified-cache.ts'
+import { BlockNames, VerifiedToken } from './verified-token.ts'
+import { assertDelegation, assertInTime, narrowed, outOfTime, type RunKey, type Validity, verifyLayout } from './verify.ts'
 
 export interface CapabilityOptions {
   /** Run id, 32 hex digits. */
@@ -60,13 +61,13 @@ class HmacCapabilities implements OperatorCapabilities {
   readonly #now: () => number
   readonly #registry = new BlockRegistry()
   readonly #handles = new HandleTable()
-  readonly #verified = new VerifiedCache()
+  readonly #verified: VerifiedCache
   readonly #runRules: Rules
   readonly #runDigest: Uint8Array
   readonly #keyBytes: Uint8Array
   #key: RunKey | null
   /** Handle 0 of every session. */
-  #own: BoundToken
+  #own: VerifiedToken
 
   constructor(options: CapabilityOptions) {
     this.#options = options
@@ -77,18 +78,19 @@ class HmacCapabilities implements OperatorCapabilities {
     this.#keyBytes = deriveRunKey(secret, options.installation, run)
     if (options.secret === undefined) secret.fill(0)
     this.#key = { run, keyId: keyIdOf(this.#keyBytes), bytes: this.#keyBytes }
+    this.#verified = new VerifiedCache(options.mac, this.#keyBytes)
     for (const id of options.revoked ?? []) this.#registry.revoke(id)
     this.#runRules = options.compile(options.grants)
     const granted = sectionsOf(options.grants)
     this.#runDigest = options.mac.digest(encode([...writeSections(granted), ...writeAdded(granted)]))
     this.runToken = this.#mint({ kind: 'run-grant', digest: this.#runDigest }, { notBefore: Math.floor(this.#now()), expires: MAX_TIME_MS })
-    this.#own = this.#verify(this.runToken)
-    this.#registry.hold(this.#own.blocks)
+    this.#own = this.#verify(this.runToken, this.#now())
+    this.#hold(this.#own, this.#now())
   }
 
   mint(grant: Grant, validity: Validity): string {
     const body = readGrant(grant)
-    rulesOf(body, this.#compile, this.#runRules)
+    rulesOf(body, this.#options.compile, this.#runRules)
     return this.#mint(body, validity)
   }
 
@@ -98,19 +100,20 @@ class HmacCapabilities implements OperatorCapabilities {
 
   bind(session: string, token: string): number {
     this.#handles.assertRoom(session)
-    const bound = this.#verify(token)
-    this.#registry.hold(bound.blocks)
-    return this.#handles.add(session, bound)
+    const now = this.#now()
+    const verified = this.#verify(token, now)
+    this.#hold(verified, now)
+    return this.#handles.add(session, verified)
   }
 
   release(session: string, handle: number): void {
     const token = this.#handles.remove(session, handle)
     if (token === undefined) throw refuse('E_CAP_INVALID', `this session holds no capability handle ${handle}`)
-    this.#registry.letGo(token.blocks)
+    this.#registry.letGo(token)
   }
 
   endSession(session: string): void {
-    for (const token of this.#handles.removeSession(session)) this.#registry.letGo(token.blocks)
+    for (const token of this.#handles.removeSession(session)) this.#registry.letGo(token)
   }
 
   check(session: string, handle: number, questions: readonly Question[], again?: true): CapabilityVerdict {
@@ -121,10 +124,10 @@ class HmacCapabilities implements OperatorCapabilities {
     const late = outOfTime(token.validity, this.#now())
     if (late !== null) return refusal('E_CAP_EXPIRED', `the token: ${late}`, null)
     for (const question of questions) {
-      const outside = token.blocks.findIndex((block) => !allows(block.rules, question))
+      const outside = this.#outside(token, question)
       if (outside >= 0) return notCovered(token, handle, question, outside)
     }
-    return again === true || questions.length === 0 ? allowed(token) : this.#use(token)
+    return again === true || questions.length === 0 || token.counted.length === 0 ? token.names : this.#use(token)
   }
 
   revokedAmong(blocks: readonly string[]): string | null {
@@ -135,8 +138,7 @@ class HmacCapabilities implements OperatorCapabilities {
     if (unhex(blockId, 16) === null)
       throw refuse('E_NOT_FOUND', 'a block id is 32 lower-case hex digits', '`authority cap show` and the audit log name the ids.')
     this.#registry.revoke(blockId)
-    for (const token of [this.#own, ...this.#handles.all()])
-      if (token.blocks.some((block) => block.id === blockId)) token.revokedBy ??= blockId
+    for (const token of [this.#own, ...this.#handles.all()]) if (token.names.blocks.includes(blockId)) token.revokedBy ??= blockId
   }
 
   end(): void {
@@ -145,110 +147,104 @@ class HmacCapabilities implements OperatorCapabilities {
     this.#verified.clear()
   }
 
-  /** All of the token's blocks have room for one more use, or none is charged. */
-  #use(token: BoundToken): CapabilityVerdict {
-    const now = this.#options.clock.monotonicMs()
-    for (const block of token.blocks) {
-      const reason = refusesUse(block.body, block.counters, now)
-      if (reason !== null) return refusal('E_CAP_RATE', `block ${block.index} of the token: ${reason}`, block.id)
+  /** The first block that does not allow it, or −1. */
+  #outside({ bodies, rules }: VerifiedToken, question: Question): number {
+    for (let index = 0; index < bodies.length; index++) {
+      const made = rules[index] ?? null
+      if (!allows(bodies[index] as BlockBody, made, question, this.#options.compile)) return index
     }
-    for (const { body, counters } of token.blocks) takeUse(body, counters, now)
-    return allowed(token)
+    return -1
   }
 
-  #verify(text: string): BoundToken {
-    if (this.#key === null) throw refuse('E_CAP_REVOKED', 'the run has ended, and its capabilities with it')
-    // Size before anything else, the hash included.
-    const hash = text.length > MAX_TOKEN_TEXT ? '' : this.#options.mac.fingerprint(text)
-    const known = this.#verified.find(hash)
-    const now = this.#now()
-    if (known?.blocks.every((block) => block.known)) {
-      this.#assertLive(known.validity, known.ids, now)
-      return bound(known)
+  /** All of the token's blocks have room for one more use, or none is charged. */
+  #use(token: VerifiedToken): CapabilityVerdict {
+    const now = this.#options.clock.monotonicMs()
+    for (const { limits, counters, index, id } of token.counted) {
+      const reason = refusesUse(limits, counters ?? NO_USE, now)
+      if (reason !== null) return refusal('E_CAP_RATE', `block ${index} of the token: ${reason}`, id)
     }
-    const verified = this.#genuine(text, this.#key, now)
-    this.#verified.add(hash, verified)
-    return bound(verified)
+    for (const { limits, counters } of token.counted) if (counters !== null) takeUse(limits, counters, now)
+    return token.names
+  }
+
+  #verify(text: string, now: number): VerifiedToken {
+    if (this.#key === null) throw refuse('E_CAP_REVOKED', 'the run has ended, and its capabilities with it')
+    const bytes = readText(text)
+    const fingerprint = this.#verified.fingerprint(bytes)
+    const known = this.#verified.find(bytes, fingerprint)
+    if (known?.counted.every((block) => block.known)) {
+      this.#assertLive(known.validity, known.names, now)
+      return known
+    }
+    const verified = this.#genuine(bytes, this.#key, now)
+    this.#verified.add(verified, fingerprint)
+    return verified
   }
 
   /** The order of research security.md 6.1: … MAC chain → run → time → revocation → payloads. */
-  #genuine(text: string, key: RunKey, now: number): Verified {
-    const { token, ids } = verifyToken(text, key, this.#options.mac)
-    const header = { notBefore: token.notBefore, expires: token.expires }
-    this.#assertLive(header, ids, now)
-    const found = this.#readBlocks(token, ids, header)
-    const { validity } = found.blocks.at(-1) ?? { validity: header }
+  #genuine(bytes: Uint8Array, key: RunKey, now: number): VerifiedToken {
+    const token = layoutOf(bytes)
+    const names = new BlockNames(this.#options.mac, verifyLayout(token, key, this.#options.mac))
+    this.#assertLive(token, names, now)
+    const bodies = readBodies(token, this.#options.compile.plain)
+    let validity: Validity = token
+    let counted = NONE
+    for (let index = 0; index < bodies.length; index++) {
+      const body = bodies[index] as BlockBody
+      validity = narrowed(validity, body)
+      if (countsSomething(body)) counted = [...counted, this.#countedBlock(names.blocks.slice(0, index + 1), body, validity)]
+    }
+    assertDelegation(bodies)
     assertInTime(validity, now)
-    for (const block of found.fresh) block.rules = this.#rulesOf(block)
-    this.#keep(found, now)
-    return { validity, ids, blocks: found.blocks }
+    const rules: (Rules | null)[] = []
+    for (let index = 0; index < bodies.length; index++) rules.push(this.#rulesOf(bodies[index] as BlockBody, index))
+    return new VerifiedToken(bytes, names, bodies, rules, validity, counted)
   }
 
-  #assertLive(validity: Validity, ids: readonly string[], now: number): void {
+  #assertLive(validity: Validity, names: BlockNames, now: number): void {
     assertInTime(validity, now)
-    const revoked = this.#registry.revokedAmong(ids)
+    const revoked = this.#registry.hasRevoked ? this.#registry.revokedAmong(names.blocks) : null
     if (revoked !== null) throw refuse('E_CAP_REVOKED', `capability token: its block ${revoked} was revoked`)
   }
 
-  /** The same objects for all tokens that share a block: an id stands for the block and all before it, to the byte. They hold its counts. */
-  #readBlocks({ bytes, blocks: places }: Layout, ids: readonly string[], header: Validity): ReadBlocks {
-    const fields = new Fields(bytes)
-    const blocks: LiveBlock[] = []
-    const fresh: LiveBlock[] = []
-    let parent: LiveBlock | null = null
-    for (let index = 0; index < places.length; index++) {
-      const id = ids[index] as string
-      let block = this.#registry.find(id)
-      if (block === undefined) {
-        const body = decodeBlockAt(fields, places[index] as BlockPlace, index)
-        const validity = narrowed(parent?.validity ?? header, body)
-        block = { id, index, parent, body, rules: NOTHING, counters: NOT_COUNTED, validity, holders: 0, known: false }
-        fresh.push(block)
-      }
-      blocks.push(block)
-      parent = block
-    }
-    assertDelegation(blocks)
-    return { blocks, fresh }
+  /** The same object for all tokens that share the block: an id stands for the block and all before it, to the byte. It holds the counts. */
+  #countedBlock(path: readonly string[], limits: BlockBody, { expires }: Validity): CountedBlock {
+    const index = path.length - 1
+    const id = path[index] as string
+    return this.#registry.find(id) ?? { id, path, index, limits, expires, counters: null, holders: 0, known: false }
   }
 
-  /** Every pattern was looked at: from here on the blocks are remembered and counted. */
-  #keep({ blocks, fresh }: ReadBlocks, now: number): void {
-    if (fresh.length === 0) return
-    this.#registry.reserveRoom(blocks, now)
-    // All of them: room may have been made by letting go of some this token has.
-    for (const block of blocks) this.#registry.add(block)
-    for (const block of fresh) {
-      const { id, body } = block
-      block.counters = this.#countersOf(id, body)
-      if (body.budget !== undefined) this.#options.declareBudget(`block:${id}`, body.budget)
+  /** From here on its blocks are remembered and counted. */
+  #hold(token: VerifiedToken, now: number): void {
+    for (const block of this.#registry.hold(token, now)) {
+      const { id, limits } = block
+      block.counters = this.#countersOf(id, limits)
+      if (limits.budget !== undefined) this.#options.declareBudget(`block:${id}`, limits.budget)
     }
   }
 
-  #countersOf(id: string, body: BlockBody): Counters {
+  #countersOf(id: string, limits: Limits): Counters {
     const { usedBefore, onCounting, clock } = this.#options
-    if (usedBefore === undefined) return freshCounters(body)
+    if (usedBefore === undefined) return freshCounters(limits)
     const used = usedBefore.get(id)
     // Uses that are not known stay so: what an earlier process could not say, this one cannot learn.
-    if (body.uses !== undefined && used !== null) onCounting?.(id)
-    return continuedCounters(body, used === undefined ? 0 : used, clock.monotonicMs())
+    if (limits.uses !== undefined && used !== null) onCounting?.(id)
+    return continuedCounters(limits, used === undefined ? 0 : used, clock.monotonicMs())
   }
 
-  #rulesOf({ body, index }: LiveBlock): Rules {
+  /** A pattern that is none is found here, before the token is bound; what plainly is one waits until it is asked. */
+  #rulesOf(body: BlockBody, index: number): Rules | null {
     if (body.kind === 'run-grant' && !this.#options.mac.equal(body.digest, this.#runDigest))
       throw refuse('E_CAP_INVALID', `capability token: block ${index} refers to grants this run does not have`)
+    if (isPlain(body)) return null
     try {
-      return rulesOf(body, this.#compile, this.#runRules)
+      return rulesOf(body, this.#options.compile, this.#runRules)
     } catch (error) {
       throw refuse(
         'E_CAP_INVALID',
         `capability token: block ${index}: ${error instanceof Error ? error.message : 'a pattern cannot be used'}`,
       )
     }
-  }
-
-  get #compile(): CompileRules {
-    return this.#options.compile
   }
 
   #mint(body: Parameters<typeof mintToken>[3], validity: Validity): string {
@@ -258,37 +254,22 @@ class HmacCapabilities implements OperatorCapabilities {
   }
 }
 
-/** The blocks of one token, root first, and those of them the registry does not know. */
-interface ReadBlocks {
-  readonly blocks: readonly LiveBlock[]
-  readonly fresh: readonly LiveBlock[]
-}
-
-/** Until a block is kept. */
-const NOTHING: Rules = { allows: () => false }
-const NOT_COUNTED: Counters = { usesLeft: 0, arrival: 0 }
-
-function bound({ validity, ids, blocks }: Verified): BoundToken {
-  return { validity, ids, blocks, revokedBy: null }
-}
+const NONE: readonly CountedBlock[] = []
+const NO_USE: Counters = { usesLeft: 0, arrival: 0 }
 
 /** A matcher that fails allows nothing. */
-function allows(rules: Rules, question: Question): boolean {
+function allows(body: BlockBody, rules: Rules | null, question: Question, compile: CompileRules): boolean {
   try {
-    return rules.allows(question) === true
+    return (rules === null ? plainAllows(body, question, compile) : rules.allows(question)) === true
   } catch {
     return false
   }
 }
 
-function allowed(token: BoundToken): CapabilityVerdict {
-  return { allow: true, blocks: token.ids }
-}
-
-function notCovered({ blocks }: BoundToken, handle: number, { action, object }: Question, index: number): CapabilityVerdict {
-  const { id, body } = blocks[index] as LiveBlock
+function notCovered({ bodies, names }: VerifiedToken, handle: number, { action, object }: Question, index: number): CapabilityVerdict {
+  const id = names.blocks[index] ?? null
   // The run's own capability, also presented as a token: it grants what the policy could allow, so the policy says why not, and what would.
-  if (handle === 0 || (body.kind === 'run-grant' && blocks.length === 1))
+  if (handle === 0 || (bodies[index]?.kind === 'run-grant' && bodies.length === 1))
     return refusal('E_CAP_MISSING', `the run's own capability does not cover ${action} on ${object}`, id)
   return refusal('E_CAP_SCOPE', `block ${index} of the token does not allow ${action} on ${object}`, id)
 }

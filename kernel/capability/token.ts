@@ -48,15 +48,8 @@ export interface Layout {
   readonly bytes: Uint8Array
   readonly notBefore: number
   readonly expires: number
-  readonly blocks: readonly BlockPlace[]
-}
-
-export interface BlockPlace {
-  readonly type: number
-  /** The payload, from here… */
-  readonly from: number
-  /** …until just before here. */
-  readonly to: number
+  /** Where each block begins. */
+  readonly blocks: readonly number[]
 }
 
 export const KEY_ID_AT = 1
@@ -64,11 +57,16 @@ export const RUN_AT = KEY_ID_AT + KEY_ID_BYTES + NONCE_BYTES
 
 /** Size, base64url and layout, in this order and before any cryptography. Throws E_CAP_INVALID. Nothing in the result was verified. */
 export function readLayout(text: string): Layout {
+  return layoutOf(readText(text))
+}
+
+/** Size and base64url: the bytes that only this text has. */
+export function readText(text: string): Uint8Array {
   if (text.length > MAX_TOKEN_TEXT) throw malformed(`it is longer than ${MAX_TOKEN_TEXT} characters`)
   if (!text.startsWith(TOKEN_PREFIX)) throw malformed(`it does not begin with ${TOKEN_PREFIX}`)
   const bytes = decodeBase64url(text, TOKEN_PREFIX.length)
   if (bytes === null) throw malformed('it is not canonical base64url without padding')
-  return layoutOf(bytes)
+  return bytes
 }
 
 /** As readLayout, of the bytes. */
@@ -96,7 +94,7 @@ export function parseToken(text: string): Token {
     notBefore,
     expires,
     headerBytes: cut(0, HEADER_BYTES),
-    blocks: blocks.map(({ type, from, to }) => ({ type, payload: bytes.subarray(from, to) })),
+    blocks: blocks.map((at) => ({ type: blockType(bytes, at), payload: bytes.subarray(at + BLOCK_HEADER_BYTES, blockEnd(bytes, at)) })),
     tag: cut(bytes.length - TAG_BYTES, TAG_BYTES),
   }
 }
@@ -134,19 +132,27 @@ export function headerBytes(header: Header): Uint8Array {
   return bytes
 }
 
+export function blockType(bytes: Uint8Array, at: number): number {
+  return byteAt(bytes, at + 2)
+}
+
+/** Where the payload of the block that begins at `at` ends. */
+export function blockEnd(bytes: Uint8Array, at: number): number {
+  return at + BLOCK_HEADER_BYTES + byteAt(bytes, at) * 0x100 + byteAt(bytes, at + 1)
+}
+
 /** Everything between header and tag is blocks, with not a byte over. */
-function findBlocks(bytes: Uint8Array): readonly BlockPlace[] {
+function findBlocks(bytes: Uint8Array): readonly number[] {
   const end = bytes.length - TAG_BYTES
-  const blocks: BlockPlace[] = []
+  const blocks: number[] = []
   let at = HEADER_BYTES
   while (at < end) {
     if (blocks.length === MAX_BLOCKS) throw malformed(`it has more than ${MAX_BLOCKS} blocks`)
     if (at + BLOCK_HEADER_BYTES > end) throw malformed(`block ${blocks.length} is cut off`)
-    const from = at + BLOCK_HEADER_BYTES
-    const to = from + byteAt(bytes, at) * 0x100 + byteAt(bytes, at + 1)
-    if (to > end) throw malformed(`block ${blocks.length} reaches past the end`)
-    blocks.push({ type: byteAt(bytes, at + 2), from, to })
-    at = to
+    const next = blockEnd(bytes, at)
+    if (next > end) throw malformed(`block ${blocks.length} reaches past the end`)
+    blocks.push(at)
+    at = next
   }
   return blocks
 }

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
 import { attenuate, lastBlockId } from './attenuate.ts'
-import { MAX_IDLE_BLOCKS, MAX_LIVE_BLOCKS, MAX_VERIFIED } from './limits.ts'
+import { MAX_LIVE_BLOCKS, MAX_VERIFIED } from './limits.ts'
 import { bunMac } from './mac-bun.ts'
 import { codeOf, NOW, read, testStage } from './testing/index.ts'
 
 const validity = { notBefore: NOW, expires: NOW + 10_000 }
 
-/** A token the gate has verified once is remembered: nothing that can change may be remembered with it. */
+/** A token the gate has verified twice is remembered: nothing that can change may be remembered with it. */
 function known() {
   const parts = testStage()
   const token = parts.stage.mint({ fs: { read: ['/work/**'] } }, validity)
-  parts.stage.release('s', parts.stage.bind('s', token))
+  for (let i = 0; i < 3; i++) parts.stage.release('s', parts.stage.bind('s', token))
   return { ...parts, token }
 }
 
@@ -45,10 +45,32 @@ test('counts go on where they stood, though the token is forgotten in between', 
   expect(stage.check('s', stage.bind('s', once), [read('/work/a')])).toMatchObject({ allow: false, code: 'E_CAP_RATE' })
 })
 
-test('a block without counts is kept a while after its last handle, and makes room for others', () => {
+test('a token is told from every other of the same fingerprint', () => {
+  const { stage } = testStage({ mac: { ...bunMac, fingerprint: () => 7 } })
+  const tokens = ['a', 'b'].map((name) => stage.mint({ fs: { read: [`/${name}`] } }, validity))
+  for (let i = 0; i < 4; i++)
+    for (const [at, token] of tokens.entries()) {
+      const handle = stage.bind('s', token)
+      expect(['/a', '/b'].map((path) => stage.check('s', handle, [read(path)]).allow)).toEqual([at === 0, at === 1])
+    }
+})
+
+test('blocks of the tokens handles hold are live, and no longer', () => {
   const { stage } = testStage()
-  for (let i = 0; i < MAX_IDLE_BLOCKS + 10; i++) stage.release('s', stage.bind('s', stage.mint({ tools: [`t${i}`] }, validity)))
-  // Live blocks are bounded by the counting ones alone: the run's own, and these.
+  const token = (i: number): string =>
+    attenuate(attenuate(stage.mint({ tools: [`t${i}`] }, validity), { closed: true }, bunMac), { delegate: 0 }, bunMac)
+  let held = 0
+  while (codeOf(() => stage.bind(`s${held >> 7}`, token(held))) === 'accepted') held += 1
+  // The run's own block, and three of each.
+  expect(held).toBe(Math.floor((MAX_LIVE_BLOCKS - 1) / 3))
+  stage.endSession('s0')
+  expect(codeOf(() => stage.bind('s0', token(held)))).toBe('accepted')
+})
+
+test('a block without counts takes no room after its last handle', () => {
+  const { stage } = testStage()
+  for (let i = 0; i < 2000; i++) stage.release('s', stage.bind('s', stage.mint({ tools: [`t${i}`] }, validity)))
+  // Live blocks are the run's own, and these.
   for (let i = 0; i < MAX_LIVE_BLOCKS - 1; i++) stage.release('s', stage.bind('s', stage.mint({ tools: [`u${i}`], uses: 5 }, validity)))
   expect(codeOf(() => stage.bind('s', stage.mint({ tools: ['more'] }, validity)))).toBe('E_RATE_LIMIT')
 })

@@ -1,35 +1,45 @@
 import { MAX_VERIFIED } from './limits.ts'
-import type { LiveBlock } from './registry.ts'
-import type { Validity } from './verify.ts'
+import type { Mac } from './mac.ts'
+import type { VerifiedToken } from './verified-token.ts'
 
-/** What the verification of one text found: everything that cannot change while the run key lives. Time and revocation can, and are looked at again. */
-export interface Verified {
-  readonly validity: Validity
-  /** Root first. */
-  readonly ids: readonly string[]
-  /** The registry may have let go of some since. */
-  readonly blocks: readonly LiveBlock[]
-}
+const LABEL = new TextEncoder().encode('authority/cap/places/v1')
 
 /**
- * Tokens that were genuine once, by SHA-256 of their text: a token is bound again with every session. Only whole successes get in, so a refusal costs what
- * it always did; the key is a hash because a comparison of texts would tell by its time how much of a guess is right.
+ * Tokens that were genuine twice: most come once, and what is kept must be collected one day. Only whole successes get in, so a refusal costs what it always
+ * did. Each has one place, which no guest can foresee and the next one there takes; what lies there is compared in a time that tells nothing of how much of a
+ * guess is right.
  */
 export class VerifiedCache {
-  readonly #byHash = new Map<string, Verified>()
+  readonly #mac: Mac
+  readonly #seed: number
+  readonly #tokens: (VerifiedToken | undefined)[] = new Array(MAX_VERIFIED).fill(undefined)
+  /** Fingerprints of the last ones, remembered or not. */
+  readonly #seen = new Int32Array(MAX_VERIFIED)
 
-  find(hash: string): Verified | undefined {
-    return this.#byHash.get(hash)
+  constructor(mac: Mac, runKey: Uint8Array) {
+    this.#mac = mac
+    this.#seed = new DataView(mac.hmac(runKey, LABEL).buffer).getUint32(0)
   }
 
-  /** The oldest makes room. */
-  add(hash: string, verified: Verified): void {
-    this.#byHash.delete(hash)
-    if (this.#byHash.size >= MAX_VERIFIED) for (const oldest of this.#byHash.keys()) if (this.#byHash.delete(oldest)) break
-    this.#byHash.set(hash, verified)
+  fingerprint(bytes: Uint8Array): number {
+    return this.#mac.fingerprint(bytes, this.#seed) | 0
+  }
+
+  find(bytes: Uint8Array, fingerprint: number): VerifiedToken | undefined {
+    const place = fingerprint & (MAX_VERIFIED - 1)
+    if (this.#seen[place] !== fingerprint) return undefined
+    const token = this.#tokens[place]
+    return token !== undefined && this.#mac.equal(token.bytes, bytes) ? token : undefined
+  }
+
+  add(token: VerifiedToken, fingerprint: number): void {
+    const place = fingerprint & (MAX_VERIFIED - 1)
+    this.#tokens[place] = this.#seen[place] === fingerprint ? token : undefined
+    this.#seen[place] = fingerprint
   }
 
   clear(): void {
-    this.#byHash.clear()
+    this.#tokens.fill(undefined)
+    this.#seen.fill(0)
   }
 }

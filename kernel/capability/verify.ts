@@ -12,13 +12,13 @@ export interface RunKey {
   readonly bytes: Uint8Array
 }
 
-export interface GenuineToken extends VerifiedChain {
-  readonly token: Layout
+/** First half of the order of research security.md 6.1: size → base64url → layout → key id → MAC chain → run. Throws E_CAP_INVALID or E_CAP_RUN. */
+export function verifyToken(text: string, key: RunKey, mac: Mac): VerifiedChain {
+  return verifyLayout(readLayout(text), key, mac)
 }
 
-/** First half of the order of research security.md 6.1: size → base64url → layout → key id → MAC chain → run. Throws E_CAP_INVALID or E_CAP_RUN. */
-export function verifyToken(text: string, key: RunKey, mac: Mac): GenuineToken {
-  const token = readLayout(text)
+/** As verifyToken, from the layout on. */
+export function verifyLayout(token: Layout, key: RunKey, mac: Mac): VerifiedChain {
   if (!standsAt(token.bytes, KEY_ID_AT, key.keyId)) throw otherRun()
   const chain = verifyChain(mac, key.bytes, token)
   if (chain === null)
@@ -28,7 +28,7 @@ export function verifyToken(text: string, key: RunKey, mac: Mac): GenuineToken {
       'It was altered, or narrowed after it was sealed.',
     )
   if (!standsAt(token.bytes, RUN_AT, key.run)) throw otherRun()
-  return { token, ids: chain.ids, sealed: chain.sealed }
+  return chain
 }
 
 /** What of a token's time its blocks leave: not before the latest start, until the earliest end. ms since the epoch. */
@@ -49,10 +49,10 @@ export function outOfTime(validity: Validity, nowMs: number): string | null {
 }
 
 /** Part of the last step of the order: throws E_CAP_SCOPE when a block stands deeper than an earlier one lets it. */
-export function assertDelegation(blocks: readonly { readonly body: BlockBody }[]): void {
-  for (let index = 0; index < blocks.length; index++) {
-    const delegate = blocks[index]?.body.delegate
-    const below = blocks.length - 1 - index
+export function assertDelegation(bodies: readonly BlockBody[]): void {
+  for (let index = 0; index < bodies.length; index++) {
+    const delegate = bodies[index]?.delegate
+    const below = bodies.length - 1 - index
     if (delegate !== undefined && below > delegate)
       throw refuse(
         'E_CAP_SCOPE',

@@ -144,7 +144,9 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     installation: installation.id,
     grants: runGrants,
     // The run's own capability is what the present policy could allow, also after a reload; every other block keeps what it says.
-    compile: (grants) => (grants === runGrants ? policy.rules : patternRules(grants)),
+    compile: Object.assign((grants: typeof runGrants) => (grants === runGrants ? policy.rules : patternRules(grants)), {
+      plain: patternRules.plain,
+    }),
     clock,
     random: randomBytes,
     mac: bunMac,

@@ -1,5 +1,5 @@
 import { attenuate, seal } from '../attenuate.ts'
-import { unhex, verifyChain } from '../chain.ts'
+import { idsOf, unhex, verifyChain } from '../chain.ts'
 import { deriveRunKey } from '../keys.ts'
 import { hex, portableMac } from '../mac.ts'
 import type { Restriction } from '../restriction.ts'
@@ -126,6 +126,7 @@ function describeToken(name: string, token: string): object {
   const parsed = parseToken(token)
   const chain = verifyChain(portableMac, RUN_KEY, readLayout(token))
   if (chain === null) throw new Error(`${name} is not genuine`)
+  const ids = idsOf(portableMac, chain)
   return {
     name,
     token,
@@ -137,7 +138,7 @@ function describeToken(name: string, token: string): object {
     not_before: parsed.notBefore,
     expires: parsed.expires,
     sealed: chain.sealed,
-    blocks: parsed.blocks.map(({ type, payload }, index) => ({ type, payload: hex(payload), id: chain.ids[index] })),
+    blocks: parsed.blocks.map(({ type, payload }, index) => ({ type, payload: hex(payload), id: ids[index] })),
     tag: hex(parsed.tag),
   }
 }
