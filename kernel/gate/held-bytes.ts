@@ -1,26 +1,29 @@
-import { MAX_HELD_BYTES } from './limits.ts'
-
-/** A stream whose far end has not taken all that the agent sent. */
+/** A stream with bytes that nobody takes. */
 export interface Holder {
   /** More is held by all of them than may be, and by this one the most. */
   onTooMuch(): void
 }
 
 /**
- * What agents sent and far ends have not taken, over all streams of a run. Credit bounds each stream by itself; thousands of far ends that do not read would still
- * fill the gate's memory. Past the bound the stream that holds most goes: never one that moves.
+ * What one side sent and the other has not taken, over all streams of a run. Credit bounds each stream by itself; thousands that nobody reads would still fill the
+ * gate's memory. Past the bound the stream that holds most goes: never one that moves.
  */
 export class HeldBytes {
+  private readonly most: number
   private total = 0
   private readonly holders = new Map<Holder, number>()
+
+  constructor(most: number) {
+    this.most = most
+  }
 
   take(holder: Holder, bytes: number): void {
     this.total += bytes
     this.holders.set(holder, (this.holders.get(holder) ?? 0) + bytes)
-    while (this.total > MAX_HELD_BYTES) {
-      const most = this.largest()
-      this.forget(most)
-      most.onTooMuch()
+    while (this.total > this.most) {
+      const largest = this.largest()
+      this.forget(largest)
+      largest.onTooMuch()
     }
   }
 
@@ -42,4 +45,12 @@ export class HeldBytes {
     if (first === undefined) throw new Error('nothing is held')
     return others.reduce((most, one) => (one[1] > most[1] ? one : most), first)[0]
   }
+}
+
+/** Of a run. */
+export interface HeldByStreams {
+  /** From agents, for servers and files. */
+  readonly untaken: HeldBytes
+  /** For agents. */
+  readonly waiting: HeldBytes
 }

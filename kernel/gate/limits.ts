@@ -35,7 +35,9 @@ export const MAX_RECORD_FIX = 24 * 1024
 /** Bytes a peer may leave unread before the gate stops reading from it and stops sending it streams. */
 export const MAX_UNREAD_BYTES = 4 << 20
 /** Bytes agents may have sent that far ends have not taken, over all streams of a run. */
-export const MAX_HELD_BYTES = 64 << 20
+export const MAX_UNTAKEN_BYTES = 64 << 20
+/** Bytes that may wait for agents' credit, over all streams of a run; the sockets they came from may hold as much again. */
+export const MAX_WAITING_BYTES = 96 << 20
 /** Bytes taken from a peer at once: what their requests answer is queued before the next are looked at. */
 export const INTAKE_SLICE_BYTES = 16 * 1024
 /** Denials kept for the line that ends a run. */

@@ -3,7 +3,8 @@ import { OPERATION_CLASSES } from '../budget/index.ts'
 import type { BudgetStage } from '../budget/types.ts'
 import type { CapabilityStage } from '../capability/types.ts'
 import type { BytesOperation, EffectClass, EffectResult, EffectSession } from '../effects/contract.ts'
-import { HeldBytes } from './held-bytes.ts'
+import { type HeldByStreams, HeldBytes } from './held-bytes.ts'
+import { MAX_UNTAKEN_BYTES, MAX_WAITING_BYTES } from './limits.ts'
 import type { Abortable } from './request-abort.ts'
 import type { ApprovalMode, Gate } from './types.ts'
 
@@ -34,7 +35,7 @@ export interface RegistryOptions {
 
 /** Which implementation performs which operation; whatever has none answers E_UNSUPPORTED. */
 export class OperationRegistry {
-  readonly held = new HeldBytes()
+  readonly held: HeldByStreams = { untaken: new HeldBytes(MAX_UNTAKEN_BYTES), waiting: new HeldBytes(MAX_WAITING_BYTES) }
   private readonly options: RegistryOptions
   private readonly effects: ReadonlyMap<OperationName, EffectClass>
   private readonly bytes: ReadonlyMap<OperationName, BytesOperation>

@@ -1,12 +1,14 @@
 import { INITIAL_STREAM_CREDIT, MAX_CHUNK_BYTES, MESSAGE } from '@authority/protocol'
 import { afterEach, describe, expect, test } from 'vitest'
 import { HeldBytes } from './held-bytes.ts'
-import { MAX_HELD_BYTES, MAX_UNREAD_BYTES } from './limits.ts'
+import { MAX_UNREAD_BYTES, MAX_UNTAKEN_BYTES, MAX_WAITING_BYTES } from './limits.ts'
 import { SessionStream } from './stream.ts'
 import { FarEnd, greeted } from './testing/serve.ts'
 import { closeWorlds, codeOf, makeWorld, settle } from './testing/world.ts'
 
 afterEach(closeWorlds)
+
+const held = () => ({ untaken: new HeldBytes(MAX_UNTAKEN_BYTES), waiting: new HeldBytes(MAX_WAITING_BYTES) })
 
 async function connected() {
   const far = new FarEnd()
@@ -60,7 +62,7 @@ describe('to the agent', () => {
       post: () => undefined,
       room: () => true,
       onOver: () => undefined,
-      held: new HeldBytes(),
+      held: held(),
     })
     stream.onCredit(Number.MAX_SAFE_INTEGER - INITIAL_STREAM_CREDIT)
     expect(() => stream.onCredit(1)).toThrow(expect.objectContaining({ code: 'E_PROTOCOL' }))
@@ -195,8 +197,7 @@ describe('both', () => {
 })
 
 test('thousands of far ends that take nothing: what all hold is bounded, the one that holds most goes first, and one that moves goes on', async () => {
-  const held = new HeldBytes()
-  const options = { post: () => undefined, room: () => true, onOver: () => undefined, held }
+  const options = { post: () => undefined, room: () => true, onOver: () => undefined, held: held() }
   const reset: number[] = []
   const stalled = Array.from({ length: 300 }, (_, number) => {
     const ends = { write: () => new Promise<void>(() => undefined), end: () => undefined, reset: () => void reset.push(number) }
@@ -214,8 +215,31 @@ test('thousands of far ends that take nothing: what all hold is bounded, the one
     await settle(1)
   }
   expect(moved).toBe(300 * 500)
-  const kept = Math.floor(MAX_HELD_BYTES / INITIAL_STREAM_CREDIT)
+  const kept = Math.floor(MAX_UNTAKEN_BYTES / INITIAL_STREAM_CREDIT)
   expect(reset.slice(0, 3)).toEqual([0, 1, 2])
   expect(reset.length).toBeGreaterThanOrEqual(300 - kept - 2)
   expect(reset).not.toContain(1000)
+})
+
+test('thousands of streams whose agent grants no credit: what waits for it is bounded, the stream that holds most goes first, and one that moves goes on', async () => {
+  const reset: number[] = []
+  const options = { post: () => undefined, room: () => true, onOver: () => undefined, held: held() }
+  const opened = (number: number): SessionStream => {
+    const ends = { write: async () => undefined, end: () => undefined, reset: () => void reset.push(number) }
+    return new SessionStream({ number, ends, ...options })
+  }
+  const moving = opened(1000)
+  let outcomes = 0
+  for (let number = 0; number < 300; number++) {
+    const stalled = opened(number).send(new Uint8Array(2 * INITIAL_STREAM_CREDIT - number))
+    void stalled.catch((error: { code: string }) => {
+      outcomes += error.code === 'E_RATE_LIMIT' ? 1 : 0
+    })
+    moving.onCredit(1000)
+    await moving.send(new Uint8Array(1000))
+  }
+  await settle(1)
+  expect(reset.slice(0, 3)).toEqual([0, 1, 2])
+  expect(reset.length).toBeGreaterThanOrEqual(300 - MAX_WAITING_BYTES / (2 * INITIAL_STREAM_CREDIT) - 2)
+  expect([reset.includes(1000), outcomes]).toEqual([false, reset.length])
 })

@@ -8,13 +8,15 @@ import {
   MESSAGE,
 } from '@authority/protocol'
 import type { GateStream, StreamEnds } from '../effects/contract.ts'
-import type { HeldBytes, Holder } from './held-bytes.ts'
+import type { HeldByStreams, Holder } from './held-bytes.ts'
 
 /** Bytes handed on before credit goes back: half the window, so that a sender never waits for a full round trip. */
 const CREDIT_STEP = INITIAL_STREAM_CREDIT / 2
 
 interface Waiting {
   data: Uint8Array
+  /** Of `data` at first, when it had to wait. */
+  counted: number
   readonly done: () => void
   readonly failed: (error: AuthorityError) => void
 }
@@ -26,8 +28,7 @@ export interface StreamOptions {
   /** Whether the peer reads: credit is its word, not its memory, and it may grant more than it ever takes. */
   readonly room: () => boolean
   readonly onOver: () => void
-  /** Of the run. */
-  readonly held: HeldBytes
+  readonly held: HeldByStreams
 }
 
 /** One byte stream of a session, with credit in each direction: neither side ever holds more than its window. */
@@ -57,8 +58,12 @@ export class SessionStream implements GateStream, Holder {
     if (this.over || this.ending) return Promise.reject(new AuthorityError('E_CANCELLED', 'the stream is over'))
     if (data.length === 0) return Promise.resolve()
     return new Promise((done, failed) => {
-      this.queue.push({ data, done, failed })
+      const entry: Waiting = { data, counted: 0, done, failed }
+      this.queue.push(entry)
       this.pump()
+      if (entry.data.length === 0) return
+      entry.counted = data.length
+      this.options.held.waiting.take(this, entry.counted)
     })
   }
 
@@ -75,7 +80,7 @@ export class SessionStream implements GateStream, Holder {
   }
 
   onTooMuch(): void {
-    this.reset('E_RATE_LIMIT', 'too much waits for servers that do not read')
+    this.reset('E_RATE_LIMIT', 'too much waits on this run’s streams for those who do not read')
   }
 
   /** The peer has read what was sent. */
@@ -91,6 +96,7 @@ export class SessionStream implements GateStream, Holder {
       head.data = head.data.subarray(size)
       if (head.data.length > 0) continue
       this.queue.shift()
+      this.options.held.waiting.give(this, head.counted)
       head.done()
     }
     if (this.over || !this.ending || this.sentEnd || this.queue.length > 0) return
@@ -107,10 +113,10 @@ export class SessionStream implements GateStream, Holder {
     if (data.length > this.window)
       throw new AuthorityError('E_PROTOCOL', `stream ${this.number}: ${data.length} bytes where credit for ${this.window} was left`)
     this.window -= data.length
-    this.options.held.take(this, data.length)
+    this.options.held.untaken.take(this, data.length)
     this.pass(async () => {
       await this.options.ends.write(data)
-      this.options.held.give(this, data.length)
+      this.options.held.untaken.give(this, data.length)
       this.giveCredit(data.length)
     })
   }
@@ -168,7 +174,8 @@ export class SessionStream implements GateStream, Holder {
   private finish(error: AuthorityError | null): void {
     if (this.over) return
     this.over = true
-    this.options.held.forget(this)
+    this.options.held.untaken.forget(this)
+    this.options.held.waiting.forget(this)
     const waiting = this.queue.splice(0)
     for (const entry of waiting) entry.failed(error ?? new AuthorityError('E_CANCELLED', 'the stream is over'))
     if (error !== null) this.closed = closed(this.options.ends)
