@@ -39,6 +39,10 @@ export const NEXT_ADDRESS_MS = 250
 /** Different names one run may have resolved upstream, and bytes of all of them: what a wildcard rule lets out by names alone. */
 export const MAX_RESOLVED_NAMES = 1024
 export const MAX_RESOLVED_NAME_BYTES = 32 * 1024
+/** Bytes their new labels could carry by the frequency of their characters: a thousand words, or 200 labels of 32 random letters. */
+export const MAX_RESOLVED_INFORMATION = 4096
+/** Bytes of a label above which all of them count: no longer word, digest or number of a host was seen in practice. */
+export const LONG_LABEL_BYTES = 40
 /** ms a request for a connection to a published port waits; the guest asks again. */
 export const ACCEPT_WAIT_MS = 50_000
 /** Connections to published ports that wait for the guest; further ones are closed. */
