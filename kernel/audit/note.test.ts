@@ -42,6 +42,21 @@ describe('signed notes', () => {
     }
   })
 
+  it('allows signatures of others beside its own, in both implementations, and no line that is none', () => {
+    const signer = parseSigner(signerText('example.com/log', sha256(new Uint8Array([1]))))
+    const [verifier, key] = [parseVerifier(signer.verifierKey), readKey(signer.verifierKey)]
+    const note = signCheckpoint({ origin: 'example.com/log', size: 7, root: sha256(new Uint8Array(0)) }, signer)
+    const beside = (line: string): string => note.replace('\n\n', `\n\n${line}\n`)
+    for (const line of ['— w AAAAAAA=', '— a/b.c AAAABBBB']) {
+      expect(openCheckpoint(beside(line), verifier).size).toBe(7)
+      expect(key && readCheckpoint(beside(line), [key])?.size).toBe(7)
+    }
+    for (const line of ['— exampl', '— w', '— w ', '—  AAAABBBB', '— w+1 AAAABBBB', '— w AAAABBBB x', '— w AAAA*', '- w AAAABBBB', '']) {
+      expect(() => openCheckpoint(beside(line), verifier), line).toThrow(RangeError)
+      expect(key && readCheckpoint(beside(line), [key]), line).toBe(null)
+    }
+  })
+
   it('refuses keys that are not exactly one', () => {
     for (const bad of [
       '',

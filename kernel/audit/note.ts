@@ -4,6 +4,8 @@ import { sameBytes, sha256, toBase64, toHex } from './hash.ts'
 import { MAX_NOTE_BYTES } from './limits.ts'
 
 const ED25519 = 0x01
+/** Anybody's. */
+const SIGNATURE = /^— [^ +]+ [A-Za-z0-9+/]+={0,2}\n$/u
 /** DER around a raw Ed25519 seed and public key (RFC 8410). */
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
 const SPKI = Buffer.from('302a300506032b6570032100', 'hex')
@@ -122,7 +124,8 @@ export function openCheckpoint(note: string, verifier: NoteVerifier): Checkpoint
     .slice(gap + 2)
     .split(/(?<=\n)/u)
     .filter((line) => line !== '')
-  if (gap < 0 || !lines.some((line) => verifier.check(text, line))) throw new RangeError(`no signature of ${verifier.name} in the note`)
+  if (gap < 0 || !lines.every((line) => SIGNATURE.test(line))) throw new RangeError('it is not a signed note')
+  if (!lines.some((line) => verifier.check(text, line))) throw new RangeError(`no signature of ${verifier.name} in the note`)
   const [origin, size, root] = text.split('\n')
   const bytes = Buffer.from(root ?? '', 'base64')
   if (!origin || !size || !/^(0|[1-9]\d{0,15})$/.test(size) || bytes.length !== 32 || toBase64(bytes) !== root)

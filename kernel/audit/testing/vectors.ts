@@ -187,6 +187,18 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
       { op: 'cut', file: at('checkpoints'), to: length(at('checkpoints')) - note('sealed', true).length - 1 },
     ]),
     q('last checkpoint torn', 'sealed', [{ op: 'cut', file: at('checkpoints'), to: length(at('checkpoints')) - 30 }]),
+    ...[
+      ['a signature of somebody else', `\u2014 witness.example.com/w1 ${'A'.repeat(8)}`],
+      ['a signature cut short', '\u2014 authori'],
+      ['a signature without a name', `\u2014  ${'A'.repeat(8)}`],
+      ['a signature of four bytes', '\u2014 witness.example.com/w1 AAAAAA=='],
+      ['a signature in base64 that is not canonical', '\u2014 witness.example.com/w1 AAAAAAB='],
+      ['a signature and more', `\u2014 witness.example.com/w1 ${'A'.repeat(8)} A`],
+    ].map(([name, line]) =>
+      q(`${name} in the last note`, 'sealed', [
+        write(at('checkpoints'), new TextEncoder().encode(text('sealed', at('checkpoints')).replace(/\u2014 [^\n]*\n\n$/u, `${line}\n$&`))),
+      ]),
+    ),
     q('bytes after the checkpoints', 'sealed', [{ op: 'append', file: at('checkpoints'), zlib: pack(new TextEncoder().encode('x\n\n')) }]),
     q('key.pub gone', 'sealed', [{ op: 'remove', file: at('key.pub') }]),
     q('key.pub of another', 'sealed', [{ op: 'copy', file: at('key.pub'), from: at('key.pub'), log: 'other' }]),

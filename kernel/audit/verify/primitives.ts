@@ -182,13 +182,22 @@ export interface Note {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a note has none but the newline (c2sp.org/signed-note)
 const CONTROL = /[\x00-\x09\x0b-\x1f]/
 
+const SIGNATURE = /^\u2014 [^ +]+ ([A-Za-z0-9+/]+={0,2})$/u
+/** Key hash and a byte. */
+const LEAST_SIGNATURE = 5
+
+/** Whoever's it is: a line of another form is no signature anybody will ever know, and spoils the note. */
+function isSignature(line: string): boolean {
+  return (strictBase64(SIGNATURE.exec(line)?.[1] ?? '')?.length ?? 0) >= LEAST_SIGNATURE
+}
+
 /** Text, an empty line, signature lines; null for anything else. */
 export function splitNote(note: string): Note | null {
   if (CONTROL.test(note)) return null
   const cut = note.lastIndexOf('\n\n')
   if (cut < 0 || !note.endsWith('\n')) return null
   const signatures = note.slice(cut + 2, -1).split('\n')
-  return signatures.every((line) => line.startsWith('\u2014 ')) ? { text: note.slice(0, cut + 1), signatures } : null
+  return signatures.every(isSignature) ? { text: note.slice(0, cut + 1), signatures } : null
 }
 
 /** False when the key signed nothing here, and when a line said to be its own is not: that spoils the note. */

@@ -173,7 +173,7 @@ def test_any_other_form_of_a_checkpoint_is_refused(old, new):
 
 
 def test_extension_lines_and_what_strangers_sign_are_ignored():
-    extended = WITNESSED.replace(b"q2I=\n", b"q2I=\nextension\n", 1).replace(b"witness.example.com/w1 ", b"wit+ness ", 1)
+    extended = WITNESSED.replace(b"q2I=\n", b"q2I=\nextension\n", 1).replace(b"witness.example.com/w1 ", b"somebody-else ", 1)
     assert parse_checkpoint(extended).size == 20852163
 
 
@@ -191,6 +191,16 @@ def test_a_note_needs_a_text_and_signatures():
     for bad in (b"", b"\n\n", b"text\n\n", b"text\n", b"\n\n\xe2\x80\x94 a AAAAAAA=\n"):
         with pytest.raises(BadNote):
             parse_note(bad)
+
+
+def test_a_line_among_the_signatures_that_is_none_spoils_the_note():
+    good = "text\n\n\u2014 a AAAAAAA=\n"
+    assert len(parse_note(good.encode()).signatures) == 1
+    dash = "\u2014 "
+    forms = ("exampl", "w", "w ", " AAAABBBB", "w+1 AAAABBBB", "w AAAABBBB x", "w AAAAAA==", "w AAAAAAB=")
+    for line in [*(dash + form for form in forms), "- w AAAABBBB"]:
+        with pytest.raises(BadNote):
+            parse_note((good + line + "\n").encode())
 
 
 def test_a_lost_sector_is_one_whose_share_is_all_zeros():

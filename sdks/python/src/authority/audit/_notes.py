@@ -15,6 +15,8 @@ ED25519, COSIGNATURE = 0x01, 0x04
 _DASH = "\u2014 "
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
 _HASH = re.compile(r"[0-9a-f]{8}")
+_SIGNATURE = re.compile("\u2014 [^ +]+ ([A-Za-z0-9+/]+={0,2})")
+_LEAST_SIGNATURE_BYTES = 5  # key hash and a byte
 _SIZE = re.compile(r"[1-9][0-9]{0,15}")
 
 
@@ -41,7 +43,7 @@ class Key:
         return bool(mine)
 
     def _signature_in(self, line: str) -> bytes:
-        """Key hash and signature of a line with this key's name; a line of anybody else is ignored whatever it holds."""
+        """Key hash and signature of a line with this key's name; a line of anybody else is ignored."""
         prefix = _DASH + self.name + " "
         try:
             return decode_base64(line[len(prefix) :]) if line.startswith(prefix) else b""
@@ -93,9 +95,18 @@ def parse_note(raw: bytes) -> Note:
     if not separator or not text or not below.endswith("\n"):
         raise BadNote("not a text, an empty line and signatures")
     signatures = below[:-1].split("\n")
-    if not all(line.startswith(_DASH) for line in signatures):
+    if not all(map(_is_signature, signatures)):
         raise BadNote("a line among the signatures that is none")
     return Note(raw, (text + "\n").encode(), signatures)
+
+
+def _is_signature(line: str) -> bool:
+    """Whether it has the form of one, whoever's it is."""
+    match = _SIGNATURE.fullmatch(line)
+    try:
+        return match is not None and len(decode_base64(match.group(1))) >= _LEAST_SIGNATURE_BYTES
+    except BadNote:
+        return False
 
 
 def _is_name(name: str) -> bool:
