@@ -5,7 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const SOURCE = join(import.meta.dirname, 'lossy-fs.c')
+const SOURCES = ['lossy-fs.c', 'lossy-node.c', 'lossy-power.c'].map((file) => join(import.meta.dirname, file))
+const HEADER = join(import.meta.dirname, 'lossy-fs.h')
 const TOOLS = join(import.meta.dirname, '../../../.cache/tools')
 const FLAGS = ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', '-D_FILE_OFFSET_BITS=64', '-I/usr/include/fuse3']
 
@@ -92,12 +93,13 @@ export async function whyNoLossyDisk(): Promise<string | null> {
 
 /** Kept beside the other tools set-up made, under the digest of what it was made from: a worker of the tests is killed and could not clean up. */
 function compiled(): string {
-  const source = readFileSync(SOURCE)
-  const made = join(TOOLS, `lossy-fs-${createHash('sha256').update(source).update(FLAGS.join(' ')).digest('hex').slice(0, 16)}`)
+  const digest = createHash('sha256').update(FLAGS.join(' '))
+  for (const file of [HEADER, ...SOURCES]) digest.update(readFileSync(file))
+  const made = join(TOOLS, `lossy-fs-${digest.digest('hex').slice(0, 16)}`)
   if (existsSync(made)) return made
   mkdirSync(TOOLS, { recursive: true })
   const making = `${made}.${process.pid}`
-  const { status, stderr } = spawnSync('gcc', [...FLAGS, '-o', making, SOURCE, '-lfuse3'], { encoding: 'utf8' })
+  const { status, stderr } = spawnSync('gcc', [...FLAGS, '-o', making, ...SOURCES, '-lfuse3'], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`kernel/audit/testing/lossy-fs.c could not be compiled (gcc and libfuse3-dev are needed): ${stderr}`)
   renameSync(making, made)
   return made
