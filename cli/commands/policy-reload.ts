@@ -47,10 +47,12 @@ async function send(client: ControlClient, source: string, files: readonly File[
   return client.request('policy.reload', [source, [], by])
 }
 
-function changeLines({ lowered, kept, unpublished }: Changes): string[] {
+function changeLines({ lowered, kept, unpublished, published, unopened }: Changes): string[] {
   return [
     ...Object.entries(lowered).map(([name, limit]) => `budget ${name}: now ${limit}`),
     ...Object.entries(kept).map(([name, limit]) => `budget ${name}: stays ${limit}; a running run gets no more than it began with`),
     ...unpublished.map((object) => `no longer published: ${safe(object)}`),
+    ...published.map((object) => `published again: ${safe(object)}`),
+    ...unopened.map(({ object, why }) => `not published again: ${safe(object)}: ${safe(why)}; free it and reload once more`),
   ]
 }

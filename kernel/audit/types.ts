@@ -87,7 +87,7 @@ export type RecordBody =
       readonly policy: string
       readonly by: string | null
     }
-  /** From here on this policy decides. `unpublished`: published ports it does not allow, closed with it. */
+  /** From here on this policy decides. `unpublished`: published ports it does not allow, closed with it; `published`: those closed before that it opens again. */
   | {
       readonly type: 'POLICY'
       readonly policy: string
@@ -95,6 +95,7 @@ export type RecordBody =
       readonly previous: string
       readonly by: string
       readonly unpublished?: readonly string[]
+      readonly published?: readonly string[]
     }
   /** An account got limits after the start (a capability block with a budget of its own, at its first use; the run, by another policy): the lowest holds from here on. */
   | { readonly type: 'LIMIT'; readonly account: string; readonly limits: Charges }

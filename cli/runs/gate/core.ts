@@ -193,6 +193,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     bytes: [...fs.bytes, ...netBytes],
     operator: options.operator,
   })
+  let reloading: Promise<unknown> = Promise.resolve()
   const coalescer = setInterval(() => {
     flushQuietly(pipeline)
     // The time of a token may have ended.
@@ -217,7 +218,10 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
       assertNotMounted(files.source, options.mounts)
       const next = operatorPolicy(files, options.hosts, repositories)
       assertStillExpected(next, { given: options.given ?? { image: [], env: [] }, mounts: options.mounts })
-      return reload({ policy, limits, audit, budget, pipeline, published }, next, by)
+      // One after the other: each ends with the ports and limits that are its own.
+      const reloaded = reloading.then(() => reload({ policy, limits, audit, budget, pipeline, published }, next, by))
+      reloading = reloaded.catch(() => undefined)
+      return reloaded
     },
     close: async (end) => {
       clearInterval(coalescer)

@@ -26,6 +26,10 @@ export interface Reloaded {
   readonly kept: NamedLimits
   /** Published ports that listen no more, as policy names them. */
   readonly unpublished: readonly string[]
+  /** Those an earlier reload closed that listen again. */
+  readonly published: readonly string[]
+  /** Those that could not. */
+  readonly unopened: readonly { readonly object: string; readonly why: string }[]
 }
 
 /** Limits in force: the lower of the policy's and the command line's, and only ever lowered. */
@@ -52,31 +56,42 @@ export class RunLimits {
  */
 export async function reload(run: Reloadable, next: Policy, by: string): Promise<Reloaded> {
   const { policy, limits, audit, budget, pipeline, published } = run
-  const { lowered, kept } = changeOf(limits.all, next.budgets)
-  assertRoom(budget, lowered)
   const allowed = (object: string): boolean => next.decide({ action: 'net.listen', object }).allow
-  const unpublished = published.ports.map(listenObject).filter((object) => !allowed(object))
-  // No step between these waits: no effect sees half of it. A log without room for the limits takes nothing; it keeps room for a policy.
-  if (Object.keys(lowered).length > 0) {
-    for (const [account, charges] of limitsByAccount(lowered)) {
-      audit.append({ type: 'LIMIT', account, limits: charges })
-      budget.limit(account, charges)
+  // Each connection is decided for itself: none gets in before the new policy is there.
+  const { opened, failed } = await published.reopen(allowed)
+  let lowered: NamedLimits
+  let kept: NamedLimits
+  let unpublished: readonly string[]
+  try {
+    ;({ lowered, kept } = changeOf(limits.all, next.budgets))
+    assertRoom(budget, lowered)
+    unpublished = published.ports.map(listenObject).filter((object) => !allowed(object))
+    // No step between these waits: no effect sees half of it. A log without room for the limits takes nothing; it keeps room for a policy.
+    if (Object.keys(lowered).length > 0) {
+      for (const [account, charges] of limitsByAccount(lowered)) {
+        audit.append({ type: 'LIMIT', account, limits: charges })
+        budget.limit(account, charges)
+      }
+      limits.lower(lowered)
     }
-    limits.lower(lowered)
+    audit.append({
+      type: 'POLICY',
+      policy: next.id,
+      source: next.source,
+      previous: policy.id,
+      by,
+      ...(unpublished.length === 0 ? {} : { unpublished }),
+      ...(opened.length === 0 ? {} : { published: opened }),
+    })
+  } catch (error) {
+    published.closeUnless((object) => policy.decide({ action: 'net.listen', object }).allow)
+    throw error
   }
-  audit.append({
-    type: 'POLICY',
-    policy: next.id,
-    source: next.source,
-    previous: policy.id,
-    by,
-    ...(unpublished.length === 0 ? {} : { unpublished }),
-  })
   policy.replace(next)
   published.closeUnless(allowed)
   await pipeline.endWithdrawn()
   await audit.durable()
-  return { policy: next.id, lowered, kept, unpublished }
+  return { policy: next.id, lowered, kept, unpublished, published: opened, unopened: failed }
 }
 
 /** The log's own size is fixed when it is made. */

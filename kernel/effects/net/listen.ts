@@ -52,7 +52,9 @@ export function prepareAccept(
   session: EffectSession,
 ): PreparedEffect {
   const fromGuest = number === GUEST_SERVERS && session.subject.via === 'init'
-  if (fromGuest && published.ports.length === 0) throw new AuthorityError('E_UNSUPPORTED', 'no port is published')
+  if (fromGuest && !published.any) throw new AuthorityError('E_UNSUPPORTED', 'no port is published')
+  // Another policy may open them again: the guest goes on asking, a little at a time.
+  if (fromGuest && published.ports.length === 0) throw new AuthorityError('E_TIMEOUT', 'every published port is closed')
   const { places, arrivals } = fromGuest
     ? { places: published.ports, arrivals: published.forGuest }
     : session.held<Listener>(number, 'net.listener')

@@ -120,6 +120,25 @@ describe('a published port', () => {
     client.destroy()
   })
 
+  test('what another policy closed a later one opens again, unless somebody has the place meanwhile; the guest is not told that there is none', async () => {
+    const { ports, port } = await publish()
+    const object = `ip:127.0.0.1:${port}`
+    const nothing = { opened: [], failed: [] }
+    expect(await ports.reopen(() => true)).toEqual(nothing)
+    ports.closeUnless(() => false)
+    expect(() => prepareAccept(ports, new OpenConnections(), 0, guest())).toThrow(expect.objectContaining({ code: 'E_TIMEOUT' }))
+    expect(await ports.reopen(() => false)).toEqual(nothing)
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve))
+    expect(await ports.reopen(() => true)).toEqual({ opened: [], failed: [{ object, why: expect.stringContaining('EADDRINUSE') }] })
+    await new Promise((resolve) => other.close(resolve))
+    expect(await ports.reopen(() => true)).toEqual({ opened: [object], failed: [] })
+    const client = connect(port, '127.0.0.1')
+    await new Promise((resolve) => client.once('connect', resolve))
+    client.destroy()
+    expect(prepareAccept(ports, new OpenConnections(), 0, guest()).requested).toEqual([{ action: 'net.listen', object }])
+  })
+
   test('none published: the guest is told once', () => {
     expect(() => prepareAccept(new PublishedPorts([]), new OpenConnections(), 0, guest())).toThrow(
       expect.objectContaining({ code: 'E_UNSUPPORTED' }),

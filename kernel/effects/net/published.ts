@@ -20,22 +20,36 @@ export interface Listener extends HeldThing {
   readonly arrivals: Arrivals
 }
 
+export interface Reopened {
+  /** As policy names them. */
+  readonly opened: readonly string[]
+  readonly failed: readonly { readonly object: string; readonly why: string }[]
+}
+
 /** The ports of this machine that lead into the run: those `-p` names, and those a session listens on. */
 export class PublishedPorts {
   /** For the guest's own servers: what no session listens on. */
   readonly forGuest = new Arrivals()
-  /** What `-p` names and is not closed. */
+  /** What `-p` names. */
+  private readonly named: readonly PublishedPort[]
+  /** What of it is not closed. */
   private readonly published = new Map<PublishedPort, Server | null>()
   private readonly servers = new Set<Server>()
   /** By guest port. */
   private readonly listeners = new Map<number, Listener>()
 
   constructor(ports: readonly PublishedPort[]) {
+    this.named = ports
     for (const at of ports) this.published.set(at, null)
   }
 
   get ports(): readonly PublishedPort[] {
     return [...this.published.keys()]
+  }
+
+  /** Whether `-p` named any, closed or not. */
+  get any(): boolean {
+    return this.named.length > 0
   }
 
   /** Connections for the guest's own servers that nobody took yet. */
@@ -94,7 +108,7 @@ export class PublishedPorts {
   }
 
   /**
-   * Another policy: what `-p` named and it does not allow listens no more, and whoever waits there is sent away. A port once closed stays closed. Returns their
+   * Another policy: what `-p` named and it does not allow listens no more, and whoever waits there is sent away. Returns their
    * objects. What sessions listen on ends with their permission, like a connection.
    */
   closeUnless(allowed: (object: string) => boolean): readonly string[] {
@@ -106,6 +120,23 @@ export class PublishedPorts {
     }
     this.forGuest.dropAt(closed)
     return closed.map(listenObject)
+  }
+
+  /** Another policy: what `-p` named, an earlier one closed and it allows listens again; who holds the place meanwhile keeps it, and the answer says so. */
+  async reopen(allowed: (object: string) => boolean): Promise<Reopened> {
+    const opened: string[] = []
+    const failed: { object: string; why: string }[] = []
+    for (const at of this.named) {
+      const object = listenObject(at)
+      if (this.published.has(at) || !allowed(object)) continue
+      try {
+        this.published.set(at, await this.serve(at))
+        opened.push(object)
+      } catch (error) {
+        failed.push({ object, why: (error as Error).message })
+      }
+    }
+    return { opened, failed }
   }
 
   close(): void {
