@@ -144,6 +144,11 @@ test('an agent in a VM: taken away at once, refused since, given back by the nex
   const reloaded = await authority('policy', 'reload', 'last', 'none.json')
   expect(reloaded).toEqual({ code: 0, text: expect.stringContaining(`no longer published: ip:127.0.0.1:${published}`) })
   expect(reloaded.text).toContain('budget calls: now 500')
+  // It was over, and on record, before the command answered: the connection and both files.
+  const { stdout } = await runProgram([BINARY, 'audit', 'show', 'last', '--json'], { env })
+  const records = Buffer.from(stdout).toString().trim().split('\n')
+  const closed = records.filter((line) => line.includes('"CLOSE"') && line.includes('E_POLICY_DENY'))
+  expect(closed).toHaveLength(3)
   await far.ended
   expect(await agent.until('received ECONNRESET')).toEqual([])
   expect(await visit()).toBe('ECONNREFUSED')
