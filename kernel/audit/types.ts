@@ -164,6 +164,8 @@ export interface AuditStage {
   readonly latched: string | null
   /** Bytes of log written so far. */
   readonly bytes: number
+  /** Of these the bytes of frames: what `log_bytes` limits. */
+  readonly frameBytes: number
   /** Appends RUN_END, signs the last checkpoint, trims, notes the final root in the installation log. */
   seal(end: Extract<RecordBody, { type: 'RUN_END' }>): Promise<{ readonly seq: number; readonly root: string }>
 }

@@ -6,8 +6,9 @@ import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.t
 import type { Charges, OperationName, Question } from '../vocabulary/index.ts'
 import { logRefusal } from './budget-refusal.ts'
 import { type FirstDenial, LookLedger } from './coalesce.ts'
-import { abortError, EffectRun, executeAndRecord, type Held } from './execute.ts'
+import { abortError, EffectRun, executeAndRecord, type Held, loggedOf } from './execute.ts'
 import { type Allowed, claimedOf, isGuestEnforced, Judge } from './judge.ts'
+import { limitsLogBytes, worstLogBytes } from './log-charge.ts'
 import { OpenEffects } from './open-effects.ts'
 import { signalOf } from './request-abort.ts'
 import { Stopwatch } from './stopwatch.ts'
@@ -29,6 +30,8 @@ export class AdmitPipeline implements Gate {
   private readonly looks: LookLedger
   private readonly claimedLooks: LookLedger
   private readonly accounts = new WeakMap<readonly string[], Map<string, readonly AccountName[]>>()
+  /** A block's limits are declared before it is asked first, and stay. */
+  private readonly logLimited = new WeakMap<readonly string[], boolean>()
   private effects = 0
   private readonly open = new OpenEffects()
 
@@ -60,7 +63,9 @@ export class AdmitPipeline implements Gate {
       if (held instanceof Promise) held = await held
       unbegun = held
       watch.lap('budget')
+      const before = this.stages.audit.frameBytes
       const intent = this.recordIntent(request, object, allowed, held)
+      held.intentBytes = this.stages.audit.frameBytes - before
       await this.stages.audit.durable()
       unbegun = null
       watch.lap('intent')
@@ -137,6 +142,7 @@ export class AdmitPipeline implements Gate {
   private reserve(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Held | Promise<Held> {
     const { budget } = this.stages
     const accounts = this.accountsOf(request.operation, allowed.blocks)
+    const log_bytes = this.limitsLog(allowed.blocks) ? worstLogBytes(request, object, allowed) : 0
     const {
       bytes = 0,
       bytes_in = 0,
@@ -144,8 +150,8 @@ export class AdmitPipeline implements Gate {
       bytes_written = 0,
       ...worst
     } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
-    const work = budget.reserveShared(accounts, { calls: 1, concurrency: 1, ...worst })
-    if (!(work instanceof Promise) && work.ok && bytes === 0) return { work: work.reservation, lease: null }
+    const work = budget.reserveShared(accounts, { calls: 1, concurrency: 1, log_bytes, ...worst })
+    if (!(work instanceof Promise) && work.ok && bytes === 0) return { work: work.reservation, lease: null, intentBytes: 0 }
     return this.reserveBytes(request, object, accounts, { bytes, bytes_in, bytes_out, bytes_written }, work)
   }
 
@@ -159,11 +165,11 @@ export class AdmitPipeline implements Gate {
     const { budget } = this.stages
     const work = reserved instanceof Promise ? await reserved : reserved
     if (!work.ok) throw await this.judge.refuseBudget(request, object.object, work)
-    if (moved.bytes === 0) return { work: work.reservation, lease: null }
+    if (moved.bytes === 0) return { work: work.reservation, lease: null, intentBytes: 0 }
     try {
       let lease = budget.reserveShared(accounts, moved)
       if (lease instanceof Promise) lease = await lease
-      if (lease.ok) return { work: work.reservation, lease: lease.reservation }
+      if (lease.ok) return { work: work.reservation, lease: lease.reservation, intentBytes: 0 }
       budget.void(work.reservation)
       throw await this.judge.refuseBudget(request, object.object, lease)
     } catch (error) {
@@ -178,6 +184,14 @@ export class AdmitPipeline implements Gate {
     const accounts = known.get(operation) ?? ['run', classAccount(operation), ...blocks.map((block) => `block:${block}`)]
     if (!known.has(operation)) this.accounts.set(blocks, known.set(operation, accounts))
     return accounts
+  }
+
+  private limitsLog(blocks: readonly string[]): boolean {
+    const known = this.logLimited.get(blocks)
+    if (known !== undefined) return known
+    const limited = limitsLogBytes(this.stages.budget, blocks)
+    this.logLimited.set(blocks, limited)
+    return limited
   }
 
   private recordIntent(request: AdmitRequest, object: ResolvedObject, allowed: Allowed, { work, lease }: Held): number {
@@ -209,8 +223,10 @@ export class AdmitPipeline implements Gate {
   }
 
   private async refuseStarted(intent: number, held: Held, stop: AuthorityError): Promise<AuthorityError> {
-    this.voidHeld(held)
-    this.stages.audit.append({ type: 'OUTCOME', intent, status: 'void', code: stop.code, captured: {} })
+    const captured = loggedOf(held, undefined, false)
+    this.stages.budget.settle(held.work, captured)
+    if (held.lease !== null) this.stages.budget.void(held.lease)
+    this.stages.audit.append({ type: 'OUTCOME', intent, status: 'void', code: stop.code, captured })
     await this.stages.audit.durable()
     return stop
   }

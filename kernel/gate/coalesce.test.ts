@@ -40,6 +40,9 @@ function fakeAudit() {
       release: () => undefined,
       tight: false,
       latched: null,
+      get frameBytes() {
+        return bytes
+      },
       get bytes() {
         return bytes
       },

@@ -4,6 +4,7 @@ import type { ByteLease, EffectResult, Permit, PreparedEffect } from '../effects
 import type { Charges, Dimension } from '../vocabulary/index.ts'
 import { type LeaseOptions, PipelineLease } from './lease.ts'
 import { ABORT_GRACE_MS } from './limits.ts'
+import { usedLogBytes } from './log-charge.ts'
 import type { OpenEffects } from './open-effects.ts'
 import { type Abortable, signalOf } from './request-abort.ts'
 import type { Stopwatch } from './stopwatch.ts'
@@ -15,6 +16,8 @@ export interface Held {
   readonly work: Reservation
   /** Null where no bytes were reserved beforehand. */
   readonly lease: Reservation | null
+  /** Bytes its INTENT takes in the log. */
+  intentBytes: number
 }
 
 export interface ExecuteHooks extends Pick<LeaseOptions, 'withdrawn' | 'refuse'> {
@@ -75,7 +78,7 @@ export async function executeAndRecord(
     const started = run.start(permit)
     const result = started instanceof Promise ? await withinGrace(signalOf(request.signal), started) : started
     watch.lap('execute')
-    const captured = { ...held.work.charges, ...result.captured, concurrency: 0 }
+    const captured = { ...held.work.charges, ...result.captured, ...loggedOf(held, result.detail, lease.isTaken), concurrency: 0 }
     const { overrun } = budget.settle(held.work, captured)
     const leased = lease.settleUnlessTaken()
     audit.append({
@@ -93,6 +96,12 @@ export async function executeAndRecord(
   } catch (error) {
     throw await recordFailure(stages, request, intent, held, lease, watch, error)
   }
+}
+
+/** What the records of an effect that did not fail are charged, where that is charged at all. */
+export function loggedOf({ work, intentBytes }: Held, detail: EffectResult['detail'], leased: boolean): Charges {
+  const { log_bytes = 0 } = work.charges
+  return log_bytes === 0 ? {} : { log_bytes: usedLogBytes(log_bytes, intentBytes, detail, leased) }
 }
 
 /** What may have happened is charged in full; only bytes, which move through the lease alone, are known. */
@@ -181,6 +190,10 @@ class LeaseOnce {
     open.opened(lease)
     this.taken = lease
     return lease
+  }
+
+  get isTaken(): boolean {
+    return this.taken !== null
   }
 
   /** What the OUTCOME says is leased on, or undefined when nothing is. */

@@ -22,6 +22,9 @@ export const MAX_LOOK_BYTES_PER_FLUSH = 4 << 20
 export const LOOK_RECORD_BYTES = 192
 /** Room in the log for a LEASE record, kept before the lease is given. */
 export const LEASE_RECORD_BYTES = 256
+/** Most bytes of an INTENT beside its texts and blocks; those of an OUTCOME or CLOSE beside its detail: what a token with a log_bytes budget pays for them. */
+export const INTENT_RECORD_BYTES = 2048
+export const END_RECORD_BYTES = 1024
 /** ms between two flushes of LOOK and DENY_REPEAT records. */
 export const COALESCE_MS = 5_000
 /** Bytes added to a lease when it is renewed: doubles up to the maximum, so that long streams cost few records. */

@@ -297,11 +297,14 @@ function flushQuietly(pipeline: AdmitPipeline, all = false): void {
   } catch {}
 }
 
-/** Of the run, and of classes that have limits of their own (`net.calls`). */
+/** Of the run, and of classes that have limits of their own (`net.calls`). Log bytes are counted by the log: what tokens were charged of them is a part. */
 export function runSpending(budget: BudgetStage): Readonly<Record<string, number>> {
   const rows = budget
     .rows()
-    .filter(({ account, captured }) => captured > 0 && (account === RUN_ACCOUNT || account.startsWith(CLASS_PREFIX)))
+    .filter(
+      ({ account, dimension, captured }) =>
+        captured > 0 && dimension !== 'log_bytes' && (account === RUN_ACCOUNT || account.startsWith(CLASS_PREFIX)),
+    )
   return Object.fromEntries(
     rows
       .filter(({ account, limit }) => account === RUN_ACCOUNT || limit !== null)

@@ -115,7 +115,10 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
     clock,
     random: host.random,
     mac: bunMac,
-    declareBudget: (account, charges) => budget.limit(account, charges),
+    declareBudget: (account, charges) => {
+      audit.append({ type: 'LIMIT', account, limits: charges })
+      budget.limit(account, charges)
+    },
   })
   const trace: string[] = []
   const appended: RecordBody[] = []
