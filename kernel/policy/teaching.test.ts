@@ -1,8 +1,22 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Action, Question } from '../vocabulary/index.ts'
-import { diffPolicies, learn, loadPolicy, type Need, PolicyLoadError, RUNGS, readCases, replay, runCases } from './index.ts'
+import {
+  alwaysDenied,
+  diffPolicies,
+  guardedFolder,
+  learn,
+  loadPolicy,
+  type Need,
+  PolicyLoadError,
+  RUNGS,
+  readCases,
+  replay,
+  runCases,
+  suggestPolicy,
+} from './index.ts'
 import { bytesOf, policyFrom } from './testing.ts'
+import { ACTIONS } from './why.ts'
 
 const need = (action: Action, object: string, image = false): Need => ({ question: { action, object }, image, count: 1 })
 const EMPTY = '{"version":"1.0"}'
@@ -196,9 +210,46 @@ describe('policy learn', () => {
         fc.integer({ min: 1, max: 65535 }),
       )
       .map(([host, port]): Question => ({ action: 'net.connect', object: `${host}:${port}` })),
+    fc
+      .constantFrom('ip:0.0.0.0:80', 'ip:127.0.0.1:80', 'ip:[::1]:80', 'ip:224.0.0.1:80', 'dns:a.example.org:80')
+      .map((object): Question => ({ action: 'net.listen', object })),
     fc.constantFrom('git.log', 'git.push', 'a b', 'x').map((object): Question => ({ action: 'tools', object })),
     fc.constantFrom('m', 'org/m', '').map((object): Question => ({ action: 'infer', object })),
   )
+
+  /** Asked for, or a part of something that was: the name of a connection, looking at a path and at the folders on the way there. */
+  const isImplied = (other: Question, asked: readonly Question[]): boolean =>
+    asked.some(
+      ({ action, object }) =>
+        (action === other.action && object === other.object) ||
+        (action === 'net.connect' && other.action === 'net.dns' && object.startsWith(`dns:${other.object}:`)) ||
+        (other.action === 'fs.look' &&
+          action.startsWith('fs.') &&
+          `${object}/`.startsWith(other.object === '/' ? '/' : `${other.object}/`)),
+    )
+
+  it('what `suggest` makes of refusals loads, allows each but what is always denied, and nothing else', () => {
+    const kinds = new Set<string>()
+    fc.assert(
+      fc.property(fc.array(questions, { maxLength: 12 }), questions, (asked, other) => {
+        const none = policyFrom({})
+        const fixes = asked.flatMap((question) => none.decide(question).fix ?? [])
+        const { policy: text, leftOut, unreadable } = suggestPolicy(fixes)
+        const policy = loadPolicy(bytesOf(text), 'p.json')
+        expect(unreadable).toBe(0)
+        for (const question of asked) {
+          const { fix } = none.decide(question)
+          const guarded = question.action === 'fs.write' && (alwaysDenied(question.object) ?? guardedFolder(question.object)) !== null
+          expect([question, policy.decide(question).allow]).toEqual([question, fix !== null && !guarded])
+          if (fix !== null) kinds.add(question.action)
+          if (fix !== null && guarded) expect(leftOut.length).toBeGreaterThan(0)
+        }
+        if (!isImplied(other, asked)) expect([other, policy.decide(other).allow]).toEqual([other, false])
+      }),
+      { numRuns: 400 },
+    )
+    expect([...kinds].sort()).toEqual([...ACTIONS].sort())
+  })
 
   it('what it writes always loads and allows every need that is not left out; the lowest rung allows nothing else', () => {
     fc.assert(
@@ -212,14 +263,7 @@ describe('policy learn', () => {
         const policy = loadPolicy(bytesOf(lesson.text), 'p.json')
         const out = new Set(lesson.leftOut.map(({ need: { question } }) => `${question.action} ${question.object}`))
         for (const question of asked) expect(policy.decide(question).allow).toBe(!out.has(`${question.action} ${question.object}`))
-        const implied = asked.some(
-          ({ action, object }) =>
-            (action === 'net.connect' && other.action === 'net.dns' && object.startsWith(`dns:${other.object}:`)) ||
-            // Looking at what a rule names, and at the folders on the way there.
-            (other.action === 'fs.look' && `${object}/`.startsWith(other.object === '/' ? '/' : `${other.object}/`)),
-        )
-        if (rung === 'literal' && !implied && !asked.some(({ action, object }) => action === other.action && object === other.object))
-          expect(policy.decide(other).allow).toBe(false)
+        if (rung === 'literal' && !isImplied(other, asked)) expect(policy.decide(other).allow).toBe(false)
       }),
       { numRuns: 400 },
     )
