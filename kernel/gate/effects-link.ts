@@ -11,7 +11,7 @@ import {
 } from '@authority/protocol'
 import { Intake } from './intake.ts'
 import type { OperationRegistry } from './registry.ts'
-import { Session } from './session.ts'
+import { Session, within } from './session.ts'
 import type { Transport } from './transport.ts'
 
 export interface EffectsLinkOptions {
@@ -49,6 +49,15 @@ export class EffectsLink {
 
   get openSessions(): number {
     return this.sessions.size
+  }
+
+  /** The agent is gone: what it said last is on its way here, with the end of each of its streams. Resolves when all of it was passed on, or after `ms`. */
+  async passOn(ms: number): Promise<void> {
+    if (!this.over)
+      await within(
+        ms,
+        [...this.sessions.values()].map((session) => session.passedOn()),
+      )
   }
 
   /** Ends every session; resolves when what they had is closed and recorded. */

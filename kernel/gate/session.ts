@@ -98,6 +98,11 @@ export class Session implements EffectSession {
     return this.ended
   }
 
+  /** Resolves when all that the agent said on its streams was passed on, or never will be. */
+  async passedOn(): Promise<void> {
+    await Promise.all([...this.streams.values()].map((stream) => stream.passedOn))
+  }
+
   /** The peer has read what was sent. */
   onRoom(): void {
     for (const stream of [...this.streams.values()]) stream.onRoom()
@@ -294,7 +299,7 @@ export class Session implements EffectSession {
 }
 
 /** Waits for all of them to settle, but not for ever. */
-async function within(ms: number, all: readonly Promise<unknown>[]): Promise<void> {
+export async function within(ms: number, all: readonly Promise<unknown>[]): Promise<void> {
   if (all.length === 0) return
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<void>((resolve) => {

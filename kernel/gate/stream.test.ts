@@ -21,6 +21,25 @@ async function connected() {
   return { ...served, world, far, stream, number, data }
 }
 
+test('all was passed on once the end was, or when nothing more will be', async () => {
+  const written = Promise.withResolvers<void>()
+  const ends = { write: () => written.promise, end: () => undefined, reset: () => undefined }
+  const stream = (): SessionStream =>
+    new SessionStream({ number: 1, ends, post: () => undefined, room: () => true, onOver: () => undefined, held: held() })
+  const [whole, aborted] = [stream(), stream()]
+  let done: readonly string[] = []
+  void whole.passedOn.then(() => (done = [...done, 'whole']))
+  void aborted.passedOn.then(() => (done = [...done, 'aborted']))
+  for (const each of [whole, aborted]) each.onData(new Uint8Array(10))
+  whole.onEnd()
+  aborted.onReset()
+  await settle()
+  expect(done).toEqual(['aborted'])
+  written.resolve()
+  await settle()
+  expect(done).toEqual(['aborted', 'whole'])
+})
+
 describe('to the agent', () => {
   test('never more than its credit; the rest waits, in chunks, in order', async () => {
     const { peer, stream, number } = await connected()

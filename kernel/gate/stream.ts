@@ -44,12 +44,18 @@ export class SessionStream implements GateStream, Holder {
   private sentEnd = false
   private gotEnd = false
   private over = false
+  private readonly heard = Promise.withResolvers<void>()
   /** The far end, closed after a failure. */
   private closed: Promise<void> = Promise.resolve()
 
   constructor(options: StreamOptions) {
     this.number = options.number
     this.options = options
+  }
+
+  /** Resolves when all that the agent said was passed on with its end, or never will be. */
+  get passedOn(): Promise<void> {
+    return this.heard.promise
   }
 
   // ── to the agent ──
@@ -126,6 +132,7 @@ export class SessionStream implements GateStream, Holder {
     this.gotEnd = true
     this.pass(async () => {
       this.options.ends.end()
+      this.heard.resolve()
       this.finishWhenBothEnded()
     })
   }
@@ -176,6 +183,7 @@ export class SessionStream implements GateStream, Holder {
     this.over = true
     this.options.held.untaken.forget(this)
     this.options.held.waiting.forget(this)
+    this.heard.resolve()
     const waiting = this.queue.splice(0)
     for (const entry of waiting) entry.failed(error ?? new AuthorityError('E_CANCELLED', 'the stream is over'))
     if (error !== null) this.closed = closed(this.options.ends)

@@ -99,7 +99,7 @@ export function tree(folder: string, skip?: RegExp, below = ''): string[] {
 }
 
 /** xorshift32: the same seed gives the same operations everywhere. */
-function generator(seed: number): (below: number) => number {
+export function generator(seed: number): (below: number) => number {
   let state = (seed * 2_654_435_761) >>> 0 || 1
   return (below) => {
     state ^= state << 13

@@ -13,6 +13,9 @@ import { imageOpens } from './image-opens.ts'
 import { machineCpuMs } from './machine-cpu.ts'
 import { onWindowChange, windowSize } from './window.ts'
 
+/** ms for what an agent that ended had sent to arrive where it goes: its machine holds it, as the kernel of a host would. */
+const LAST_WORDS_MS = 5_000
+
 export interface MachineRunOptions {
   readonly spec: RunSpec
   readonly core: GateCore
@@ -78,6 +81,7 @@ export class MachineRun {
       )
     })
     const exit = await Promise.race([guest.exit, died])
+    await Promise.race([this.network?.passOn(LAST_WORDS_MS), died])
     mark('exit')
     return exit
   }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { MAX_CHUNK_BYTES, MESSAGE } from '@authority/protocol'
+import { ERROR_CODES, MAX_CHUNK_BYTES, MESSAGE } from '@authority/protocol'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { lastBlockId } from '../../capability/index.ts'
 import { captured, closeWorlds, reserved, settle } from '../../gate/testing/world.ts'
@@ -57,7 +57,7 @@ describe('ends', () => {
   test('a revocation closes an idle connection: the far end sees it, and no byte was needed', async () => {
     const closed = Promise.withResolvers<void>()
     const { net, stream, say } = await connected((socket) =>
-      socket.once('end', () => closed.resolve()).on('data', (data) => socket.write(data)),
+      socket.once('close', () => closed.resolve()).on('data', (data) => socket.write(data)),
     )
     say('hello')
     await net.peer.until(() => net.peer.streamed(stream).toString() === 'hello')
@@ -67,6 +67,18 @@ describe('ends', () => {
     await closed.promise
     expect(closeRecord(net)).toMatchObject({ captured: { bytes: 10 }, detail: { bytes_out: 5, bytes_in: 5, reason: 'E_CAP_REVOKED' } })
     await net.peer.until(() => net.peer.names.includes('STREAM_RESET E_CAP_REVOKED'))
+  })
+
+  test('the agent aborts: the far end sees a reset, and does not take what came for the whole', async () => {
+    const ended = Promise.withResolvers<string>()
+    const { net, stream, say } = await connected((socket) => {
+      socket.on('data', (data) => socket.write(data))
+      socket.once('end', () => ended.resolve('an end')).once('error', (error: NodeJS.ErrnoException) => ended.resolve(String(error.code)))
+    })
+    say('half of it')
+    await net.peer.until(() => net.peer.streamed(stream).toString() === 'half of it')
+    net.peer.send({ type: MESSAGE.STREAM_RESET, stream, code: ERROR_CODES.E_CANCELLED.code, message: 'given up' })
+    expect(await ended.promise).toBe('ECONNRESET')
   })
 
   test('the agent finishes first: the far end hears it and may go on', async () => {

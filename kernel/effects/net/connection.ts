@@ -43,7 +43,7 @@ export class Connection {
         socket.end()
       },
       reset: () => {
-        socket.destroy()
+        this.abort()
         return this.finished
       },
     })
@@ -115,7 +115,13 @@ export class Connection {
     const failure =
       error instanceof AuthorityError ? error : new AuthorityError('E_INTERNAL', 'the connection failed inside the gate', { cause: error })
     stream.reset(failure.code, failure.message)
-    this.socket.destroy()
+    this.abort()
+  }
+
+  /** A host must not take what was cut off for the whole; what was whole must not be cut off. */
+  private abort(): void {
+    if (this.socket.writableEnded) this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 
   private async close(): Promise<void> {

@@ -66,14 +66,25 @@ static void flow_abort(struct flow *flow, const char *why)
 	flow_abort_program(flow);
 }
 
+/* What `watched` is while a flow is not listened to at all: its socket is over in both directions, and would say so without end until there is credit to read the rest. */
+#define UNWATCHED UINT32_MAX
+
 static void watch_what_matters(struct flow *flow)
 {
+	if (flow->watched == UNWATCHED && flow->credit == 0)
+		return;
 	uint32_t wanted = (!flow->program_ended && flow->credit > 0 ? EPOLLIN : 0u) | (queue_length(&flow->to_program) > 0 ? EPOLLOUT : 0u);
 	if (wanted == flow->watched)
 		return;
 	struct epoll_event event = {.events = wanted, .data.u64 = (uint64_t)flow->generation << 32 | (uint64_t)(flow - flows)};
-	epoll_ctl(watch, EPOLL_CTL_MOD, flow->fd, &event);
+	epoll_ctl(watch, flow->watched == UNWATCHED ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, flow->fd, &event);
 	flow->watched = wanted;
+}
+
+static void stop_watching(struct flow *flow)
+{
+	epoll_ctl(watch, EPOLL_CTL_DEL, flow->fd, NULL);
+	flow->watched = UNWATCHED;
 }
 
 /* After anything that moved: passes the end on, closes what is over. */
@@ -141,9 +152,8 @@ void net_flows_ready(uint64_t tag, uint32_t events)
 		alive = read_from_program(flow);
 	if (alive && (events & EPOLLOUT) != 0)
 		alive = flow_flush(flow);
-	/* Both directions of the socket are over, and reading gave nothing that says how: no more can be done with it. */
 	if (alive && (events & EPOLLHUP) != 0 && flow->credit == 0 && !flow->program_ended)
-		alive = false;
+		stop_watching(flow);
 	if (alive)
 		flow_settle(flow);
 	else
