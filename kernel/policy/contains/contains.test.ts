@@ -176,6 +176,16 @@ describe('contains', () => {
     ['the total under all directions', { budgets: { tokens: 5 } }, { budgets: { tokens_in: 2, tokens_out: 3 } }, 'yes'],
     ['mounts', { mounts: { allow: ['/a'], require: ['/b'] } }, { mounts: { allow: ['/a'] } }, 'no'],
     ['env', { env: { allow: ['A'] } }, { env: { allow: [], require: ['A'] } }, 'yes'],
+    ['a prefix of names', { env: { allow: ['LC_*'] } }, { env: { allow: ['LC_ALL', 'LC_T*'] } }, 'yes'],
+    ['a wider prefix', { env: { allow: ['LC_*'] } }, { env: { allow: ['LC*'] } }, 'no'],
+    ['any name', { env: { allow: ['LC_*'] } }, {}, 'no'],
+    ['less required', { env: { require: ['A'] } }, { env: { allow: ['A'] } }, 'no'],
+    ['a mount either way, read-only', { mounts: { allow: ['/a'] } }, { mounts: { allow: ['/a:ro'] } }, 'yes'],
+    ['a read-only mount either way', { mounts: { allow: ['/a:ro'] } }, { mounts: { allow: ['/a'] } }, 'no'],
+    ['required one way', { mounts: { require: ['/a'] } }, { mounts: { require: ['/a:ro'] } }, 'yes'],
+    ['required the other way', { mounts: { require: ['/a:rw'] } }, { mounts: { require: ['/a:ro'] } }, 'no'],
+    ['required, but for either', { mounts: { require: ['/a:rw'] } }, { mounts: { require: ['/a'] } }, 'no'],
+    ['what no run satisfies', { mounts: { allow: [] } }, { mounts: { require: ['/a:ro', '/a:rw'] } }, 'yes'],
   ])('%s', (_, parent, child, expected) => expect(answer(parent, child)).toBe(expected))
 
   it('gives up on what is too tangled, within its limits', () => {

@@ -9,11 +9,12 @@ import { looksContained } from './looking.ts'
 import { modelsContained, toolsContained } from './names.ts'
 import { netContained } from './net.ts'
 import { pathsContained } from './paths.ts'
+import { surroundingsContained } from './surroundings.ts'
 import { type Containment, YES } from './types.ts'
 
 export type { Containment } from './types.ts'
 
-/** Sound: `yes` only where it is proved, `no` only with a counter-example both policies' own decisions confirm. Total and bounded. */
+/** Sound: `yes` only where it is proved, `no` only with a counter-example both policies' own decisions confirm (for budgets: the two limits). Total and bounded. */
 export function containsPolicy(parent: LoadedPolicy, child: LoadedPolicy): Containment {
   const answers = [
     () => pathsContained(parent, child, 'fs.read'),
@@ -51,22 +52,6 @@ function budgetsContained(parent: LoadedPolicy, child: LoadedPolicy): Containmen
         example: null,
         why: `budget ${name}: ${own === Number.POSITIVE_INFINITY ? 'unlimited' : own} under the child, ${limit} under the parent`,
       }
-  }
-  return YES
-}
-
-function surroundingsContained({ document: outer }: LoadedPolicy, { document: inner }: LoadedPolicy): Containment {
-  for (const section of ['env', 'mounts'] as const) {
-    const missing = outer[section].require.find((rule) => !inner[section].require.includes(rule))
-    if (missing !== undefined)
-      return { contains: 'no', example: null, why: `the parent requires ${section} ${missing}, the child does not` }
-    const { allow, require } = outer[section]
-    if (allow === null) continue
-    const own = inner[section].allow
-    if (own === null) return { contains: 'no', example: null, why: `the parent limits ${section}, the child does not` }
-    const extra = [...own, ...inner[section].require].find((rule) => !allow.includes(rule) && !require.includes(rule))
-    if (extra !== undefined)
-      return { contains: 'no', example: null, why: `the child lets a run be given ${section} ${extra}, the parent does not name it` }
   }
   return YES
 }

@@ -6,3 +6,5 @@ export const MAX_CALLS = 20_000
 export const MAX_LIST_LENGTH = 4096
 /** Effects decided one by one for names, ports and addresses. */
 export const MAX_CANDIDATES = 100_000
+/** Rules for the environment and mounts of both policies together. */
+export const MAX_SURROUNDING_RULES = 400
