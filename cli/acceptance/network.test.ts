@@ -7,6 +7,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { answering, dnsServer } from '../../kernel/effects/net/testing/dns-server.ts'
 import { findProgram, runProgram } from '../process/run-program.ts'
 import { BIG, freePort, openWorld, TLS_ADDRESS, type World } from './network-guest/world.ts'
 import { freshFolder, freshHome, removeFolder } from './vm-support.ts'
@@ -47,11 +48,12 @@ async function run(
   program: string,
   connect: readonly string[],
   args: readonly string[],
+  flags: readonly string[] = [],
 ): Promise<{ out: string; err: string; code: number | null }> {
   const policy = join(folder, 'policy.json')
   writeFileSync(policy, JSON.stringify({ version: '1.0', profiles: ['python'], fs: { read: ['/**'] }, net: { connect } }))
   const hosts = ['--host', 'web.test=127.0.0.1', '--host', `tls.test=${TLS_ADDRESS}`]
-  const line = [join(ROOT, 'dist/authority'), 'run', program, '--policy', policy, ...hosts, '--accel', 'tcg', '--', ...args]
+  const line = [join(ROOT, 'dist/authority'), 'run', program, '--policy', policy, ...hosts, ...flags, '--accel', 'tcg', '--', ...args]
   const env = { PATH: process.env.PATH ?? '', HOME: folder, AUTHORITY_HOME: home }
   const { code, stdout, stderr } = await runProgram(line, { env, deadlineMs: 110_000 })
   return { out: Buffer.from(stdout).toString(), err: stderr, code }
@@ -126,6 +128,11 @@ describe('a Python program', () => {
     expect(of('reverse').found).toBe('web.test')
   })
 
+  test('DNS that no resolver sends is answered or dropped, connections with impossible lengths are closed, and the next question is answered', () => {
+    const one = { id: 0x1234, rcode: 0, answers: 1, additional: 0 }
+    expect(of('hostile dns').found).toEqual([3, true, one])
+  })
+
   test('a port of TLS carries TLS for the granted name and nothing else', () => {
     expect(of('another name in the hello')).toMatchObject({ errno: ECONNRESET })
     expect(of('no TLS')).toMatchObject({ errno: ECONNRESET })
@@ -162,6 +169,20 @@ test('3,000 connections at once, each used twice; one goes on beside 50 whose an
   const { out, err, code } = await run(agent, [`dns:web.test:${world.echo}`], [String(world.echo), '3000'])
   expect([code, out.replace(/ slowest.*/, ''), err]).toEqual([0, 'open 3000\nagain 3000\ngoes on 20\n', expect.any(String)])
   expect(world.witness.connections - before).toBe(3000)
+})
+
+test('a DNS server the operator names is asked for what is dialled, and for nothing else', async () => {
+  const server = await dnsServer((asked) => [
+    answering(asked, asked.type === 'A' ? [{ type: 'A', name: asked.name, data: '127.0.0.1', ttl: 0 }] : []),
+  ])
+  const program = findProgram('curl')
+  if (program === null) throw new Error('curl is not installed')
+  const urls = ['forbidden.test', 'served.test'].map((name) => `http://${name}:${world.web}/`)
+  const connect = [`dns:served.test:${world.web}`, `dns:never.test:${world.web}`, `ip:127.0.0.1:${world.web}`]
+  const { out } = await run(program, connect, ['-s', '--max-time', '60', ...urls], ['--resolver', `127.0.0.1:${server.port}`])
+  server.close()
+  expect(out).toBe('hello served.test')
+  expect(server.asked.map(({ name, type }) => `${name} ${type}`).sort()).toEqual(['served.test A', 'served.test AAAA'])
 })
 
 test('fetch in Bun', async () => {

@@ -136,6 +136,27 @@ def ask_tcp(*names):
         return found
 
 
+def hostile_dns():
+    """What no resolver sends: names in a circle, half packets, lengths nobody may have, 2,000 questions in one go. What is answered afterwards."""
+    head = struct.pack("!HHHHHH", 0x1234, 0x0100, 1, 0, 0, 0)
+    packets = [head + name + struct.pack("!HH", 1, 1) for name in (b"\xc0\x0c", b"\xc0\x0e\xc0\x0c", b"\x01a\xc0\x0c", b"\x3fa")]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        for packet in [*packets, b"", b"x", head, bytes(5000)]:
+            datagrams.sendto(packet, ("192.0.2.53", 53))
+        for number in range(2000):
+            datagrams.sendto(dns_packet(f"name-{number}.other.test", 1), ("192.0.2.53", 53))
+    closed = 0
+    for said in (struct.pack("!H", 65535) + bytes(20000), struct.pack("!H", 0), struct.pack("!H", 1233)):
+        with connect("127.0.0.1", 53) as connection:
+            try:
+                connection.sendall(said)
+                closed += connection.recv(1) == b""
+            except ConnectionError:
+                closed += 1
+    # A resolver asks again when nothing comes: the flood may have pushed its first question out.
+    return [closed, socket.gethostbyname("web.test").startswith("198.18."), *ask_tcp("web.test")]
+
+
 def tls(connect_to, server_name):
     context = ssl.create_default_context(cafile="/app/ca.pem")
     with context.wrap_socket(connect(connect_to, 8443), server_hostname=server_name) as connection:
@@ -185,6 +206,7 @@ QUESTIONS = {
     "dns unknown": lambda: ask_udp("secret-in-a-label.other.test", 1),
     "dns tcp": lambda: ask_tcp("web.test", "other.test", "tls.test"),
     "dns localhost": lambda: socket.gethostbyname("localhost"),
+    "hostile dns": hostile_dns,
     "reverse": lambda: socket.gethostbyaddr(socket.gethostbyname("web.test"))[0],
     "https": lambda: tls("tls.test", "tls.test"),
     "another name in the hello": lambda: tls("tls.test", "other.test"),
