@@ -1,5 +1,8 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { importsOf, judgeImport } from './imports.ts'
+import { findViolations, importsOf, judgeImport } from './imports.ts'
 
 describe('imports point one way', () => {
   test.each([
@@ -20,6 +23,18 @@ describe('imports point one way', () => {
     ['cli/commands/run.ts', '../runs/start.ts'],
     ['kernel/effects/net/x.ts', 'undici/index.js'],
   ])('%s may import %s', (file, specifier) => expect(judgeImport(file, specifier)).toBeNull())
+
+  test('a file that breaks a rule is found in every folder', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'authority-imports-'))
+    const files = ['protocol/a.ts', 'kernel/b/a.ts', 'cli/image/a.ts', 'sdks/typescript/src/a.ts', 'benchmarks/a.ts']
+    for (const file of files) {
+      mkdirSync(join(root, file, '..'), { recursive: true })
+      writeFileSync(join(root, file), "import { x } from 'undici'\n")
+    }
+    const found = await findViolations(root)
+    rmSync(root, { recursive: true })
+    expect(found.map(({ file }) => file).sort()).toEqual(files.sort())
+  })
 
   test('every form of import is seen', () => {
     const source =

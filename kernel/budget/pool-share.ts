@@ -1,4 +1,4 @@
-import type { InstallationRecord } from '../audit/installation-records.ts'
+import type { InstallationRecord } from '../audit/index.ts'
 import type { Charges } from '../vocabulary/index.ts'
 import { POOL_DIMENSIONS } from './limits.ts'
 import { INSTALLATION_ACCOUNT, Pool } from './pool.ts'

@@ -1,4 +1,4 @@
-import type { InstallationRecord } from '../audit/installation-records.ts'
+import type { InstallationRecord } from '../audit/index.ts'
 import type { Charges, Dimension } from '../vocabulary/index.ts'
 import { type Amounts, at, chargesOf, noAmounts, readCharges } from './amounts.ts'
 import { MAX_AMOUNT, POOL_DIMENSIONS, POOL_SHARE } from './limits.ts'
