@@ -291,6 +291,7 @@ describe('genuine blocks that say what this build does not know', () => {
   test.each<[string, readonly number[]]>([
     ['nothing', []],
     ['bytes after the array', [...encode(good), 0]],
+    ['an array that claims more than it holds', [0x90, ...encode([...good, ['/work/**']]).subarray(1)]],
     ['a map', [0xa0]],
     ['a float', [0xf9, 0, 0]],
     ['an indefinite array', [0x9f, 0xff]],
