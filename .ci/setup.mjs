@@ -101,7 +101,7 @@ function installBun() {
 }
 
 function installWorkspaces() {
-  step('JavaScript packages from bun.lock (about 60 MB unpacked)')
+  step('JavaScript packages from bun.lock (about 70 MB, 210 MB unpacked)')
   run(BUN, ['install', '--frozen-lockfile', '--silent'])
 }
 
