@@ -103,4 +103,15 @@ connect = ["dns:api.example.com:443"]
       { numRuns: 300 },
     )
   })
+
+  it('ten thousand rules learned and as many looks replaced cost no more than a few seconds', { timeout: 60_000 }, () => {
+    const paths = Array.from({ length: 10_000 }, (_, index) => `/w/${index}`)
+    const base = `version = "1.0" # kept\n[fs]\nlook = ${JSON.stringify(paths.slice(0, 150))}\n`
+    const needs = paths.map((object) => ({ question: { action: 'fs.read' as const, object }, image: false, count: 1 }))
+    const { text, replaced } = learn(base, 'p.toml', needs, 'literal')
+    expect([replaced.length, text.includes('# kept')]).toEqual([150, true])
+    expect(loadPolicy(bytesOf(text), 'p.toml').document.fs).toMatchObject({ look: [], read: paths })
+    const all = `version = "1.0"\n[fs]\nlook = ${JSON.stringify(paths)}\n`
+    expect(loadPolicy(bytesOf(learn(all, 'p.toml', needs, 'literal').text), 'p.toml').document.fs).toMatchObject({ look: [], read: paths })
+  })
 })

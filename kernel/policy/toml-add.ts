@@ -12,14 +12,24 @@ export interface ListChange {
   readonly rule: string
 }
 
+/** Rules taken out one by one, each with a look at the whole text. */
+const MAX_CAREFUL_REMOVALS = 200
+
 /** `text` must be valid TOML. `removed` rules are there already; a list that becomes empty goes. */
 export function changeToml(text: string, added: readonly ListChange[], removed: readonly ListChange[]): string {
   const meant = read(text)
   for (const { pointer, rule } of added) listAt(meant, pointer).push(rule)
   for (const { pointer, rule } of removed) take(meant, pointer, rule)
+  if (removed.length > MAX_CAREFUL_REMOVALS) return stringify(meant)
   let changed = text
   for (const change of removed) changed = without(changed, change)
-  for (const change of added) changed = withRule(changed, change)
+  // A list at a time: a run may teach thousands of rules.
+  for (const [pointer, rules] of Map.groupBy(added, ({ pointer }) => pointer))
+    changed = withRules(
+      changed,
+      pointer,
+      rules.map(({ rule }) => quote(rule)),
+    )
   return sameTree(changed, meant) ? changed : stringify(meant)
 }
 
@@ -72,20 +82,20 @@ function take(tree: TomlTable, pointer: string, rule: string): void {
   delete table[last]
 }
 
-function withRule(text: string, { pointer, rule }: ListChange): string {
+function withRules(text: string, pointer: string, rules: readonly string[]): string {
   const places = locateToml(text)
   const [start, end] = [places.get(pointer), places.get(`end:${pointer}`)]
   if (start !== undefined && end !== undefined && text[start] === '[') {
     let last: number | undefined
     for (let index = 0; places.has(`end:${pointer}/${index}`); index++) last = places.get(`end:${pointer}/${index}`)
-    if (last === undefined) return insert(text, start + 1, quote(rule))
+    if (last === undefined) return insert(text, start + 1, rules.join(', '))
     // As the list is laid out: each rule on a line of its own, or one after the other.
     const before = /^\[(\s*\n[ \t]*)/.exec(text.slice(start))?.[1]
-    return insert(text, last, before === undefined ? `, ${quote(rule)}` : `,${before}${quote(rule)}`)
+    return insert(text, last, rules.map((rule) => `,${before ?? ' '}${rule}`).join(''))
   }
   const [table, key] = pointer.slice(1).split('/')
-  if (key === undefined) return afterLine(text, places.get('key:/version') ?? 0, `${table} = [${quote(rule)}]`)
-  return withList(text, table ?? '', `${key} = [${quote(rule)}]`)
+  if (key === undefined) return afterLine(text, places.get('key:/version') ?? 0, `${table} = [${rules.join(', ')}]`)
+  return withList(text, table ?? '', `${key} = [${rules.join(', ')}]`)
 }
 
 /** A list that is not there yet, into the table as it is written: `[fs]`, `fs = { … }`, `fs.read = …`, or not at all. */
