@@ -88,6 +88,26 @@ describe('the SDK against a real gate', () => {
     await expect(narrow.fs.readText('/workspace/in/hello.txt')).rejects.toMatchObject({ code: 'E_CAP_SCOPE' })
   })
 
+  test('one line narrows for as long as an `await using` lasts', async () => {
+    const token = await client.attenuate({ fs: { read: ['/workspace/in/sub/**'] }, ttl: '5m', uses: 3, budget: { calls: 2 } })
+    const one = '/workspace/in/sub/one.txt'
+    let left: typeof client
+    {
+      await using narrow = await client.bind(token)
+      left = narrow
+      expect(await narrow.fs.readText(one)).toBe('1')
+      await expect(narrow.fs.readText('/workspace/in/hello.txt')).rejects.toMatchObject({ code: 'E_CAP_SCOPE' })
+      const rows = await narrow.budget.status()
+      const ours = rows.filter(({ account, limit }) => account.startsWith('block:') && limit !== null)
+      expect(ours).toMatchObject([{ dimension: 'calls', limit: 2, captured: 1 }])
+      await narrow.fs.readText(one)
+      await expect(narrow.fs.readText(one)).rejects.toMatchObject({ code: 'E_BUDGET_EXCEEDED' })
+      await expect(narrow.fs.readText(one)).rejects.toMatchObject({ code: 'E_CAP_RATE' })
+    }
+    await expect(left.fs.readText(one)).rejects.toThrow()
+    expect(await client.fs.readText('/workspace/in/hello.txt')).toBe('hello\n')
+  })
+
   test('a forged token ends the session', async () => {
     await expect(connect({ socket, token: 'cap1_forged' })).rejects.toMatchObject({ code: 'E_CAP_INVALID', name: 'CapabilityError' })
   })

@@ -220,6 +220,28 @@ def test_a_token_file_restricts_the_whole_session(world, monkeypatch, tmp_path):
             client.fs.read_text("/workspace/in/hello.txt")
 
 
+def test_one_line_narrows_for_as_long_as_a_with_lasts(world):
+    with authority.connect(world["socket"], token=None) as client:
+        token = client.attenuate({"fs": {"read": ["/workspace/in/sub/**"]}, "ttl": "5m", "uses": 3, "budget": {"calls": 2}})
+        with client.bind(token) as narrow:
+            assert narrow.fs.read_text("/workspace/in/sub/one.txt") == "1"
+            with pytest.raises(authority.CapabilityError) as outside:
+                narrow.fs.read_text("/workspace/in/hello.txt")
+            assert outside.value.code == "E_CAP_SCOPE"
+            [calls] = [row for row in narrow.budget.status() if row.account.startswith("block:") and row.limit is not None]
+            assert (calls.limit, calls.captured) == (2, 1)
+            narrow.fs.read_text("/workspace/in/sub/one.txt")
+            with pytest.raises(authority.AuthorityError) as spent:
+                narrow.fs.read_text("/workspace/in/sub/one.txt")
+            assert spent.value.code == "E_BUDGET_EXCEEDED"
+            with pytest.raises(authority.AuthorityError) as used:
+                narrow.fs.read_text("/workspace/in/sub/one.txt")
+            assert used.value.code == "E_CAP_RATE"
+        assert client.fs.read_text("/workspace/in/hello.txt") == "hello\n"
+        with pytest.raises(authority.AuthorityError):
+            narrow.fs.read_text("/workspace/in/sub/one.txt")
+
+
 def test_a_forged_token_ends_the_session(world):
     with pytest.raises(authority.CapabilityError):
         authority.connect(world["socket"], token="cap1_forged")
