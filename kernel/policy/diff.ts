@@ -1,9 +1,11 @@
 /** `policy diff A B`: what B newly allows and denies, rule by rule with an example effect each, and over the effects of a recorded run. */
-import { pathSegments } from '../patterns/index.ts'
+import { matchPathGlob, parseConnectPattern, parsePathGlob, pathSegments } from '../patterns/index.ts'
 import type { Action, Question } from '../vocabulary/index.ts'
+import { confirm } from './contains/confirm.ts'
 import { effectsContained } from './contains/index.ts'
 import { EMPTY_DOCUMENT, type PolicyDocument } from './document.ts'
 import type { Expanded, ExpandedRule } from './expand.ts'
+import { MAX_DIFF_WORK } from './limits.ts'
 import { type LoadedPolicy, policyOf } from './stage.ts'
 import { questionOf as asQuestion, standingOf } from './why.ts'
 
@@ -46,22 +48,54 @@ export function diffPolicies(before: LoadedPolicy, after: LoadedPolicy): PolicyD
   }
 }
 
-/** Each rule of `inner`, alone with `inner`'s deny and ask lists, against all of `outer`. */
+/**
+ * Each rule of `inner`, alone with `inner`'s deny and ask lists, against all of `outer`. An effect at hand shows most differences; where none does it is searched for,
+ * which costs about the rules of `outer`, and only so often.
+ */
 function beyond(outer: LoadedPolicy, inner: LoadedPolicy): DiffEntry[] {
+  const rules = LISTS.reduce((sum, [list]) => sum + outer.expanded[list].length, 1)
+  let searches = Math.max(1, Math.floor(MAX_DIFF_WORK / rules))
   const sameGround = groundOf(outer.document) === groundOf(inner.document)
   return LISTS.flatMap(([list, permission]) => {
     const known = new Set(outer.expanded[list].map(({ text }) => text))
+    const indexes = new Map(inner.expanded[list].map((rule, index) => [rule, index]))
     const allowed = inner.expanded[list].filter(({ text }) => !(sameGround && known.has(text)))
     const asked = sameGround ? [] : (inner.expanded.asked?.[list] ?? [])
     return [...allowed, ...asked].flatMap((rule) => {
-      const index = inner.expanded[list].indexOf(rule)
+      const entry = (example: string | null, why: string): DiffEntry => ({ permission, rule: rule.text, origin: rule.origin, example, why })
+      for (const question of effectsAtHand(permission, rule.text)) {
+        const confirmed = confirm(outer, inner, question)
+        if (confirmed?.contains === 'no') return [entry(`${question.action} ${question.object}`, confirmed.why)]
+      }
+      if (--searches < 0) return [entry(null, 'more rules differ than can be looked at one by one')]
+      const index = indexes.get(rule) ?? -1
       const alone = policyOf(only(inner.document, list, rule, index), inner.id, inner.source, {})
       const found = effectsContained(outer, alone, permission)
       if (found.contains === 'yes') return []
       const example = found.contains === 'no' && found.example !== null ? `${found.example.action} ${found.example.object}` : null
-      return [{ permission, rule: rule.text, origin: rule.origin, example, why: found.why }]
+      return [entry(example, found.why)]
     })
   })
+}
+
+/** A few effects that the rule surely matches. */
+function effectsAtHand(permission: Action, rule: string): Question[] {
+  if (permission === 'fs.read' || permission === 'fs.write' || permission === 'fs.look') {
+    const glob = parsePathGlob(rule)
+    const bases = glob.alternatives.slice(0, 2).map(({ base }) => base)
+    return bases
+      .flatMap((base) => [base, `${base === '/' ? '' : base}/a`])
+      .filter((path) => matchPathGlob(glob, path))
+      .map((object) => ({ action: permission, object }))
+  }
+  if (permission !== 'net.connect') return []
+  const pattern = parseConnectPattern(rule, { publicSuffix: 'accept' })
+  if (pattern.kind !== 'dns' || pattern.host.kind === 'any') return []
+  const name = pattern.host.kind === 'name' ? pattern.host.name : `a.${pattern.host.parent}`
+  return [
+    { action: 'net.dns', object: name },
+    { action: 'net.connect', object: `dns:${name}:${pattern.ports.low}` },
+  ]
 }
 
 function groundOf({ fs, net, tools, infer }: PolicyDocument): string {

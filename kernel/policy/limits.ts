@@ -38,3 +38,5 @@ export const MAX_ASK_TIMEOUT_MS = 24 * 60 * 60 * 1000
 export const MAX_CASES = 10_000
 /** Distinct needs one run teaches. */
 export const MAX_NEEDS = 10_000
+/** Rules that `policy diff` compares in its searches for an effect, the other policy's for each. */
+export const MAX_DIFF_WORK = 40_000

@@ -77,6 +77,16 @@ describe('policy diff', () => {
     expect(diffPolicies(before, before)).toEqual({ allows: [], denies: [], budgets: [] })
   })
 
+  it('of policies with thousands of rules that all differ names each with an effect, soon', { timeout: 60_000 }, () => {
+    const made = (letter: string) =>
+      policyFrom({
+        fs: { read: Array.from({ length: 3000 }, (_, index) => `/${letter}/${index}/**`) },
+        net: { connect: Array.from({ length: 3000 }, (_, index) => `dns:${letter}${index}.example.org:443`) },
+      })
+    const { allows, denies } = diffPolicies(made('a'), made('b'))
+    expect([allows.length, denies.length, allows.filter(({ example }) => example === null).length]).toEqual([6000, 6000, 0])
+  })
+
   it('sees a new deny and a new ask', () => {
     const narrower = policyFrom({ fs: { read: ['/a/**'], deny: { read: ['/a/s'] }, ask: { read: ['/a/k'] } } })
     const wider = policyFrom({ fs: { read: ['/a/**'] } })
