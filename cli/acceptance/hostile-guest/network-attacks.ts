@@ -223,7 +223,8 @@ function attackNetwork(script: Script, { echo, deaf, sink }: Servers, sizes: Siz
     close()
     conversations.push({ what, session, refused: ['E_POLICY_DENY'], answers: count })
   }
-  flood(`${sizes.dials} dials`, sizes.dials, (id) => request(id, 'net.connect', ['127.0.0.1', 1 + (id % 60_000)]))
+  // Not the address the granted name is mapped to: there some of these ports are granted.
+  flood(`${sizes.dials} dials`, sizes.dials, (id) => request(id, 'net.connect', ['127.0.0.2', 1 + (id % 60_000)]))
   flood(`${sizes.queries} queries`, sizes.queries, (id) => request(id, 'net.query', [dnsQuestion(`name-${id}.tunnel.example`), false]))
 
   session += 1
