@@ -8,6 +8,8 @@ export const DIAL_DEADLINE_MS = 15_000
 export const MAX_ADDRESSES_TRIED = 4
 /** Bytes first leased to a connection; renewed as it moves more. */
 export const FIRST_LEASE_BYTES = 1 << 20
+/** Of a small budget it reserves a quarter of what is left, and no less than this where there is so much: idle connections must not hold all of it. */
+export const MIN_LEASE_BYTES = 64 * 1024
 /** Names one run may have synthetic addresses for: 198.18.0.0/15 less its first and last. */
 export const MAX_SYNTHETIC_NAMES = 65_536
 /** Bytes of a response body when the caller sets no lower cap. */
