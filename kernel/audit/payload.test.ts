@@ -34,6 +34,23 @@ describe('a payload', () => {
     )
   })
 
+  it('says its own number and time, whichever came before it', () => {
+    const payload = new Payload()
+    const numbers = fc.oneof(
+      fc.nat({ max: 1100 }),
+      fc.maxSafeNat(),
+      fc.constantFrom(9, 10, 99, 100, 999_999, 1_000_000, Number.MAX_SAFE_INTEGER),
+    )
+    fc.assert(
+      fc.property(fc.array(fc.tuple(numbers, fc.nat({ max: 1 })), { maxLength: 40 }), (records) => {
+        for (const [seq, boot_ms] of records) {
+          payload.encode(seq, `"boot_ms":${boot_ms}`, { type: 'GUEST' })
+          expect(stored(payload).toString()).toBe(JSON.stringify({ seq, boot_ms, type: 'GUEST' }))
+        }
+      }),
+    )
+  })
+
   it('has as many bytes as a record may have and not one more', () => {
     const payload = new Payload()
     payload.encode(0, stamp(), { type: 'GUEST', event: '' })

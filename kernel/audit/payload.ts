@@ -6,6 +6,9 @@ import { MAX_NESTING, MAX_PAYLOAD_BYTES } from './limits.ts'
 
 const LEAF = 0x00
 const COMMA = 0x2c
+const DIGIT_0 = 0x30
+/** What every payload begins with; then the digits of its number. */
+const SEQ = '{"seq":'
 /** Bytes of the members the log itself puts before those of a record, at most. */
 const STAMP_BYTES = 128
 /** Most bytes of UTF-8 one unit of a JavaScript string becomes. */
@@ -25,6 +28,11 @@ export class Payload {
   readonly #leaf = Buffer.allocUnsafe(1 + STAMP_BYTES + UTF8_BYTES * MAX_PAYLOAD_BYTES)
   readonly #views: Uint8Array[] = []
   #length = 0
+  /** The head in memory: its stamp, its length, and the smallest number with as many digits as its own. */
+  #stamp = ''
+  #headBytes = 0
+  #digits = 0
+  #least = Number.POSITIVE_INFINITY
 
   constructor() {
     this.#leaf[0] = LEAF
@@ -40,12 +48,30 @@ export class Payload {
     const text = stringified(body)
     if (text === null || nests(body.detail, MAX_NESTING - 1))
       throw auditError(`A ${String(body.type)} record that nests more than ${MAX_NESTING} deep was refused.`)
-    const head = this.#leaf.write(`{"seq":${seq},${stamp}`, 1, 'latin1')
+    const head = this.#writeHead(seq, stamp)
     this.#length = text.length > MAX_PAYLOAD_BYTES ? Number.POSITIVE_INFINITY : head + this.#leaf.write(text, 1 + head, 'utf8')
     if (this.#length > MAX_PAYLOAD_BYTES)
       throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
     // In place of the body's own brace.
     this.#leaf[1 + head] = COMMA
+  }
+
+  /** Records of one ms have the same head but for their number: its digits are written over those of the one before. */
+  #writeHead(seq: number, stamp: string): number {
+    if (stamp !== this.#stamp || seq < this.#least || seq >= this.#least * 10) {
+      const number = String(seq)
+      this.#stamp = stamp
+      this.#digits = number.length
+      this.#least = 10 ** (number.length - 1)
+      this.#headBytes = this.#leaf.write(`${SEQ}${number},${stamp}`, 1, 'latin1')
+      return this.#headBytes
+    }
+    let left = seq
+    for (let at = SEQ.length + this.#digits; left > 0; at--) {
+      this.#leaf[at] = DIGIT_0 + (left % 10)
+      left = Math.floor(left / 10)
+    }
+    return this.#headBytes
   }
 
   leafInto(out: Uint8Array): void {
