@@ -42,14 +42,18 @@ export interface VerifiedChain {
   readonly sealed: boolean
 }
 
-/** Recomputes the chain and compares the tag, open first, then sealed; null when it is neither. Work is bounded by the token's own size. */
-export function verifyChain(mac: Mac, runKey: Uint8Array, { bytes, blocks }: Layout): VerifiedChain | null {
+/**
+ * Recomputes the chain and compares the tag, open first, then sealed; null when it is neither. Work is bounded by the token's own size.
+ * `root`: the value of its header and block 0, where it is known.
+ */
+export function verifyChain(mac: Mac, runKey: Uint8Array, { bytes, blocks }: Layout, root?: Uint8Array): VerifiedChain | null {
   const { chain } = mac
   const tagAt = bytes.length - TAG_BYTES
-  chain.begin(runKey)
-  chain.next(LABEL_HEADER, bytes, 0, HEADER_BYTES)
   const values = new Uint8Array(blocks.length * TAG_BYTES)
-  for (let i = 0; i < blocks.length; i++) {
+  chain.begin(root ?? runKey)
+  if (root === undefined) chain.next(LABEL_HEADER, bytes, 0, HEADER_BYTES)
+  else chain.read(values, 0)
+  for (let i = root === undefined ? 0 : 1; i < blocks.length; i++) {
     const at = blocks[i] as number
     const from = at + BLOCK_HEADER_BYTES
     const to = blockEnd(bytes, at)

@@ -20,6 +20,8 @@ export const MAX_LIVE_BLOCKS = 10_000
 export const MAX_REVOKED = 1_000_000
 /** Verified tokens that are remembered, each with its bytes; a power of two. */
 export const MAX_VERIFIED = 1024
+/** Roots that are remembered, each with its header and block; a power of two, up to 256. */
+export const MAX_KNOWN_ROOTS = 64
 /** Handles one session and the whole run may hold. */
 export const MAX_SESSION_HANDLES = 256
 export const MAX_HANDLES = 4096

@@ -7,6 +7,7 @@ import { type Counters, continuedCounters, freshCounters, refusesUse, takeUse } 
 import { refuse } from './errors.ts'
 import { HandleTable } from './handles.ts'
 import { deriveRunKey, KEY_BYTES, keyIdOf } from './keys.ts'
+import { KnownRoots } from './known-roots.ts'
 import { MAX_TIME_MS } from './limits.ts'
 import type { Mac } from './mac.ts'
 import { mintToken } from './mint.ts'
@@ -15,7 +16,7 @@ import { type Grant, readGrant } from './restriction.ts'
 import { type CompileRules, isPlain, plainAllows, type Rules, rulesOf } from './rules.ts'
 import { sectionsOf } from './sections.ts'
 import { gateTime } from './time.ts'
-import { layoutOf, NONCE_BYTES, RUN_BYTES, readText } from './token.ts'
+import { layoutOf, NONCE_BYTES, RUN_BYTES, readText, TAG_BYTES } from './token.ts'
 import type { CapabilityStage, CapabilityVerdict, Grants } from './types.ts'
 import { VerifiedCache } from './verified-cache.ts'
 import { BlockNames, VerifiedToken } from './verified-token.ts'
@@ -62,6 +63,7 @@ class HmacCapabilities implements OperatorCapabilities {
   readonly #registry = new BlockRegistry()
   readonly #handles = new HandleTable()
   readonly #verified: VerifiedCache
+  readonly #roots = new KnownRoots()
   readonly #runRules: Rules
   readonly #runDigest: Uint8Array
   readonly #keyBytes: Uint8Array
@@ -145,6 +147,7 @@ class HmacCapabilities implements OperatorCapabilities {
     this.#keyBytes.fill(0)
     this.#key = null
     this.#verified.clear()
+    this.#roots.clear()
   }
 
   /** The first block that does not allow it, or −1. */
@@ -184,9 +187,12 @@ class HmacCapabilities implements OperatorCapabilities {
   /** The order of research security.md 6.1: … MAC chain → run → time → revocation → payloads. */
   #genuine(bytes: Uint8Array, key: RunKey, now: number): VerifiedToken {
     const token = layoutOf(bytes)
-    const names = new BlockNames(this.#options.mac, verifyLayout(token, key, this.#options.mac))
+    const root = this.#roots.find(token)
+    const chain = verifyLayout(token, key, this.#options.mac, root?.value)
+    const rootValue = root === undefined && this.#roots.sawBefore(token) ? chain.values.slice(0, TAG_BYTES) : null
+    const names = new BlockNames(this.#options.mac, chain)
     this.#assertLive(token, names, now)
-    const bodies = readBodies(token, this.#options.compile.plain)
+    const bodies = readBodies(token, this.#options.compile.plain, root?.body)
     let validity: Validity = token
     let counted = NONE
     for (let index = 0; index < bodies.length; index++) {
@@ -198,6 +204,7 @@ class HmacCapabilities implements OperatorCapabilities {
     assertInTime(validity, now)
     const rules: (Rules | null)[] = []
     for (let index = 0; index < bodies.length; index++) rules.push(this.#rulesOf(bodies[index] as BlockBody, index))
+    if (rootValue !== null) this.#roots.add(token, rootValue, bodies[0] as BlockBody)
     return new VerifiedToken(bytes, names, bodies, rules, validity, counted)
   }
 

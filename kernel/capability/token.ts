@@ -53,7 +53,8 @@ export interface Layout {
 }
 
 export const KEY_ID_AT = 1
-export const RUN_AT = KEY_ID_AT + KEY_ID_BYTES + NONCE_BYTES
+export const NONCE_AT = KEY_ID_AT + KEY_ID_BYTES
+export const RUN_AT = NONCE_AT + NONCE_BYTES
 
 /** Size, base64url and layout, in this order and before any cryptography. Throws E_CAP_INVALID. Nothing in the result was verified. */
 export function readLayout(text: string): Layout {
@@ -89,7 +90,7 @@ export function parseToken(text: string): Token {
   const cut = (from: number, length: number): Uint8Array => bytes.subarray(from, from + length)
   return {
     keyId: cut(KEY_ID_AT, KEY_ID_BYTES),
-    nonce: cut(KEY_ID_AT + KEY_ID_BYTES, NONCE_BYTES),
+    nonce: cut(NONCE_AT, NONCE_BYTES),
     run: cut(RUN_AT, RUN_BYTES),
     notBefore,
     expires,

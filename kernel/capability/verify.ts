@@ -17,10 +17,10 @@ export function verifyToken(text: string, key: RunKey, mac: Mac): VerifiedChain 
   return verifyLayout(readLayout(text), key, mac)
 }
 
-/** As verifyToken, from the layout on. */
-export function verifyLayout(token: Layout, key: RunKey, mac: Mac): VerifiedChain {
+/** As verifyToken, from the layout on; `root` as verifyChain has it. */
+export function verifyLayout(token: Layout, key: RunKey, mac: Mac, root?: Uint8Array): VerifiedChain {
   if (!standsAt(token.bytes, KEY_ID_AT, key.keyId)) throw otherRun()
-  const chain = verifyChain(mac, key.bytes, token)
+  const chain = verifyChain(mac, key.bytes, token, root)
   if (chain === null)
     throw refuse(
       'E_CAP_INVALID',
