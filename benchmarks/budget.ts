@@ -26,7 +26,7 @@ function best(round: () => number): number {
 }
 
 function reserveAndSettle(held: number): number {
-  const stage = createBudgetStage({ limits: { cost_nano_usd: 1e15 } })
+  const stage = createBudgetStage({ limits: { cost_nano_usd: 1e15 }, wallMs: () => Date.now() })
   for (let i = 0; i < held; i++) stage.reserve(PATH, { concurrency: 1 })
   const began = Bun.nanoseconds()
   for (let i = 0; i < EFFECTS; i++) {

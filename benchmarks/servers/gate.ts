@@ -44,7 +44,7 @@ const audit = await openRunLog({
     detail: {},
   },
 })
-const budget = createBudgetStage({ limits: { calls: 1e9 } })
+const budget = createBudgetStage({ limits: { calls: 1e9 }, wallMs: () => Date.now() })
 const clock = { wallMs: () => Date.now(), monotonicMs: () => performance.now() }
 const random = (bytes: number): Uint8Array => crypto.getRandomValues(new Uint8Array(bytes))
 const capability = createCapabilityStage({

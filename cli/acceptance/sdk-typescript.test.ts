@@ -100,6 +100,16 @@ describe('the SDK against a real gate', () => {
       const rows = await narrow.budget.status()
       const ours = rows.filter(({ account, limit }) => account.startsWith('block:') && limit !== null)
       expect(ours).toMatchObject([{ dimension: 'calls', limit: 2, captured: 1 }])
+      const account = ours[0]?.account ?? ''
+      const now = { timeMs: expect.any(Number), captured: 1 }
+      expect((await narrow.budget.history(account)).filter(({ dimension }) => dimension === 'calls')).toEqual([
+        { account, dimension: 'calls', points: [now] },
+      ])
+      await expect(client.budget.history(account)).rejects.toMatchObject({ code: 'E_NOT_FOUND' })
+      const all = (await client.budget.history()).find(({ dimension }) => dimension === 'calls')
+      const status = (await client.budget.status()).find((row) => row.account === 'run' && row.dimension === 'calls')
+      expect(all?.points.at(-1)?.captured).toBe(status?.captured)
+      expect(Math.abs(Date.now() - (all?.points.at(-1)?.timeMs ?? 0))).toBeLessThan(3_600_000)
       await narrow.fs.readText(one)
       await expect(narrow.fs.readText(one)).rejects.toMatchObject({ code: 'E_BUDGET_EXCEEDED' })
       await expect(narrow.fs.readText(one)).rejects.toMatchObject({ code: 'E_CAP_RATE' })

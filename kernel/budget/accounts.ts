@@ -1,11 +1,17 @@
 import { AuthorityError } from '@authority/protocol'
 import { Account } from './account.ts'
+import type { Histories } from './history.ts'
 import { MAX_ACCOUNT_NAME, MAX_ACCOUNTS, MAX_PATH } from './limits.ts'
 import type { AccountName } from './types.ts'
 
 /** The accounts of a run. One that was never declared is unlimited, but counted, so that a limit declared later meets what was spent before. */
 export class Accounts {
   readonly #byName = new Map<AccountName, Account>()
+  readonly #histories: Histories | null
+
+  constructor(histories: Histories | null) {
+    this.#histories = histories
+  }
 
   /** Finds or opens. Throws E_RATE_LIMIT when there are too many. */
   open(name: AccountName): Account {
@@ -13,7 +19,7 @@ export class Accounts {
     if (known !== undefined) return known
     if (name === '' || name.length > MAX_ACCOUNT_NAME) throw new RangeError(`an account's name has 1 to ${MAX_ACCOUNT_NAME} characters`)
     if (this.#byName.size >= MAX_ACCOUNTS) this.#makeRoom()
-    const account = new Account(name)
+    const account = new Account(name, this.#histories)
     this.#byName.set(name, account)
     return account
   }
@@ -49,6 +55,7 @@ export class Accounts {
     for (const account of this.#byName.values()) {
       if (account.open > 0 || account.declared || account.frozenBy !== null) continue
       this.#byName.delete(account.name)
+      account.forget()
       return
     }
     throw new AuthorityError('E_RATE_LIMIT', `the run has ${MAX_ACCOUNTS} budget accounts in use`, {

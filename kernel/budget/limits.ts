@@ -1,3 +1,4 @@
+import { MAX_HISTORY_POINTS } from '@authority/protocol'
 import { BYTE_WAYS, type Dimension } from '../vocabulary/index.ts'
 
 /** Every bound of the budget stage. */
@@ -14,6 +15,12 @@ export const MAX_OPEN_RESERVATIONS = 1 << 18
 export const MAX_ACCOUNT_NAME = 128
 /** ms of wall time, and of CPU time per CPU, that one slice reserves: time overshoots by at most one slice. */
 export const SLICE_MS = 250
+/** Points of the history of one account and dimension: more would not fit an answer to `budget.history`. */
+export { MAX_HISTORY_POINTS }
+/** ms one point of a history stands for at first; twice as many each time there would be too many points. */
+export const HISTORY_BUCKET_MS = 1000
+/** Dimensions of accounts whose history has more than one point: some 4 MB. Of one beyond it only when it began and what is spent now is known. */
+export const MAX_HISTORIES = 4096
 /** Percent of a limit at which a soft mark is told. */
 export const SOFT_MARKS = [50, 80, 95] as const
 /** What runs of one installation can share. Time passes in every run at once, concurrency and log belong to one run: those are limited per run. */

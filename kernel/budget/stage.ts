@@ -3,9 +3,10 @@ import { type Charges, DIMENSIONS, type Dimension } from '../vocabulary/index.ts
 import type { Account } from './account.ts'
 import { Accounts } from './accounts.ts'
 import { type Amounts, at, CONCURRENCY, chargesOf, indexOf, noAmounts, readCharges } from './amounts.ts'
+import { Histories } from './history.ts'
 import { MAX_OPEN_RESERVATIONS } from './limits.ts'
 import { type OnMark, SoftMarks } from './marks.ts'
-import type { AccountName, BudgetRow, BudgetStage, Reservation, ReserveResult, SharedBudget } from './types.ts'
+import type { AccountName, BudgetRow, BudgetStage, HistoryRow, Reservation, ReserveResult, SharedBudget } from './types.ts'
 
 /** Name of the account every effect of a run is charged to. */
 export const RUN_ACCOUNT = 'run'
@@ -15,6 +16,8 @@ export interface BudgetOptions {
   readonly limits?: Charges
   /** Told once for each account, dimension and mark (50, 80, 95 % of the limit captured). Must not call back into the stage. */
   readonly onMark?: OnMark
+  /** ms since the epoch, for the history; absent, none is kept. */
+  readonly wallMs?: () => number
 }
 
 export function createBudgetStage(options: BudgetOptions = {}): BudgetStage {
@@ -29,13 +32,16 @@ interface OpenReservation {
 
 /** All of it synchronous: between the first look at an account and the last change nothing else can run. */
 class BudgetLedger implements BudgetStage {
-  readonly #accounts = new Accounts()
+  readonly #accounts: Accounts
   readonly #open = new Map<number, OpenReservation>()
   readonly #marks: SoftMarks | null
+  readonly #wallMs: (() => number) | null
   #next = 1
   #shared: SharedBudget | null = null
 
-  constructor({ limits, onMark }: BudgetOptions) {
+  constructor({ limits, onMark, wallMs }: BudgetOptions) {
+    this.#accounts = new Accounts(wallMs === undefined ? null : new Histories(wallMs()))
+    this.#wallMs = wallMs ?? null
     this.#marks = onMark === undefined ? null : new SoftMarks(onMark)
     this.limit(RUN_ACCOUNT, limits ?? {})
   }
@@ -132,11 +138,18 @@ class BudgetLedger implements BudgetStage {
     return chosen.flatMap(rowsOf)
   }
 
+  history(account: AccountName): readonly HistoryRow[] {
+    const found = this.#accounts.find(account)
+    if (found === undefined) return []
+    return DIMENSIONS.map((dimension, index) => ({ dimension, points: found.historyOf(index) })).filter(({ points }) => points.length > 0)
+  }
+
   #close(id: number, open: OpenReservation, used: Amounts): void {
     this.#open.delete(id)
+    const now = this.#wallMs?.() ?? 0
     for (const account of open.path) {
       account.open -= 1
-      account.capture(open.held, used)
+      account.capture(open.held, used, now)
       this.#marks?.look(account)
     }
   }

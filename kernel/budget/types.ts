@@ -31,6 +31,19 @@ export interface BudgetRow {
   readonly reserved: number
 }
 
+export interface HistoryPoint {
+  /** ms since the epoch: a stretch of time in which something was captured begins. */
+  readonly timeMs: number
+  /** Captured before the next point; of the last point, until now. */
+  readonly captured: number
+}
+
+/** How what an account captured of one dimension grew, oldest point first. */
+export interface HistoryRow {
+  readonly dimension: Dimension
+  readonly points: readonly HistoryPoint[]
+}
+
 /** A part of a budget that several runs share, leased as it is needed. */
 export interface SharedBudget {
   readonly account: AccountName
@@ -61,4 +74,6 @@ export interface BudgetStage {
   /** Sets the limits of an account that leases its share of something larger: up and down, never below what is spent and held. */
   lease(account: AccountName, limits: Charges): void
   rows(accounts?: readonly AccountName[]): readonly BudgetRow[]
+  /** A row for each dimension of which the account captured something; at most MAX_HISTORY_POINTS points each. Empty without a clock. */
+  history(account: AccountName): readonly HistoryRow[]
 }

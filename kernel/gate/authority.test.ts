@@ -92,6 +92,7 @@ describe('handles', () => {
     for (const forged of [handle, handle + 1, 0xffffffff]) {
       expect(await other.peer.call('fs.open', OPEN, { handle: forged })).toBe('E_CAP_INVALID')
       expect(await other.peer.call('budget.status', [], { handle: forged })).toBe('E_CAP_INVALID')
+      expect(await other.peer.call('budget.history', ['run'], { handle: forged })).toBe('E_CAP_INVALID')
       expect(await other.peer.call('session.ping', [new Uint8Array(1)], { handle: forged })).toBe('E_CAP_INVALID')
       expect(await other.peer.call('cap.release', [forged])).toBe('E_CAP_INVALID')
     }

@@ -107,15 +107,28 @@ export class OperationRegistry {
         if (handle !== 0) throw new AuthorityError('E_CAP_SCOPE', 'this session acts under a token of its own: attenuate that one')
         return [capability.runToken]
       case 'budget.status': {
-        const verdict = capability.check(name, handle, [])
-        if (!verdict.allow) throw new AuthorityError(verdict.code, verdict.reason)
-        const classes = OPERATION_CLASSES.map((name) => `class:${name}`)
-        const accounts = ['run', ...classes, ...verdict.blocks.map((block) => `block:${block}`)]
-        return [budget.rows(accounts).map((row) => [row.account, row.dimension, row.limit, row.captured, row.reserved])]
+        const rows = budget.rows(this.accountsOf(name, handle))
+        return [rows.map((row) => [row.account, row.dimension, row.limit, row.captured, row.reserved])]
+      }
+      case 'budget.history': {
+        const account = String(args[0])
+        // The same answer whether it exists or not: what other sessions spend is not this one's to know.
+        if (!this.accountsOf(name, handle).includes(account))
+          throw new AuthorityError('E_NOT_FOUND', 'no effect of this session is charged to that account', {
+            hint: 'budget.status names the accounts there are.',
+          })
+        return [budget.history(account).map((row) => [row.dimension, row.points.map((point) => [point.timeMs, point.captured])])]
       }
       default:
         throw new AuthorityError('E_UNSUPPORTED', `${operation} is not available in this version`, { hint: 'LIMITS.md lists what is' })
     }
+  }
+
+  /** The accounts that effects of this capability are charged to. Throws E_CAP_*. */
+  private accountsOf(session: string, handle: number): readonly string[] {
+    const verdict = this.options.capability.check(session, handle, [])
+    if (!verdict.allow) throw new AuthorityError(verdict.code, verdict.reason)
+    return ['run', ...OPERATION_CLASSES.map((name) => `class:${name}`), ...verdict.blocks.map((block) => `block:${block}`)]
   }
 }
 

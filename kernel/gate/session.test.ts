@@ -2,6 +2,7 @@ import {
   AuthorityError,
   HELLO_DEADLINE_MS,
   MAX_FILES,
+  MAX_HISTORY_POINTS,
   MAX_IN_FLIGHT,
   MAX_STREAMS,
   MESSAGE,
@@ -9,6 +10,7 @@ import {
   type WireValue,
 } from '@authority/protocol'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { DIMENSIONS } from '../vocabulary/index.ts'
 import { TestEffect } from './testing/effect.ts'
 import { FarEnd, greeted, openClass, serve, things } from './testing/serve.ts'
 import { closeWorlds, makeWorld, reserved, settle } from './testing/world.ts'
@@ -211,6 +213,70 @@ describe('what the registry performs', () => {
       ['class:fs', 'calls', null, 1, 0],
       [expect.stringMatching(/^block:[0-9a-f]{32}$/), 'calls', 2, 1, 0],
     ])
+  })
+
+  test('budget.history tells of the accounts of the session, and of no others, whether they exist or not', async () => {
+    const { effect } = openClass()
+    const clock = { wall: 1_764_000_000_000, wallMs: () => clock.wall, monotonicMs: () => performance.now() }
+    const world = await makeWorld({ effects: [effect], budgets: { calls: 5 }, clock })
+    const forever = { notBefore: 0, expires: 253402300799999 }
+    const mint = (): string => world.capability.mint({ fs: { read: ['/work/**'] }, budget: { calls: 2 } }, forever)
+    const [own, narrow, other] = [await greeted(world), await greeted(world, mint()), await greeted(world, mint())]
+    const calls = async (peer: typeof own.peer, account: string): Promise<unknown> => {
+      const answer = await peer.call('budget.history', [account])
+      return typeof answer === 'string' ? answer : (answer[0] as readonly (readonly WireValue[])[]).find((row) => row[0] === 'calls')?.[1]
+    }
+    await narrow.peer.call('fs.open', ['/work/a', 1, 0])
+    clock.wall += 5000
+    await narrow.peer.call('fs.open', ['/work/a', 1, 0])
+    await other.peer.call('fs.open', ['/work/a', 1, 0])
+    const blocks = async (peer: typeof own.peer): Promise<readonly string[]> => {
+      const [rows] = (await peer.call('budget.status', [])) as [readonly (readonly WireValue[])[]]
+      return [...new Set(rows.map(([account]) => String(account)).filter((account) => account.startsWith('block:')))]
+    }
+    const [mine = ''] = await blocks(narrow.peer)
+    const [theirs = ''] = await blocks(other.peer)
+    const [begin, later] = [1_764_000_000_000, 1_764_000_005_000]
+    expect(await calls(narrow.peer, mine)).toEqual([
+      [begin, 1],
+      [later, 2],
+    ])
+    expect(await calls(other.peer, theirs)).toEqual([[later, 1]])
+    for (const { peer } of [own, narrow, other]) {
+      expect(await calls(peer, 'run')).toEqual([
+        [begin, 1],
+        [later, 3],
+      ])
+      expect(await calls(peer, 'class:fs')).toEqual([
+        [begin, 1],
+        [later, 3],
+      ])
+      expect(await calls(peer, 'class:net')).toBeUndefined()
+      expect(await calls(peer, `block:${'0'.repeat(32)}`)).toBe('E_NOT_FOUND')
+      expect(await calls(peer, 'installation')).toBe('E_NOT_FOUND')
+    }
+    for (const [peer, account] of [
+      [own.peer, mine],
+      [own.peer, theirs],
+      [narrow.peer, theirs],
+      [other.peer, mine],
+    ] as const)
+      expect(await calls(peer, account)).toBe('E_NOT_FOUND')
+  })
+
+  test('a full history of every dimension fits one answer', async () => {
+    const clock = { wall: 1_764_000_000_000, wallMs: () => clock.wall, monotonicMs: () => performance.now() }
+    const world = await makeWorld({ clock })
+    const all = Object.fromEntries(DIMENSIONS.map((dimension) => [dimension, 1e12]))
+    for (let i = 0; i < MAX_HISTORY_POINTS; i++) {
+      const taken = world.budget.reserve(['run'], all)
+      if (taken.ok) world.budget.settle(taken.reservation, all)
+      if (i < MAX_HISTORY_POINTS - 1) clock.wall += 1000
+    }
+    const { peer } = await greeted(world)
+    const [rows] = (await peer.call('budget.history', ['run'])) as [readonly (readonly [string, readonly WireValue[]])[]]
+    expect(rows.map(([dimension]) => dimension)).toEqual(DIMENSIONS.filter((dimension) => dimension !== 'concurrency'))
+    for (const [, points] of rows) expect(points.length).toBeGreaterThan(MAX_HISTORY_POINTS / 2 - 1)
   })
 
   test('once the log cannot be written, no operation that touches the world is performed', async () => {

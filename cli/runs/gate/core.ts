@@ -128,6 +128,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     },
   })
   const budget = createBudgetStage({
+    wallMs: () => clock.wallMs(),
     onMark: (mark) => {
       appendUnlessLatched(audit, { type: 'MARK', ...mark })
       if (!mark.account.startsWith('block:')) options.onMark?.(mark)

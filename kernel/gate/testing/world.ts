@@ -106,7 +106,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
       detail: {},
     },
   })
-  const budget = createBudgetStage({ limits })
+  const budget = createBudgetStage({ limits, wallMs: () => clock.wallMs() })
   const capability = createCapabilityStage({
     run: RUN,
     installation: installation.id,

@@ -1,4 +1,4 @@
-import { MAX_TOKEN_BYTES } from '../limits.ts'
+import { MAX_HISTORY_POINTS, MAX_TOKEN_BYTES } from '../limits.ts'
 import { bytes, field as f, list, optional, text, tuple, uint } from '../schema.ts'
 import type { OperationRows, Via } from './row.ts'
 
@@ -74,5 +74,36 @@ export const SESSION_OPERATIONS = {
       ),
     ],
     doc: 'What is left of each budget this session is charged to.',
+  },
+  'budget.history': {
+    code: 0x0021,
+    class: 'control',
+    via: S,
+    action: null,
+    args: [f('account', text(128), 'one that budget.status names to this session, or any other it is charged to')],
+    result: [
+      f(
+        'rows',
+        list(
+          tuple(
+            f('dimension', text(32), 'e.g. `calls`, `bytes`'),
+            f(
+              'points',
+              list(
+                tuple(
+                  f('time_ms', uint(), 'since the epoch: the start of a stretch in which something was spent'),
+                  f('captured', uint(), 'spent before the next point; of the last point, until now'),
+                ),
+                MAX_HISTORY_POINTS,
+              ),
+              'oldest first; the older, the wider their stretches',
+            ),
+          ),
+          32,
+        ),
+        'one row per dimension of which something was spent',
+      ),
+    ],
+    doc: 'How the spending of one account this session is charged to went since this process of the gate began; `E_NOT_FOUND` for every other account.',
   },
 } as const satisfies OperationRows

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import authority
@@ -230,6 +231,15 @@ def test_one_line_narrows_for_as_long_as_a_with_lasts(world):
             assert outside.value.code == "E_CAP_SCOPE"
             [calls] = [row for row in narrow.budget.status() if row.account.startswith("block:") and row.limit is not None]
             assert (calls.limit, calls.captured) == (2, 1)
+            [history] = [row for row in narrow.budget.history(calls.account) if row.dimension == "calls"]
+            assert history.account == calls.account
+            assert [point.captured for point in history.points] == [1]
+            with pytest.raises(FileNotFoundError):
+                client.budget.history(calls.account)
+            [of_all] = [row for row in client.budget.history() if row.dimension == "calls"]
+            [spent_by_run] = [row.captured for row in client.budget.status() if (row.account, row.dimension) == ("run", "calls")]
+            assert of_all.points[-1].captured == spent_by_run
+            assert abs(time.time() * 1000 - of_all.points[-1].time_ms) < 3_600_000
             narrow.fs.read_text("/workspace/in/sub/one.txt")
             with pytest.raises(authority.AuthorityError) as spent:
                 narrow.fs.read_text("/workspace/in/sub/one.txt")

@@ -14,6 +14,21 @@ export interface BudgetRow {
   readonly reserved: number
 }
 
+/** How what an account spent of one dimension grew. */
+export interface BudgetHistory {
+  readonly account: string
+  readonly dimension: string
+  /** Oldest first; the older, the wider the stretches they stand for. */
+  readonly points: readonly BudgetPoint[]
+}
+
+export interface BudgetPoint {
+  /** ms since the epoch: the start of a stretch in which something was spent. */
+  readonly timeMs: number
+  /** Spent before the next point; of the last point, until now. */
+  readonly captured: number
+}
+
 export class Budget {
   readonly #scope: Scope
 
@@ -27,5 +42,17 @@ export class Budget {
       readonly (readonly [string, string, number | null, number, number])[],
     ]
     return rows.map(([account, dimension, limit, captured, reserved]) => ({ account, dimension, limit, captured, reserved }))
+  }
+
+  /** How the spending of an account that `status` names went since the gate began: a row for each dimension, of at most 64 points. */
+  async history(account = 'run', options?: CallOptions): Promise<BudgetHistory[]> {
+    const [rows] = (await this.#scope.call('budget.history', [account], options)) as readonly [
+      readonly (readonly [string, readonly (readonly [number, number])[]])[],
+    ]
+    return rows.map(([dimension, points]) => ({
+      account,
+      dimension,
+      points: points.map(([timeMs, captured]) => ({ timeMs, captured })),
+    }))
   }
 }

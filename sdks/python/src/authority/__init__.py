@@ -6,7 +6,7 @@
         text = gate.fs.read_text("/workspace/in/notes.txt")
 """
 
-from ._client import Budget, BudgetRow, Client, connect
+from ._client import Budget, BudgetHistory, BudgetPoint, BudgetRow, Client, connect
 from ._errors import AuthorityError, BudgetExceeded, CapabilityError, ConnectionLost, Denial, PolicyDenied
 from ._file import File
 from ._fs import DirectoryEntry, Files, Stat
@@ -20,6 +20,8 @@ __all__ = [
     "AuthorityError",
     "Budget",
     "BudgetExceeded",
+    "BudgetHistory",
+    "BudgetPoint",
     "BudgetRow",
     "ByteStream",
     "CapabilityError",

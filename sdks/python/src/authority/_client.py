@@ -28,6 +28,21 @@ class BudgetRow(NamedTuple):
     reserved: int
 
 
+class BudgetPoint(NamedTuple):
+    """`time_ms` since the epoch begins a stretch in which something was spent; `captured` is spent before the next point, of the last point until now."""
+
+    time_ms: int
+    captured: int
+
+
+class BudgetHistory(NamedTuple):
+    """How what an account spent of one dimension grew, oldest point first; the older, the wider the stretches they stand for."""
+
+    account: str
+    dimension: str
+    points: List[BudgetPoint]
+
+
 class Budget:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -35,6 +50,11 @@ class Budget:
     def status(self, timeout_ms: Optional[float] = None) -> List[BudgetRow]:
         """What is left of each budget this client's effects are charged to."""
         return [BudgetRow(*row) for row in self._scope.call("budget.status", [], timeout_ms)[0]]
+
+    def history(self, account: str = "run", timeout_ms: Optional[float] = None) -> List[BudgetHistory]:
+        """How the spending of an account that `status` names went since the gate began: a row for each dimension, of at most 64 points."""
+        rows = self._scope.call("budget.history", [account], timeout_ms)[0]
+        return [BudgetHistory(account, dimension, [BudgetPoint(*point) for point in points]) for dimension, points in rows]
 
 
 class Client:

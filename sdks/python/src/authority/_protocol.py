@@ -292,6 +292,13 @@ OPERATIONS: Dict[str, Operation] = {
         (),
         (("list", ("tuple", ("account", "dimension", "limit", "captured", "reserved"), (("text", 128, 0), ("text", 32, 0), ("optional", ("uint", 9007199254740991, 0)), ("uint", 9007199254740991, 0), ("uint", 9007199254740991, 0))), 256),),
     ),
+    "budget.history": Operation(
+        0x0021,
+        ("account",),
+        ("rows",),
+        (("text", 128, 0),),
+        (("list", ("tuple", ("dimension", "points"), (("text", 32, 0), ("list", ("tuple", ("time_ms", "captured"), (("uint", 9007199254740991, 0), ("uint", 9007199254740991, 0))), 64))), 32),),
+    ),
     "fs.open": Operation(
         0x0100,
         ("path", "flags", "mode"),
