@@ -103,7 +103,7 @@ export function writeSections(sections: Sections): (readonly string[] | null)[] 
   return SECTIONS.map((action) => sections.get(action) ?? null)
 }
 
-/** In the order of the elements. Written out: spreading parts together costs more than reading them, and most blocks limit nothing. */
+/** In the order of the elements. Written out: spreading parts together costs more than reading them, and most blocks limit nothing: for what they do not say there is no room. */
 function readBody(type: number, fields: Fields): BlockBody {
   if (type === BLOCK_TYPE.RUN_GRANT)
     return {
@@ -118,7 +118,7 @@ function readBody(type: number, fields: Fields): BlockBody {
   fields.lists()
   if (closed === null)
     return fields.hasNoLimits()
-      ? { kind: 'grant', delegate: undefined, uses: undefined, rate: undefined, budget: undefined, sections: fields.sections() }
+      ? { kind: 'grant', sections: fields.sections() }
       : {
           kind: 'grant',
           delegate: fields.delegate(),
@@ -130,17 +130,9 @@ function readBody(type: number, fields: Fields): BlockBody {
   const notBefore = fields.time('not-before')
   const expires = fields.time('expiry')
   if (fields.hasNoLimits())
-    return {
-      kind: 'restrict',
-      closed,
-      notBefore,
-      expires,
-      delegate: undefined,
-      uses: undefined,
-      rate: undefined,
-      budget: undefined,
-      sections: fields.sections(),
-    }
+    return notBefore === undefined && expires === undefined
+      ? { kind: 'restrict', closed, sections: fields.sections() }
+      : { kind: 'restrict', closed, notBefore, expires, sections: fields.sections() }
   return {
     kind: 'restrict',
     closed,

@@ -138,7 +138,10 @@ export class Fields {
     for (let left = reader.array(action, MAX_PATTERNS); left > 0; left--) {
       const from = reader.skipText(action, MAX_PATTERN_BYTES)
       if (reader.at === from) throw this.#malformed(`${action} holds something that is not a pattern`)
-      if (this.#plain && this.#patterns?.isPattern(action, this.#bytes, from, reader.at) !== true) this.#plain = false
+      // A plain pattern is ASCII.
+      if (this.#patterns?.isPattern(action, this.#bytes, from, reader.at) === true) continue
+      reader.assertText(action, from)
+      this.#plain = false
     }
   }
 

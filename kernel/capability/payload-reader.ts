@@ -99,16 +99,14 @@ export class PayloadReader {
     return copy
   }
 
-  /** Goes past a text; returns where it begins. `at` is its end. */
+  /** Goes past a text; returns where it begins, `at` is its end. `assertText` says whether it is one. */
   skipText(name: string, most: number): number {
-    const from = this.#enterText(name, most)
-    const bytes = this.#bytes
-    for (let i = from; i < this.#at; i++) {
-      if ((bytes[i] as number) <= 0x7f) continue
-      this.#utf8(name, from, this.#at)
-      break
-    }
-    return from
+    return this.#enterText(name, most)
+  }
+
+  /** Of the bytes from `from` to where the next item begins. */
+  assertText(name: string, from: number): void {
+    this.#utf8(name, from, this.#at)
   }
 
   text(name: string, most: number): string {

@@ -10,7 +10,7 @@ export interface Rules {
 }
 /** Patterns that can be told, and asked, by a glance at their bytes. */
 export interface PlainPatterns {
-  /** Whether the bytes surely are a pattern of the section; false says nothing. */
+  /** Whether the bytes surely are a pattern of the section, in ASCII; false says nothing. */
   isPattern(action: Action, bytes: Uint8Array, from: number, to: number): boolean
   /** Whether an action is one of those whose own list decides, pattern by pattern. */
   decides(action: Action): boolean

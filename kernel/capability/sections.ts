@@ -22,6 +22,18 @@ export const ALL_SECTIONS: readonly Action[] = [ADDED_SECTION, ...SECTIONS]
 /** In their order in a payload. */
 export const IN_PAYLOAD: readonly Action[] = [...SECTIONS, ADDED_SECTION]
 
+/** Where each stands in IN_PAYLOAD. */
+export const PLACE_IN_PAYLOAD: Readonly<Record<Action, number>> = {
+  'fs.read': 0,
+  'fs.write': 1,
+  'net.dns': 2,
+  'net.connect': 3,
+  'net.listen': 4,
+  tools: 5,
+  infer: 6,
+  'fs.look': 7,
+}
+
 /** Pattern lists by section; a section that is not there is absent, which is not the same as empty. */
 export interface Sections {
   /** How many are there. */

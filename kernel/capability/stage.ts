@@ -202,8 +202,11 @@ class HmacCapabilities implements OperatorCapabilities {
     }
     assertDelegation(bodies)
     assertInTime(validity, now)
-    const rules: (Rules | null)[] = []
-    for (let index = 0; index < bodies.length; index++) rules.push(this.#rulesOf(bodies[index] as BlockBody, index))
+    let rules = NO_RULES
+    for (let index = 0; index < bodies.length; index++) {
+      const made = this.#rulesOf(bodies[index] as BlockBody, index)
+      if (made !== null) rules = withRules(rules, index, made)
+    }
     if (rootValue !== null) this.#roots.add(token, rootValue, bodies[0] as BlockBody)
     return new VerifiedToken(bytes, names, bodies, rules, validity, counted)
   }
@@ -262,7 +265,15 @@ class HmacCapabilities implements OperatorCapabilities {
 }
 
 const NONE: readonly CountedBlock[] = []
+const NO_RULES: readonly (Rules | null)[] = []
 const NO_USE: Counters = { usesLeft: 0, arrival: 0 }
+
+function withRules(rules: readonly (Rules | null)[], index: number, made: Rules): readonly (Rules | null)[] {
+  const all = [...rules]
+  while (all.length < index) all.push(null)
+  all.push(made)
+  return all
+}
 
 /** A matcher that fails allows nothing. */
 function allows(body: BlockBody, rules: Rules | null, question: Question, compile: CompileRules): boolean {

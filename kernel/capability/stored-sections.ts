@@ -2,7 +2,7 @@ import type { Action, Question } from '../vocabulary/index.ts'
 import { MAX_PATTERN_BYTES, MAX_PATTERNS } from './limits.ts'
 import { PayloadReader } from './payload-reader.ts'
 import type { PlainPatterns, Rules } from './rules.ts'
-import { IN_PAYLOAD, SECTIONS, type Sections } from './sections.ts'
+import { PLACE_IN_PAYLOAD, SECTIONS, type Sections } from './sections.ts'
 
 /** As they stand in bytes that were gone through once and that nobody changes: a text is made of them when somebody asks for it. */
 export class StoredSections implements Sections {
@@ -33,7 +33,7 @@ export class StoredSections implements Sections {
   }
 
   has(action: Action): boolean {
-    return (this.#present & (1 << IN_PAYLOAD.indexOf(action))) !== 0
+    return (this.#present & (1 << PLACE_IN_PAYLOAD[action])) !== 0
   }
 
   get(action: Action): readonly string[] | undefined {
@@ -46,20 +46,43 @@ export class StoredSections implements Sections {
   some(question: Question, patterns: PlainPatterns): boolean {
     const { action } = question
     if (!this.has(action)) return false
-    const reader = this.#readerAt(action)
-    for (let left = reader.array(action, MAX_PATTERNS); left > 0; left--)
-      if (patterns.allows(question, this.#bytes, reader.skipText(action, MAX_PATTERN_BYTES), reader.at)) return true
+    const bytes = this.#bytes
+    const place = PLACE_IN_PAYLOAD[action]
+    const isAdded = place === SECTIONS.length
+    let at = isAdded ? this.#added : this.#from
+    // Every list before it, then its own.
+    for (let section = isAdded ? place : 0; section <= place; section++) {
+      let left = (this.#present & (1 << section)) === 0 ? 0 : argumentOf(bytes, at)
+      for (at += (this.#present & (1 << section)) === 0 ? 1 : headBytes(bytes, at); left > 0; left--) {
+        const from = at + headBytes(bytes, at)
+        at = from + argumentOf(bytes, at)
+        if (section === place && patterns.allows(question, bytes, from, at)) return true
+      }
+    }
     return false
   }
 
   #readerAt(action: Action): PayloadReader {
-    const index = IN_PAYLOAD.indexOf(action)
+    const index = PLACE_IN_PAYLOAD[action]
     const isAdded = index === SECTIONS.length
     READER.enter(this.#bytes, isAdded ? this.#added : this.#from, this.#bytes.length, 0)
     for (let i = isAdded ? index : 0; i < index; i++)
       if (!READER.takeNull()) for (let left = READER.array('', MAX_PATTERNS); left > 0; left--) READER.skipText('', MAX_PATTERN_BYTES)
     return READER
   }
+}
+
+/** Of an item that was gone through: its head has 1 to 3 bytes, since no list and no pattern is longer than a u16 says. */
+function headBytes(bytes: Uint8Array, at: number): number {
+  const info = (bytes[at] as number) & 0x1f
+  return info < 24 ? 1 : info - 22
+}
+
+/** The argument in such a head. */
+function argumentOf(bytes: Uint8Array, at: number): number {
+  const info = (bytes[at] as number) & 0x1f
+  if (info < 24) return info
+  return info === 24 ? (bytes[at + 1] as number) : (bytes[at + 1] as number) * 0x100 + (bytes[at + 2] as number)
 }
 
 /** One for all: nobody waits while reading. */
