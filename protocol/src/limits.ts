@@ -39,6 +39,8 @@ export const MAX_FILES = 1024
 export const INITIAL_STREAM_CREDIT = 256 * 1024
 /** Sessions one link may have open. */
 export const MAX_SESSIONS = 256
+/** Rows of `budget.status`: every dimension of the run, of each class of operations and of the 16 blocks of a token. */
+export const MAX_BUDGET_ROWS = 512
 /** Points of one row of `budget.history`. */
 export const MAX_HISTORY_POINTS = 64
 /** ms a request may ask to wait at most; 0 in a request means this. */

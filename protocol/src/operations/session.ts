@@ -1,4 +1,4 @@
-import { MAX_HISTORY_POINTS, MAX_TOKEN_BYTES } from '../limits.ts'
+import { MAX_BUDGET_ROWS, MAX_HISTORY_POINTS, MAX_TOKEN_BYTES } from '../limits.ts'
 import { bytes, field as f, list, optional, text, tuple, uint } from '../schema.ts'
 import type { OperationRows, Via } from './row.ts'
 
@@ -68,7 +68,7 @@ export const SESSION_OPERATIONS = {
             f('captured', uint(), 'spent'),
             f('reserved', uint(), 'held for effects under way'),
           ),
-          256,
+          MAX_BUDGET_ROWS,
         ),
         'one row per account and dimension',
       ),

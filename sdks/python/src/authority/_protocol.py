@@ -290,7 +290,7 @@ OPERATIONS: Dict[str, Operation] = {
         (),
         ("rows",),
         (),
-        (("list", ("tuple", ("account", "dimension", "limit", "captured", "reserved"), (("text", 128, 0), ("text", 32, 0), ("optional", ("uint", 9007199254740991, 0)), ("uint", 9007199254740991, 0), ("uint", 9007199254740991, 0))), 256),),
+        (("list", ("tuple", ("account", "dimension", "limit", "captured", "reserved"), (("text", 128, 0), ("text", 32, 0), ("optional", ("uint", 9007199254740991, 0)), ("uint", 9007199254740991, 0), ("uint", 9007199254740991, 0))), 512),),
     ),
     "budget.history": Operation(
         0x0021,
