@@ -48,6 +48,12 @@ let env: Record<string, string>
 const at = (name: string): string => join(folder, name)
 const runs: Record<string, string> = {}
 
+/** The agent under one of the two policies. */
+function served(policy: 'first' | 'second'): string[] {
+  const agent = ['python3', at('agent.py'), join(ROOT, 'sdks/python/src')]
+  return ['gate', 'serve', '--policy', at(`${policy}.json`), '-v', `${at('work')}:/work`, '--', ...agent]
+}
+
 beforeAll(async () => {
   const built = await runProgram([process.execPath, 'run', join(ROOT, 'cli/build/build.ts')], { deadlineMs: BUILD_MS })
   if (built.code !== 0) throw new Error(built.stderr)
@@ -62,18 +68,7 @@ beforeAll(async () => {
     ['first', 'ok E_POLICY_DENY ok ok E_POLICY_DENY E_POLICY_DENY E_POLICY_DENY E_POLICY_DENY'],
     ['second', 'E_POLICY_DENY ok ok ok ok ok E_UPSTREAM E_APPROVAL_DENIED'],
   ] as const) {
-    const { out } = await authority(
-      'gate',
-      'serve',
-      '--policy',
-      at(`${name}.json`),
-      '-v',
-      `${at('work')}:/work`,
-      '--',
-      'python3',
-      at('agent.py'),
-      join(ROOT, 'sdks/python/src'),
-    )
+    const { out } = await authority(...served(name))
     expect(out.trim().split(/\s+/).join(' ')).toBe(expected)
     runs[name] = (JSON.parse((await authority('runs', 'ls', '--json')).out) as { id: string }[])[0]?.id ?? ''
   }
@@ -176,23 +171,7 @@ describe('a log that is not what a gate left', () => {
   })
 
   test('of a run that goes on: what is there, and a word that it is not all', { timeout: TEST_MS }, async () => {
-    const child = spawn(
-      BINARY,
-      [
-        'gate',
-        'serve',
-        '--policy',
-        at('first.json'),
-        '-v',
-        `${at('work')}:/work`,
-        '--',
-        'python3',
-        at('agent.py'),
-        join(ROOT, 'sdks/python/src'),
-        'wait',
-      ],
-      { env, cwd: folder, stdio: ['pipe', 'pipe', 'ignore'] },
-    )
+    const child = spawn(BINARY, [...served('first'), 'wait'], { env, cwd: folder, stdio: ['pipe', 'pipe', 'ignore'] })
     const ended = new Promise((resolve) => child.on('close', resolve))
     await new Promise<void>((resolve) => child.stdout.on('data', (data: Buffer) => data.toString().includes('waiting') && resolve()))
     const { code, out, err } = await authority('policy', 'diff', 'first.json', 'second.json', '--run', 'last')

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { buildBinary, compare, differentialFolder } from '../acceptance/programs-guest/differential-run.ts'
-import { freshHome, removeFolder } from '../acceptance/vm-support.ts'
+import { compare, compareInBatches } from '../acceptance/programs-guest/differential-run.ts'
+import { freshHome } from '../acceptance/vm-support.ts'
 
 export const about =
   'the same random file operations on a mount in a VM and on a plain folder: [SEEDS] [FIRST-SEED] [OPERATIONS]; keep a seed that fails in fixtures'
@@ -16,15 +16,7 @@ export async function campaign([
   operations = '150',
 ]: readonly string[]): Promise<number> {
   console.log(`${seeds} seeds from ${first} on, ${operations} operations each`)
-  await buildBinary()
-  const all = Array.from({ length: Number(seeds) }, (_, i) => Number(first) + i)
-  let broken = 0
-  for (let at = 0; at < all.length; at += BATCH) {
-    const folder = differentialFolder()
-    const found = await compare(join(folder, 'files'), freshHome(folder).path, all.slice(at, at + BATCH), Number(operations), DEADLINE_MS)
-    for (const sentence of found) console.log(sentence)
-    broken += found.length
-    removeFolder(folder)
-  }
-  return broken
+  return compareInBatches({ first: Number(first), seeds: Number(seeds), batch: BATCH }, (folder, some) =>
+    compare(join(folder, 'files'), freshHome(folder).path, some, Number(operations), DEADLINE_MS),
+  )
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { buildBinary, differentialFolder } from '../acceptance/programs-guest/differential-run.ts'
+import { compareInBatches } from '../acceptance/programs-guest/differential-run.ts'
 import { compare } from '../acceptance/sockets-guest/differential-run.ts'
-import { freshHome, removeFolder } from '../acceptance/vm-support.ts'
+import { freshHome } from '../acceptance/vm-support.ts'
 
 export const about =
   'the same random socket operations in a VM and on the plain host: [SEEDS] [FIRST-SEED] [OPERATIONS]; keep a seed that fails in fixtures'
@@ -17,16 +17,7 @@ export async function campaign([
   operations = '120',
 ]: readonly string[]): Promise<number> {
   console.log(`${seeds} seeds from ${first} on, ${operations} operations each`)
-  await buildBinary()
-  const all = Array.from({ length: Number(seeds) }, (_, i) => Number(first) + i)
-  let broken = 0
-  for (let at = 0; at < all.length; at += BATCH) {
-    const folder = differentialFolder()
-    const where = { folder: join(folder, 'sockets'), home: freshHome(folder).path, deadlineMs: DEADLINE_MS }
-    const found = await compare(where, all.slice(at, at + BATCH), Number(operations))
-    for (const sentence of found) console.log(sentence)
-    broken += found.length
-    removeFolder(folder)
-  }
-  return broken
+  return compareInBatches({ first: Number(first), seeds: Number(seeds), batch: BATCH }, (folder, some) =>
+    compare({ folder: join(folder, 'sockets'), home: freshHome(folder).path, deadlineMs: DEADLINE_MS }, some, Number(operations)),
+  )
 }

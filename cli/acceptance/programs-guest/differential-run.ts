@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runProgram } from '../../process/run-program.ts'
-import { compileStatic, freshFolder } from '../vm-support.ts'
+import { compileStatic, freshFolder, removeFolder } from '../vm-support.ts'
 import { differences, prepare, scriptArguments } from './differential.ts'
 
 const AGENT_UID = '1000'
@@ -19,6 +19,24 @@ export function differentialFolder(): string {
   const folder = freshFolder('differential-')
   chmodSync(folder, 0o755)
   return folder
+}
+
+/** Compares `seeds` from `first` on, so many to one VM and its fresh folder, and prints what differs; returns how many sentences that were. */
+export async function compareInBatches(
+  { first, seeds, batch }: { readonly first: number; readonly seeds: number; readonly batch: number },
+  compareIn: (folder: string, seeds: readonly number[]) => Promise<readonly string[]>,
+): Promise<number> {
+  await buildBinary()
+  const all = Array.from({ length: seeds }, (_, i) => first + i)
+  let broken = 0
+  for (let at = 0; at < all.length; at += batch) {
+    const folder = differentialFolder()
+    const found = await compareIn(folder, all.slice(at, at + batch))
+    for (const sentence of found) console.log(sentence)
+    broken += found.length
+    removeFolder(folder)
+  }
+  return broken
 }
 
 /** `folder` is empty and for everybody to enter; answers one sentence for each seed whose answers or tree differ. */
