@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+/* Never beside <sys/stat.h>: musl 1.2.5 (Debian 13) defines the same structures there. */
 #include <linux/stat.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
