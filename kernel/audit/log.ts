@@ -20,7 +20,8 @@ import { type LogBody, Payload } from './payload.ts'
 import { encodeHeader, type SegmentHeader, segmentName, startChain, UNFINISHED_SEGMENT } from './segment.ts'
 
 const FIRST_PENDING_BYTES = 64 * 1024
-const ZEROS_AT_ONCE = 1024 * 1024
+/** A write makes pages of its own size in the kernel's cache, and ext4 looks at each block of a page at every later write into it: 2.2 µs in pages of 1 MiB, 0.8 here. */
+const ZEROS_AT_ONCE = 64 * 1024
 
 export interface LogSettings {
   readonly fs: AuditFs
