@@ -121,7 +121,7 @@ test.concurrent('a wall time budget: 124, and never more than one slice beyond i
 test.concurrent('a program no rule lets execute: 126', () =>
   inTurn(async () => {
     const { code, facts, stderr } = await startRun(vm, ['cat', '0'], { policy: vm.at('nothing.json') }).done
-    expect(stderr).toMatch(/cannot be executed|denied/)
+    expect(stderr).toMatch(/cannot be executed in the guest \(errno 1\): the policy denies \/\S+ of its image/)
     expect(code).toBe(126)
     expect(facts).toMatchObject({ ended_by: 'exec' })
   }))

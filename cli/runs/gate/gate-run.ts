@@ -158,7 +158,7 @@ export class GateRun {
       cpus: this.spec.machine.cpus,
       onExhausted: (dimension) => this.stopWith(timedOut(`the ${dimension} budget`)),
     })
-    const agent = machine.run().then(agentEnd, machineEnd)
+    const agent = machine.run().then((exit) => agentEnd(exit, machine.deniedImageFile), machineEnd)
     const end = await Promise.race([agent, this.stopped])
     await machine.stop()
     keeper.stop()
@@ -225,7 +225,7 @@ function firstRecordFacts(spec: RunSpec): Parameters<typeof openGateCore>[0]['de
   }
 }
 
-function agentEnd(exit: GuestExit): End {
+function agentEnd(exit: GuestExit, deniedImageFile: string | null): End {
   const { kind, value, oomKills } = exit
   const starved = oomKills === 0 ? null : 'the machine had no memory left and killed a process (`--memory` gives it more)'
   if (kind === 'exit') return { endedBy: 'agent', exitCode: value & 255, reason: starved }
@@ -233,11 +233,8 @@ function agentEnd(exit: GuestExit): End {
     const reason = `the agent was ended by signal ${value}${starved === null ? '' : `: ${starved}`}`
     return { endedBy: 'signal', exitCode: 128 + (value & 127), reason }
   }
-  return {
-    endedBy: 'exec',
-    exitCode: EXIT_NOT_EXECUTABLE,
-    reason: `the program cannot be executed in the guest (errno ${value}); a denied image file is the usual cause`,
-  }
+  const why = deniedImageFile === null ? '' : `: the policy denies ${deniedImageFile} of its image`
+  return { endedBy: 'exec', exitCode: EXIT_NOT_EXECUTABLE, reason: `the program cannot be executed in the guest (errno ${value})${why}` }
 }
 
 /** What a guest does wrong is the guest's end; what fails around it the machine's. */

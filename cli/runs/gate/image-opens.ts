@@ -4,13 +4,17 @@ import { AuthorityError } from '@authority/protocol'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** First openings of image files, asked by init: decided by policy, counted as looks, recorded as guest-claimed. */
-export function imageOpens(gate: Pick<Gate, 'look'>): (question: OpenQuestion) => OpenVerdict | Promise<OpenVerdict> {
-  const denied = (error: unknown): OpenVerdict => {
-    if (error instanceof AuthorityError) return { allow: false, cacheable: false }
-    throw error
-  }
+/** First openings of image files, asked by init: decided by policy, counted as looks, recorded as guest-claimed. `onDenied` is told each path refused. */
+export function imageOpens(
+  gate: Pick<Gate, 'look'>,
+  onDenied: (path: string) => void,
+): (question: OpenQuestion) => OpenVerdict | Promise<OpenVerdict> {
   return (question) => {
+    const denied = (error: unknown): OpenVerdict => {
+      if (!(error instanceof AuthorityError)) throw error
+      onDenied(new TextDecoder().decode(question.path))
+      return { allow: false, cacheable: false }
+    }
     // A name that shares its inode with another must be asked each time: the guest's cache knows inodes, policy knows names.
     const allowed: OpenVerdict = { allow: true, cacheable: question.nlink === 1 }
     try {

@@ -30,6 +30,8 @@ export interface MachineRunOptions {
 /** One VM from boot to power-off: the machine, its ports and the agent inside. */
 export class MachineRun {
   readonly io: AgentIo
+  /** The last file of the image that policy refused: the likely cause when the agent cannot be started. */
+  deniedImageFile: string | null = null
   private readonly options: MachineRunOptions
   private machine: Machine | null = null
   private guest: GuestLink | null = null
@@ -155,7 +157,9 @@ export class MachineRun {
       onFault: fault,
     })
     this.guest = new GuestLink(machine.control, guestClock, {
-      onOpen: imageOpens(gate),
+      onOpen: imageOpens(gate, (path) => {
+        this.deniedImageFile = path
+      }),
       onOutput: (fd, data) => this.io.output(fd, data),
       onTick: (cpuUs) => this.options.onCpu(cpuUs / 1000),
     })
