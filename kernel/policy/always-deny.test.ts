@@ -11,6 +11,9 @@ describe('writes that make the host run something later', () => {
     ['/w/.git\ufeff/hooks/pre-commit', 'git-hooks'],
     ['/w/.git/hooks/pre-commit.d/x', 'git-hooks'],
     ['/w/.husky/pre-commit', 'git-hooks'],
+    ['/w/.g\u034fit/hooks/pre-commit', 'git-hooks'],
+    ['/w/.git\u{e0020}/hooks/pre-commit', 'git-hooks'],
+    ['/w/.en\u3164vrc', 'direnv'],
     ['/w/.git/config', 'git-config'],
     ['/w/.git/CONFIG', 'git-config'],
     ['/w/.git/con\ufb01g', 'git-config'],
@@ -106,7 +109,21 @@ describe('fold', () => {
     ['a\u200db', 'ab'],
     ['STRASSE', 'straße'],
     ['Σ', 'ς'],
+    ['ας', 'ΑΣ'],
+    ['*σ', '*ς'],
+    ['a\u034f\u061c\u115f\u17b4\u180b\u3164\uffa0\u{1d173}\u{e0100}b', 'ab'],
   ])('%s and %s are one name', (one, other) => expect(fold(one)).toBe(fold(other)))
+
+  it('covers whatever differs in case or composition only, for every character', () => {
+    const odd: string[] = []
+    for (let code = 0x20; code < 0x20000; code++) {
+      if (code >= 0xd800 && code < 0xe000) continue
+      const one = String.fromCodePoint(code)
+      const others = [one.toLowerCase(), one.toUpperCase(), one.normalize('NFC'), one.normalize('NFD'), one.toUpperCase().normalize('NFD')]
+      if (others.some((other) => fold(other) !== fold(one))) odd.push(code.toString(16))
+    }
+    expect(odd).toEqual([])
+  })
 
   it('keeps different names apart', () => expect(fold('abc')).not.toBe(fold('abd')))
 })

@@ -8,6 +8,8 @@ export const MAX_LINKS = 40
 export const NAME_LOCK_DEADLINE_MS = 5_000
 /** ms between two looks at a taken name lock. */
 export const NAME_LOCK_STEP_MS = 2
+/** Folders of a mount remembered as taking every name as it is. */
+export const MAX_EXACT_FOLDERS = 16_384
 /** Entries below a directory that is renamed: each one's old and new name is decided. Above it EXDEV, on which programs copy file by file. */
 export const MAX_MOVED_ENTRIES = 1024
 /** Bytes a handle opened for reading leases at first, at most: the file's size up to this. */

@@ -223,6 +223,7 @@ function build(arch: Architecture): Syscalls {
       attempt(() => {
         const found = fs.statfsSync(`/proc/self/fd/${fd}`)
         return {
+          type: found.type,
           blockSize: found.bsize,
           blocks: found.blocks,
           free: found.bfree,

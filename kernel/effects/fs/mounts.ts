@@ -2,6 +2,7 @@ import { AuthorityError, MAX_MOUNTS } from '@authority/protocol'
 import { refused } from './errno.ts'
 import { FUSE_VALID_SECONDS } from './limits.ts'
 import { isWithin, parseGuestPath } from './path.ts'
+import { Spelling } from './spelling.ts'
 import { O, type Stat, type Syscalls } from './syscalls.ts'
 
 /** One `-v HOST:GUEST[:ro]`. */
@@ -29,6 +30,7 @@ export interface Mount {
   readonly root: number
   /** Readable descriptor of it; a folder's is locked for name changes. */
   readonly lock: number
+  readonly spelling: Spelling
 }
 
 export interface MountOptions {
@@ -136,7 +138,7 @@ function openMount(sys: Syscalls, request: MountRequest, before: readonly Mount[
         errno: 'EACCES',
         hint: 'Its owner or permissions keep you out.',
       })
-    if (home !== null && (isWithin(host.value, home) || isWithin(home, host.value))) {
+    if (home !== null && overlap(sys, host.value, home)) {
       throw new AuthorityError('E_CONFLICT', `${place}: overlaps $AUTHORITY_HOME (${home})`, {
         hint: 'The agent could rewrite its own keys and logs. Mount another folder.',
       })
@@ -152,12 +154,30 @@ function openMount(sys: Syscalls, request: MountRequest, before: readonly Mount[
       kind,
       root: root.value,
       lock: locked.value,
+      spelling: new Spelling(sys, root.value),
     }
   } catch (error) {
     sys.close(root.value)
     if (lock !== null) sys.close(lock)
     throw error
   }
+}
+
+/** By their names, and by what they are: where names fold, or through a bind mount, one folder has several paths. */
+function overlap(sys: Syscalls, one: string, other: string): boolean {
+  if (isWithin(one, other) || isWithin(other, one)) return true
+  const lies = (path: string, folder: string): boolean => {
+    const at = sys.stat(AT_FDCWD, folder)
+    const parts = path.split('/').filter((part) => part !== '')
+    return (
+      at.ok &&
+      parts.some((_, depth) => {
+        const above = sys.stat(AT_FDCWD, `/${parts.slice(0, depth + 1).join('/')}`)
+        return above.ok && identity(above.value) === identity(at.value)
+      })
+    )
+  }
+  return lies(one, other) || lies(other, one)
 }
 
 function mountable(stat: Stat, place: string): Mount['kind'] {

@@ -1,7 +1,7 @@
 import { AuthorityError } from '@authority/protocol'
 import { hostError } from './errno.ts'
 import { NAME_LOCK_DEADLINE_MS, NAME_LOCK_STEP_MS } from './limits.ts'
-import { guestPathOf, type HeldName } from './resolve.ts'
+import { guestNameIn, guestPathOf, type HeldName } from './resolve.ts'
 import type { Syscalls } from './syscalls.ts'
 
 /**
@@ -35,6 +35,9 @@ export async function changeNames<T>(
     for (const place of places) {
       if (guestPathOf(sys, place.mount, place.parent, text) !== place.parentGuest)
         throw hostError('EAGAIN', text, 'Try again: its folder was moved meanwhile.')
+      // Where names fold, something may have got another spelling of this one meanwhile.
+      if (guestNameIn(place.mount, place.parentGuest, place.name, text) !== place.guest)
+        throw hostError('EAGAIN', text, 'Try again: the name is another one’s meanwhile.')
     }
     return change()
   } finally {

@@ -94,7 +94,7 @@ export function holdName(sys: Syscalls, mounts: Mounts, path: GuestPath): HeldNa
   }
   try {
     const parentGuest = guestPathOf(sys, mount, opened.value, path.text)
-    const guest = join(parentGuest, name)
+    const guest = guestNameIn(mount, parentGuest, name, path.text)
     if (mounts.hides(mount, guest, false)) throw covered(path.text)
     return { mount, parent: opened.value, parentGuest, name, guest }
   } catch (error) {
@@ -143,8 +143,14 @@ export function guestPathOf(sys: Syscalls, mount: Mount, fd: number, place: stri
   }
   if (!isWithin(host.value, root)) throw escapes(place)
   if (host.value.endsWith(' (deleted)') && isDeleted(sys, mount, root, host.value, fd)) throw hostError('ESTALE', place)
-  const rest = root === '/' ? host.value.slice(1) : host.value.slice(root.length + 1)
+  const rest = mount.spelling.path(root === '/' ? host.value.slice(1) : host.value.slice(root.length + 1), place)
   return rest === '' ? mount.guest : join(mount.guest, rest)
+}
+
+/** The guest path of a name in a folder: as the folder lists what has it. Throws AuthorityError. */
+export function guestNameIn(mount: Mount, parentGuest: string, name: string, place: string): string {
+  const folder = parentGuest === mount.guest ? '' : parentGuest.slice(mount.guest.length + 1)
+  return join(parentGuest, mount.spelling.name(folder, name, place))
 }
 
 /** The kernel marks a removed name by text, which a real name may hold too: it is real when it leads to the same object. */

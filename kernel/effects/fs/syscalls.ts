@@ -56,6 +56,8 @@ export interface Stat {
 }
 
 export interface FileSystemStat {
+  /** f_type of statfs(2). */
+  readonly type: number
   readonly blockSize: number
   readonly blocks: number
   readonly free: number

@@ -4,7 +4,7 @@ import { hostError, refused } from '../errno.ts'
 import { assertLinksStay, entriesBelow, movedQuestions, moveQuestions, sameEntries } from '../moving.ts'
 import { changeNames } from '../name-lock.ts'
 import { askCrossed, assertReplaceable, assertWritableMount, effect, type FsContext, type NameRef } from '../object.ts'
-import { isWithin } from '../path.ts'
+import { isWithin, join } from '../path.ts'
 import { type HeldName, type HeldObject, holdEntry } from '../resolve.ts'
 import { done } from './names.ts'
 
@@ -55,7 +55,7 @@ export function rename(context: FsContext, from: NameRef, to: NameRef, flags: nu
     found: (ends) => ({
       questions: [
         ...questions(ends.from.guest, ends.to.guest),
-        ...ends.moves.flatMap((move) => movedQuestions(context, move.below, move.from.guest, move.to.guest)),
+        ...ends.moves.flatMap((move) => namesOf(move.to).flatMap((to) => movedQuestions(context, move.below, move.from.guest, to))),
       ],
       object: `${ends.from.guest} -> ${ends.to.guest}`,
     }),
@@ -70,9 +70,15 @@ export function rename(context: FsContext, from: NameRef, to: NameRef, flags: nu
         close(now)
         const unchanged = now.every((move, i) => isSame(move, ends.moves[i]))
         if (!unchanged) throw hostError('EAGAIN', from.text, 'Try again: something was put there meanwhile.')
+        if (now.some((move) => move.what.stat.kind === 'directory')) ends.from.mount.spelling.forget()
         return done(context.sys.renameat2(ends.from.parent, ends.from.name, ends.to.parent, ends.to.name, flags), from.text)
       }),
   })
+}
+
+/** Where names fold, what has the new name already may be spelled otherwise. */
+function namesOf(at: HeldName): readonly string[] {
+  return [...new Set([at.guest, join(at.parentGuest, at.name)])]
 }
 
 function isSame(now: Move, decided: Move | undefined): boolean {

@@ -5,12 +5,12 @@ import os from 'node:os'
 import path from 'node:path'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
+import { mountByChild } from '../testing/child-mount.ts'
 import { makeWorld, type World } from '../testing/pipeline.ts'
 import { fields, RawGuest } from '../testing/raw-fuse.ts'
 import { OPCODE } from './messages.ts'
 import { conflicts, type Locked, type LockKind, lockedAfter } from './ranges.ts'
 
-const RUN = path.join(import.meta.dirname, '../testing/run-process.ts')
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean()
@@ -31,14 +31,9 @@ async function twoRuns(): Promise<{ a: string; b: string; host: string } | null>
 }
 
 async function oneRun(host: string): Promise<string | null> {
-  const child = spawn(process.execPath, ['run', RUN, host], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const ended = new Promise((resolve) => child.on('close', resolve))
-  cleanups.push(() => {
-    child.stdin.end()
-    return ended
-  })
-  const point = await new Promise<string>((resolve) => child.stdout.once('data', (data) => resolve(String(data).trim())))
-  return point === 'cannot' ? null : point
+  const mounted = await mountByChild('run-process', host)
+  if (mounted !== null) cleanups.push(mounted.close)
+  return mounted?.point ?? null
 }
 
 const PRELUDE = `

@@ -3,7 +3,7 @@ import { hostError, refused } from '../errno.ts'
 import type { Mount } from '../mounts.ts'
 import type { FsContext, NameRef, ObjectRef } from '../object.ts'
 import { checkName, join } from '../path.ts'
-import { covered, describe, type HeldObject, measure, openBeneath } from '../resolve.ts'
+import { covered, describe, guestNameIn, type HeldObject, measure, openBeneath } from '../resolve.ts'
 import { RESOLVE } from '../syscalls.ts'
 import type { Node, Nodes } from './nodes.ts'
 
@@ -55,7 +55,7 @@ export function nameRef(ground: NodeGround, parent: Node, name: string): NameRef
     hold() {
       const held = measure(context.sys, context.mounts, mount, nodes.descriptor(parent), parentText, false)
       if (held.stat.kind !== 'directory') throw hostError('ENOTDIR', parentText)
-      const guest = join(held.guest, name)
+      const guest = guestNameIn(mount, held.guest, name, text)
       if (context.mounts.hides(mount, guest, false)) throw covered(text)
       nodes.pin(parent)
       return { mount, parent: held.fd, parentGuest: held.guest, name, guest }
