@@ -1,5 +1,5 @@
 import { DIMENSIONS, type Dimension } from '../vocabulary/index.ts'
-import { type Amounts, at, isOnlyTime, isTime, noAmounts } from './amounts.ts'
+import { type Amounts, at, type Charged, isOnlyTime, isTime, noAmounts } from './amounts.ts'
 import { AccountHistory, type Histories } from './history.ts'
 import { MAX_AMOUNT } from './limits.ts'
 import type { HistoryPoint } from './types.ts'
@@ -17,6 +17,7 @@ export class Account {
   open = 0
   /** Someone stated limits for it, if only none. */
   declared = false
+  hasLimits = false
 
   constructor(name: string, histories: Histories | null) {
     this.name = name
@@ -25,40 +26,41 @@ export class Account {
 
   /** Lower wins. A limit below what is spent and held already freezes the account: nothing more fits anyway, and the invariant holds. */
   limit(index: number, amount: number): void {
-    this.#limited[index] = true
+    this.#limitAt(index)
     this.#limits[index] = Math.min(this.limitOf(index), amount)
     this.#freezeIfOver(index)
   }
 
   /** A limit that may rise again. */
   lease(index: number, amount: number): void {
-    this.#limited[index] = true
+    this.#limitAt(index)
     this.#limits[index] = amount
     this.#freezeIfOver(index)
   }
 
-  /** The first dimension that has no room for `amounts`, or -1. */
-  refuses(amounts: Amounts): number {
-    if (this.#frozenBy !== null && !isOnlyTime(amounts)) return this.#frozenBy
-    for (let i = 0; i < amounts.length; i++) if (at(amounts, i) > 0 && at(amounts, i) > this.available(i)) return i
+  /** The first dimension that has no room for the amounts, or -1. */
+  refuses(asked: Charged): number {
+    if (this.#frozenBy !== null && !isOnlyTime(asked)) return this.#frozenBy
+    const { amounts, places } = asked
+    for (const place of places) if (at(amounts, place) > this.available(place)) return place
     return -1
   }
 
   /** Only after `refuses` said -1 for every account of the reservation. */
-  hold(amounts: Amounts): void {
-    for (let i = 0; i < amounts.length; i++) if (at(amounts, i) > 0) this.#reserved[i] = this.reservedOf(i) + at(amounts, i)
+  hold({ amounts, places }: Charged): void {
+    for (const place of places) this.#reserved[place] = this.reservedOf(place) + at(amounts, place)
   }
 
   /** Ends a hold. What was used is captured in full even when it is more than was held; an account that cannot hold it is frozen. `now` is ms since the epoch, for the history. */
-  capture(held: Amounts, used: Amounts, now: number): void {
-    for (let i = 0; i < held.length; i++) {
-      if (at(held, i) === 0 && at(used, i) === 0) continue
-      this.#reserved[i] = this.reservedOf(i) - at(held, i)
-      if (at(used, i) > 0) this.#history?.note(i, now, this.capturedOf(i))
-      const room = MAX_AMOUNT - this.capturedOf(i) - this.reservedOf(i)
-      if (at(used, i) > room) this.#frozenBy ??= i
-      this.#captured[i] = this.capturedOf(i) + Math.min(at(used, i), room)
-      this.#freezeIfOver(i)
+  capture(held: Charged, used: Charged, now: number): void {
+    for (const place of held.places) this.#reserved[place] = this.reservedOf(place) - at(held.amounts, place)
+    for (const place of used.places) {
+      const amount = at(used.amounts, place)
+      this.#history?.note(place, now, this.capturedOf(place))
+      const room = MAX_AMOUNT - this.capturedOf(place) - this.reservedOf(place)
+      if (amount > room) this.#frozenBy ??= place
+      this.#captured[place] = this.capturedOf(place) + Math.min(amount, room)
+      this.#freezeIfOver(place)
     }
   }
 
@@ -100,8 +102,9 @@ export class Account {
     return this.#frozenBy === null ? null : (DIMENSIONS[this.#frozenBy] ?? null)
   }
 
-  get hasLimits(): boolean {
-    return this.#limited.includes(true)
+  #limitAt(index: number): void {
+    this.#limited[index] = true
+    this.hasLimits = true
   }
 
   #freezeIfOver(index: number): void {

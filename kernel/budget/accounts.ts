@@ -4,10 +4,18 @@ import type { Histories } from './history.ts'
 import { MAX_ACCOUNT_NAME, MAX_ACCOUNTS, MAX_PATH } from './limits.ts'
 import type { AccountName } from './types.ts'
 
+/** What one reservation is charged to. */
+export interface Path {
+  readonly accounts: readonly Account[]
+  readonly names: readonly AccountName[]
+}
+
 /** The accounts of a run. One that was never declared is unlimited, but counted, so that a limit declared later meets what was spent before. */
 export class Accounts {
   readonly #byName = new Map<AccountName, Account>()
   readonly #histories: Histories | null
+  /** Of lists that cannot change any more: a token's stays the same as long as it lives. */
+  #paths = new WeakMap<readonly AccountName[], Path>()
 
   constructor(histories: Histories | null) {
     this.#histories = histories
@@ -25,14 +33,16 @@ export class Accounts {
   }
 
   /** Each account once: naming it twice must not charge it twice, and naming none must not charge none. */
-  path(names: readonly AccountName[]): readonly Account[] {
+  path(names: readonly AccountName[]): Path {
+    return this.#paths.get(names) ?? this.#newPath(names)
+  }
+
+  #newPath(names: readonly AccountName[]): Path {
     if (names.length === 0 || names.length > MAX_PATH)
       throw new RangeError(`a reservation is charged to 1 to ${MAX_PATH} accounts, not ${names.length}`)
-    const path: Account[] = []
-    for (const name of names) {
-      const account = this.open(name)
-      if (!path.includes(account)) path.push(account)
-    }
+    const accounts = [...new Set(names.map((name) => this.open(name)))]
+    const path = { accounts, names: accounts.map(({ name }) => name) }
+    if (Object.isFrozen(names)) this.#paths.set(names, path)
     return path
   }
 
@@ -55,6 +65,7 @@ export class Accounts {
     for (const account of this.#byName.values()) {
       if (account.open > 0 || account.declared || account.frozenBy !== null) continue
       this.#byName.delete(account.name)
+      this.#paths = new WeakMap()
       account.forget()
       return
     }

@@ -4,16 +4,21 @@ import { MAX_AMOUNT } from './limits.ts'
 /** One number per dimension, in the order of DIMENSIONS: no key of a caller's object ever names a field here. */
 export type Amounts = number[]
 
+const NOTHING: Amounts = new Array<number>(DIMENSIONS.length).fill(0)
+
 export function noAmounts(): Amounts {
-  return new Array<number>(DIMENSIONS.length).fill(0)
+  return NOTHING.slice()
 }
+
+/** Where each dimension stands. Of a Map: no key of a caller's object finds anything it inherits. */
+const PLACES: ReadonlyMap<string | symbol, number> = new Map(DIMENSIONS.map((dimension, index) => [dimension, index]))
 
 /** Throws RangeError for an unknown dimension and for everything that is not an integer from 0 to 2^53−1. */
 export function readCharges(charges: Charges): Amounts {
   const amounts = noAmounts()
   for (const key of Reflect.ownKeys(charges)) {
-    const index = DIMENSIONS.indexOf(key as Dimension)
-    if (index < 0) throw new RangeError(`${String(key)} is not a dimension of a budget`)
+    const index = PLACES.get(key)
+    if (index === undefined) throw new RangeError(`${String(key)} is not a dimension of a budget`)
     const amount: unknown = Reflect.get(charges, key)
     // An optional dimension a caller left open is the same as one it left out.
     if (amount === undefined) continue
@@ -22,6 +27,47 @@ export function readCharges(charges: Charges): Amounts {
     amounts[index] = amount
   }
   return amounts
+}
+
+/** Amounts as accounts go through them: an effect touches two or three of all dimensions, and each account it is charged to looks at those only. Not changed once made. */
+export class Charged {
+  readonly amounts: Amounts
+  /** Of the amounts that are not zero. */
+  readonly places: readonly number[]
+  #charges: Charges | null = null
+  #spent: Charged | null = null
+
+  constructor(amounts: Amounts) {
+    const places: number[] = []
+    for (let i = 0; i < amounts.length; i++) if (amounts[i] !== 0) places.push(i)
+    this.amounts = amounts
+    this.places = places
+  }
+
+  /** In words, without zeros. */
+  get charges(): Charges {
+    this.#charges ??= chargesOf(this.amounts)
+    return this.#charges
+  }
+
+  /** What of it can be spent: all but the gauge. */
+  get spent(): Charged {
+    if (at(this.amounts, CONCURRENCY) === 0) return this
+    this.#spent ??= new Charged(this.amounts.with(CONCURRENCY, 0))
+    return this.#spent
+  }
+}
+
+/** What cannot change any more was read once: most effects are charged the same. */
+const read = new WeakMap<Charges, Charged>()
+
+/** As readCharges. */
+export function charged(charges: Charges): Charged {
+  const known = read.get(charges)
+  if (known !== undefined) return known
+  const made = new Charged(readCharges(charges))
+  if (Object.isFrozen(charges)) read.set(charges, made)
+  return made
 }
 
 /** The amounts that are not zero. */
@@ -39,8 +85,8 @@ export function at(amounts: Amounts, index: number): number {
 }
 
 export function indexOf(dimension: Dimension): number {
-  const index = DIMENSIONS.indexOf(dimension)
-  if (index < 0) throw new RangeError(`${String(dimension)} is not a dimension of a budget`)
+  const index = PLACES.get(dimension)
+  if (index === undefined) throw new RangeError(`${String(dimension)} is not a dimension of a budget`)
   return index
 }
 
@@ -55,6 +101,6 @@ export function isTime(index: number): boolean {
 }
 
 /** Some time and nothing else. */
-export function isOnlyTime(amounts: Amounts): boolean {
-  return amounts.some((amount) => amount > 0) && amounts.every((amount, index) => amount === 0 || isTime(index))
+export function isOnlyTime({ places }: Charged): boolean {
+  return places.length > 0 && places.every(isTime)
 }

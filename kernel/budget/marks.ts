@@ -22,10 +22,10 @@ export class SoftMarks {
 
   look(account: Account): void {
     if (!account.hasLimits) return
-    const told = this.#told.get(account) ?? new Array<number>(DIMENSIONS.length).fill(0)
-    this.#told.set(account, told)
-    for (const [index, dimension] of DIMENSIONS.entries()) {
-      if (!account.isLimited(index)) continue
+    const told = this.#toldOf(account)
+    for (let index = 0; index < DIMENSIONS.length; index++) {
+      const dimension = DIMENSIONS[index]
+      if (dimension === undefined || !account.isLimited(index)) continue
       const limit = account.limitOf(index)
       const captured = account.capturedOf(index)
       for (let mark = told[index] ?? 0; mark < SOFT_MARKS.length; mark++) {
@@ -36,5 +36,13 @@ export class SoftMarks {
         this.#onMark({ account: account.name, dimension, percent, captured, limit })
       }
     }
+  }
+
+  #toldOf(account: Account): number[] {
+    const known = this.#told.get(account)
+    if (known !== undefined) return known
+    const told = new Array<number>(DIMENSIONS.length).fill(0)
+    this.#told.set(account, told)
+    return told
   }
 }

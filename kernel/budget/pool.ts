@@ -1,6 +1,6 @@
 import type { InstallationRecord } from '../audit/index.ts'
 import type { Charges, Dimension } from '../vocabulary/index.ts'
-import { type Amounts, at, chargesOf, noAmounts, readCharges } from './amounts.ts'
+import { type Amounts, at, chargesOf, indexOf, noAmounts, readCharges } from './amounts.ts'
 import { MAX_AMOUNT, POOL_DIMENSIONS, POOL_SHARE } from './limits.ts'
 
 /** Account of what all runs of an installation share; a run's own is limited to what it has leased of it. */
@@ -57,7 +57,7 @@ export class Pool {
   free(dimension: Dimension): number {
     const limit = this.#limits[dimension]
     if (limit === undefined) return Number.POSITIVE_INFINITY
-    return Math.max(0, limit - (chargesOf(this.#counted)[dimension] ?? 0))
+    return Math.max(0, limit - at(this.#counted, indexOf(dimension)))
   }
 
   /** What to lease for a need: all of it in whole multiples, a part of what is free, so that runs neither ask each time nor starve each other. Null when it is not there. */

@@ -66,7 +66,7 @@ describe('a limit holds', () => {
     const stage = createBudgetStage({ limits: { concurrency: 1 } })
     const first = taken(stage, ['run'], { concurrency: 1 })
     expect(stage.reserve(['run'], { concurrency: 1 }).ok).toBe(false)
-    expect(stage.settle(first, { concurrency: 1 })).toEqual({ overrun: false })
+    expect(stage.settle(first, { concurrency: 1 })).toMatchObject({ overrun: false })
     expect(stage.reserve(['run'], { concurrency: 1 }).ok).toBe(true)
   })
 
@@ -99,7 +99,7 @@ describe('a limit holds', () => {
 describe('settlement', () => {
   test('frees what was not used', () => {
     const stage = createBudgetStage({ limits: { tokens: 100 } })
-    expect(stage.settle(taken(stage, ['run'], { tokens: 100 }), { tokens: 40 })).toEqual({ overrun: false })
+    expect(stage.settle(taken(stage, ['run'], { tokens: 100 }), { tokens: 40 })).toMatchObject({ overrun: false })
     expect(stage.available(['run'], 'tokens')).toBe(60)
   })
 
@@ -138,7 +138,7 @@ describe('settlement', () => {
   test('more than promised is captured in full and freezes the accounts that cannot hold it', () => {
     const stage = createBudgetStage({ limits: { tokens: 100 } })
     stage.limit('block:a', { tokens: 1000 })
-    expect(stage.settle(taken(stage, ['run', 'block:a'], { tokens: 50 }), { tokens: 150 })).toEqual({ overrun: true })
+    expect(stage.settle(taken(stage, ['run', 'block:a'], { tokens: 50 }), { tokens: 150 })).toMatchObject({ overrun: true })
     expect(row(stage, 'run', 'tokens')).toMatchObject({ captured: 150 })
     expect(stage.reserve(['run'], { calls: 1 })).toMatchObject({ ok: false, frozen: true, account: 'run', dimension: 'tokens' })
     expect(stage.reserve(['run'], {})).toMatchObject({ ok: false, frozen: true })
@@ -148,14 +148,14 @@ describe('settlement', () => {
 
   test('an overrun that still fits is reported and freezes nothing', () => {
     const stage = createBudgetStage({ limits: { tokens: 100 } })
-    expect(stage.settle(taken(stage, ['run'], { tokens: 10 }), { tokens: 20, calls: 1 })).toEqual({ overrun: true })
+    expect(stage.settle(taken(stage, ['run'], { tokens: 10 }), { tokens: 20, calls: 1 })).toMatchObject({ overrun: true })
     expect(stage.available(['run'], 'tokens')).toBe(80)
   })
 
   test('an overrun beyond 2^53 stays at 2^53−1 and freezes even an unlimited account', () => {
     const stage = createBudgetStage()
     stage.settle(taken(stage, ['run'], { bytes: MAX - 1 }), { bytes: MAX - 1 })
-    expect(stage.settle(taken(stage, ['run'], { bytes: 1 }), { bytes: 10 })).toEqual({ overrun: true })
+    expect(stage.settle(taken(stage, ['run'], { bytes: 1 }), { bytes: 10 })).toMatchObject({ overrun: true })
     expect(row(stage, 'run', 'bytes')).toMatchObject({ captured: MAX })
     expect(stage.reserve(['run'], { calls: 1 }).ok).toBe(false)
   })
@@ -254,4 +254,23 @@ test('soft marks are told once each, at 50, 80 and 95 % captured', () => {
   })
   for (let i = 0; i < 20; i++) stage.settle(taken(stage, ['run'], { calls: 1 }), { calls: 1 })
   expect(told).toEqual(['run calls 50 at 10', 'run calls 80 at 16', 'run calls 95 at 19'])
+})
+
+test('settling without amounts captures all that was reserved, but for the gauge, and says so', () => {
+  const stage = createBudgetStage()
+  const charges = { calls: 1, concurrency: 1, bytes: 0 }
+  expect(stage.settle(taken(stage, ['run'], charges))).toEqual({ overrun: false, captured: { calls: 1 } })
+  expect(stage.settle(taken(stage, ['run'], Object.freeze(charges)))).toEqual({ overrun: false, captured: { calls: 1 } })
+  expect(row(stage, 'run', 'calls')).toMatchObject({ captured: 2, reserved: 0 })
+  expect(row(stage, 'run', 'concurrency')).toBeUndefined()
+})
+
+test('what is remembered of a list of accounts ends with the accounts: one that made room is opened anew and counted', () => {
+  const stage = createBudgetStage()
+  const accounts = Object.freeze(['block:old'])
+  stage.settle(taken(stage, accounts, { calls: 1 }))
+  for (let i = 0; i < MAX_ACCOUNTS; i++) stage.settle(taken(stage, [`block:${i}`], { calls: 1 }))
+  expect(row(stage, 'block:old', 'calls')).toBeUndefined()
+  taken(stage, accounts, { calls: 1 })
+  expect(row(stage, 'block:old', 'calls')).toMatchObject({ captured: 0, reserved: 1 })
 })

@@ -1,12 +1,12 @@
 import { AuthorityError } from '@authority/protocol'
 import { type Charges, DIMENSIONS, type Dimension } from '../vocabulary/index.ts'
 import type { Account } from './account.ts'
-import { Accounts } from './accounts.ts'
-import { type Amounts, at, CONCURRENCY, chargesOf, indexOf, noAmounts, readCharges } from './amounts.ts'
+import { Accounts, type Path } from './accounts.ts'
+import { at, Charged, charged, indexOf, noAmounts, readCharges } from './amounts.ts'
 import { Histories } from './history.ts'
 import { MAX_OPEN_RESERVATIONS } from './limits.ts'
 import { type OnMark, SoftMarks } from './marks.ts'
-import type { AccountName, BudgetRow, BudgetStage, HistoryRow, Reservation, ReserveResult, SharedBudget } from './types.ts'
+import type { AccountName, BudgetRow, BudgetStage, HistoryRow, Reservation, ReserveResult, Settlement, SharedBudget } from './types.ts'
 
 /** Name of the account every effect of a run is charged to. */
 export const RUN_ACCOUNT = 'run'
@@ -25,9 +25,8 @@ export function createBudgetStage(options: BudgetOptions = {}): BudgetStage {
 }
 
 interface OpenReservation {
-  readonly path: readonly Account[]
-  readonly accounts: readonly AccountName[]
-  readonly held: Amounts
+  readonly path: Path
+  held: Charged
 }
 
 /** All of it synchronous: between the first look at an account and the last change nothing else can run. */
@@ -47,31 +46,31 @@ class BudgetLedger implements BudgetStage {
   }
 
   reserve(accounts: readonly AccountName[], charges: Charges): ReserveResult {
-    const amounts = readCharges(charges)
+    const asked = charged(charges)
     if (this.#open.size >= MAX_OPEN_RESERVATIONS)
       throw new AuthorityError('E_RATE_LIMIT', `${MAX_OPEN_RESERVATIONS} effects are under way`, { hint: 'Wait for some of them to end.' })
     const path = this.#accounts.path(accounts)
-    const refusal = refusalOf(path, amounts)
+    const refusal = refusalOf(path, asked)
     if (refusal !== null) return refusal
-    for (const account of path) {
-      account.hold(amounts)
+    for (const account of path.accounts) {
+      account.hold(asked)
       account.open += 1
     }
     const id = this.#next++
-    const names = path.map((account) => account.name)
-    this.#open.set(id, { path, accounts: names, held: amounts })
-    return { ok: true, reservation: { id, accounts: names, charges: chargesOf(amounts) } }
+    this.#open.set(id, { path, held: asked })
+    return { ok: true, reservation: { id, accounts: path.names, charges: asked.charges } }
   }
 
   extend(reservation: Reservation, more: Charges): ReserveResult {
-    const amounts = readCharges(more)
+    const asked = charged(more)
     const open = this.#find(reservation)
     if (open === null) throw new RangeError(`reservation ${reservation.id} is settled and cannot be extended`)
-    const refusal = refusalOf(open.path, amounts)
+    const refusal = refusalOf(open.path, asked)
     if (refusal !== null) return refusal
-    for (const account of open.path) account.hold(amounts)
-    for (let i = 0; i < amounts.length; i++) open.held[i] = at(open.held, i) + at(amounts, i)
-    return { ok: true, reservation: { id: reservation.id, accounts: open.accounts, charges: chargesOf(open.held) } }
+    for (const account of open.path.accounts) account.hold(asked)
+    const { amounts } = open.held
+    open.held = new Charged(amounts.map((amount, i) => amount + at(asked.amounts, i)))
+    return { ok: true, reservation: { id: reservation.id, accounts: open.path.names, charges: open.held.charges } }
   }
 
   reserveShared(accounts: readonly AccountName[], charges: Charges): ReserveResult | Promise<ReserveResult> {
@@ -101,20 +100,20 @@ class BudgetLedger implements BudgetStage {
     return least
   }
 
-  settle(reservation: Reservation, actual: Charges): { readonly overrun: boolean } {
-    const used = readCharges(actual)
+  settle(reservation: Reservation, actual?: Charges): Settlement {
+    const stated = actual === undefined ? null : charged(actual)
     const open = this.#find(reservation)
-    if (open === null) return { overrun: false }
-    used[CONCURRENCY] = 0
+    if (open === null) return ALREADY_SETTLED
+    const used = (stated ?? open.held).spent
     let overrun = false
-    for (let i = 0; i < used.length; i++) if (at(used, i) > at(open.held, i)) overrun = true
+    for (const place of used.places) if (at(used.amounts, place) > at(open.held.amounts, place)) overrun = true
     this.#close(reservation.id, open, used)
-    return { overrun }
+    return { overrun, captured: used.charges }
   }
 
   void(reservation: Reservation): void {
     const open = this.#find(reservation)
-    if (open !== null) this.#close(reservation.id, open, noAmounts())
+    if (open !== null) this.#close(reservation.id, open, NOTHING)
   }
 
   limit(account: AccountName, limits: Charges): void {
@@ -144,10 +143,10 @@ class BudgetLedger implements BudgetStage {
     return DIMENSIONS.map((dimension, index) => ({ dimension, points: found.historyOf(index) })).filter(({ points }) => points.length > 0)
   }
 
-  #close(id: number, open: OpenReservation, used: Amounts): void {
+  #close(id: number, open: OpenReservation, used: Charged): void {
     this.#open.delete(id)
     const now = this.#wallMs?.() ?? 0
-    for (const account of open.path) {
+    for (const account of open.path.accounts) {
       account.open -= 1
       account.capture(open.held, used, now)
       this.#marks?.look(account)
@@ -162,10 +161,14 @@ class BudgetLedger implements BudgetStage {
   }
 }
 
+const NOTHING = new Charged(noAmounts())
+const ALREADY_SETTLED: Settlement = { overrun: false, captured: {} }
+
 /** The first account, in the order of the path, that has no room. */
-function refusalOf(path: readonly Account[], amounts: Amounts): Extract<ReserveResult, { ok: false }> | null {
-  for (const account of path) {
-    const index = account.refuses(amounts)
+function refusalOf({ accounts }: Path, asked: Charged): Extract<ReserveResult, { ok: false }> | null {
+  for (const account of accounts) {
+    const index = account.refuses(asked)
+    if (index < 0) continue
     const dimension = DIMENSIONS[index]
     if (dimension === undefined) continue
     const { name, frozenBy } = account
@@ -175,7 +178,7 @@ function refusalOf(path: readonly Account[], amounts: Amounts): Extract<ReserveR
       dimension,
       limit: account.limitOf(index),
       available: account.available(index),
-      asked: at(amounts, index),
+      asked: at(asked.amounts, index),
       frozen: frozenBy !== null,
     }
   }

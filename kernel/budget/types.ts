@@ -23,6 +23,12 @@ export type ReserveResult =
       readonly frozen: boolean
     }
 
+export interface Settlement {
+  readonly overrun: boolean
+  /** Without zeros: a dimension that is absent was not touched. */
+  readonly captured: Charges
+}
+
 export interface BudgetRow {
   readonly account: AccountName
   readonly dimension: Dimension
@@ -65,8 +71,8 @@ export interface BudgetStage {
   join(share: SharedBudget): void
   /** How much of a dimension is still free on the tightest of these accounts; Infinity when unlimited. */
   available(accounts: readonly AccountName[], dimension: Dimension): number
-  /** Captures what was used and frees the rest. A dimension left out of `actual` was not used; `concurrency` is only ever freed. More than reserved: captured in full, `overrun` true, the accounts that no longer fit are frozen. Twice: no-op. */
-  settle(reservation: Reservation, actual: Charges): { readonly overrun: boolean }
+  /** Captures what was used and frees the rest. A dimension left out of `actual` was not used, and without it all of the reservation was; `concurrency` is only ever freed. More than reserved: captured in full, `overrun` true, the accounts that no longer fit are frozen. Twice: no-op. */
+  settle(reservation: Reservation, actual?: Charges): Settlement
   /** Frees everything: only when it is known that nothing happened. Twice: no-op. */
   void(reservation: Reservation): void
   /** Declares an account's limits (policy, `--budget`, a token's block). Lower wins when declared again. */

@@ -150,6 +150,16 @@ function compileNames(patterns: readonly string[]): (name: string) => number | n
   }
 }
 
+/** By list, as far as they were asked for: no more than MAX_RULES each. A table finds a text it has seen before without reading it again. */
+const POINTERS = new Map<string, Map<number, string>>()
+
 function pointer(list: string, rule: number | null): string | null {
-  return rule === null ? null : `${list}/${rule}`
+  return rule === null ? null : (POINTERS.get(list)?.get(rule) ?? newPointer(list, rule))
+}
+
+function newPointer(list: string, rule: number): string {
+  const made = `${list}/${rule}`
+  const known = POINTERS.get(list) ?? new Map<number, string>()
+  POINTERS.set(list, known.set(rule, made))
+  return made
 }

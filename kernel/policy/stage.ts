@@ -36,7 +36,7 @@ export function policyOf(document: PolicyDocument, id: string, source: string, o
   const expanded = expand(document)
   const grants = grantsOf(expanded)
   const decider = new Decider(document, expanded, options)
-  const decide = (question: Question): PolicyVerdict => safely(() => decider.decide(question))
+  const decide = (question: Question): PolicyVerdict => decideSafely(decider, question)
   return {
     id,
     source,
@@ -99,9 +99,9 @@ function withoutAsking(verdict: PolicyVerdict): PolicyVerdict {
 }
 
 /** Total: whatever goes wrong inside is a denial that says so. */
-function safely(decide: () => PolicyVerdict): PolicyVerdict {
+function decideSafely(decider: Decider, question: Question): PolicyVerdict {
   try {
-    return decide()
+    return decider.decide(question)
   } catch (error) {
     return {
       allow: false,
