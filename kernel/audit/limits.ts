@@ -16,6 +16,8 @@ export const MAX_FLUSH_RECORDS = 65_535
 export const COMPANY_FLUSHES = 64
 /** From so many bytes on hashing a flush takes longer than asking the device to begin with it. */
 export const START_WRITING_BYTES = 16 * 1024
+/** Written frames are hashed into the hash of their segment so many bytes at a time (some 9 µs). */
+export const HASH_AT_ONCE_BYTES = 16 * 1024
 /** Bytes waiting for a flush at most: past this, append flushes by itself. */
 export const MAX_PENDING_BYTES = 4 * 1024 * 1024
 /** A segment file larger than this is not one. */
@@ -74,3 +76,7 @@ export const TILE_WIDTH = 256
 export const MAX_PROOF_BYTES = 16 * 1024
 /** Bytes of all key certificates: some 100 rotations. */
 export const MAX_KEY_CHAIN_BYTES = 64 * 1024
+
+/** Sessions, and kinds of effects of each, whose common bytes of an INTENT are kept; then they are made anew. */
+export const KEPT_SESSIONS = 64
+export const KEPT_SHAPES = 8

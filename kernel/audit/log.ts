@@ -9,6 +9,7 @@ import type { AuditFs } from './fs.ts'
 import { sha256Stream } from './hash.ts'
 import {
   FRAME_HEADER_BYTES,
+  HASH_AT_ONCE_BYTES,
   MAX_FLUSH_RECORDS,
   MAX_PENDING_BYTES,
   MAX_SEGMENTS,
@@ -19,7 +20,7 @@ import { CompactRange } from './merkle.ts'
 import { type LogBody, Payload } from './payload.ts'
 import { encodeHeader, type SegmentHeader, segmentName, startChain, UNFINISHED_SEGMENT } from './segment.ts'
 
-const FIRST_PENDING_BYTES = 64 * 1024
+const FIRST_FRAMES_BYTES = 64 * 1024
 /** A write makes pages of its own size in the kernel's cache, and ext4 looks at each block of a page at every later write into it: 2.2 µs in pages of 1 MiB, 0.8 here. */
 const ZEROS_AT_ONCE = 64 * 1024
 
@@ -62,10 +63,12 @@ export class Log {
   #offset: number
   #before: number
   readonly #payload = new Payload()
-  /** The frames of the next flush. */
-  #pending = new Uint8Array(FIRST_PENDING_BYTES)
+  /** Frames: those that are written but not in #hasher yet, then those of the next flush. */
+  #frames = new Uint8Array(FIRST_FRAMES_BYTES)
+  #written = 0
   #used = 0
   #flushFirst: number
+  #segmentEnd: number
   #broken: string | null = null
 
   private constructor(settings: LogSettings, state: LogState, fd: number) {
@@ -80,6 +83,7 @@ export class Log {
     this.#offset = state.offset
     this.#before = state.before
     this.#flushFirst = state.range.size
+    this.#segmentEnd = settings.segmentBytes(state.header.number)
   }
 
   /** A new log with an empty segment 0. The folder exists and is checked. Throws E_AUDIT. */
@@ -119,10 +123,10 @@ export class Log {
     return this.#chain.value.slice()
   }
   get pending(): boolean {
-    return this.#used > 0
+    return this.#used > this.#written
   }
   get bytes(): number {
-    return this.#before + this.#offset + this.#used
+    return this.#before + this.#offset + this.#used - this.#written
   }
   get broken(): string | null {
     return this.#broken
@@ -145,31 +149,41 @@ export class Log {
     const bytes = frameBytes(this.#payload.length)
     if (this.frameBytes + bytes + keep > this.#settings.maxBytes) throw new LogFull(bytes)
     this.#makeRoom(bytes)
-    if (this.#used === 0) this.#flushFirst = seq
+    if (!this.pending) this.#flushFirst = seq
     this.#payload.leafInto(this.#chain.leaf)
     this.#chain.advance()
     this.#range.append(this.#chain.leaf)
-    this.#payload.copyInto(this.#pending, this.#used + FRAME_HEADER_BYTES)
+    this.#payload.copyInto(this.#frames, this.#used + FRAME_HEADER_BYTES)
     const around = { seq, back: seq - this.#flushFirst, chain: this.#chain.value }
-    this.#used += closeFrame(this.#pending, this.#used, this.#payload.length, around, this.#saltCrc)
+    this.#used += closeFrame(this.#frames, this.#used, this.#payload.length, around, this.#saltCrc)
     return seq
   }
 
   /** Makes everything appended durable: one write, one flush. Any failure latches for good: after a failed flush the next one may report success for lost pages. */
   flush(): void {
     if (this.#broken !== null) throw auditError(this.#broken)
-    if (this.#used === 0) return
-    const bytes = this.#pending.subarray(0, this.#used)
+    if (!this.pending) return
     const { fs } = this.#settings
-    this.#guard('write', () => {
+    const bytes = this.#frames.subarray(this.#written, this.#used)
+    try {
       writeFully(fs, this.#fd, bytes, this.#offset)
+      this.#written = this.#used
       if (bytes.length >= START_WRITING_BYTES) fs.startWriting(this.#fd, this.#offset, bytes.length)
       // While the device is at work.
-      this.#hasher.update(bytes)
+      if (this.#written >= HASH_AT_ONCE_BYTES) this.#hashWritten()
       fs.datasync(this.#fd)
-    })
-    this.#offset += this.#used
-    this.#used = 0
+    } catch (error) {
+      this.#break('write', error)
+    }
+    this.#offset += bytes.length
+  }
+
+  /** Brings the hash of the segment up to what is written: for many records at once, a call for each costs as much as the hashing. */
+  #hashWritten(): void {
+    this.#hasher.update(this.#frames.subarray(0, this.#written))
+    this.#frames.copyWithin(0, this.#written, this.#used)
+    this.#used -= this.#written
+    this.#written = 0
   }
 
   /** Flushes, cuts the preallocated zeros off and closes: the file then ends with its last frame. */
@@ -196,21 +210,26 @@ export class Log {
     try {
       return action()
     } catch (error) {
-      const failure = ioError(what, this.#path, error)
-      this.#broken = `${failure.message} Nothing is allowed any more.`
-      throw failure
+      return this.#break(what, error)
     }
   }
 
+  #break(what: string, error: unknown): never {
+    const failure = ioError(what, this.#path, error)
+    this.#broken = `${failure.message} Nothing is allowed any more.`
+    throw failure
+  }
+
   #makeRoom(bytes: number): void {
-    const end = this.#offset + this.#used
-    if (end + bytes > this.#settings.segmentBytes(this.#header.number) && this.size > this.#header.firstSeq) this.#rotate()
-    if (this.#used > 0 && (this.#used + bytes > MAX_PENDING_BYTES || this.size - this.#flushFirst >= MAX_FLUSH_RECORDS)) this.flush()
-    if (this.#used + bytes > this.#pending.length) {
-      const larger = new Uint8Array(Math.max(this.#pending.length * 2, this.#used + bytes))
-      larger.set(this.#pending.subarray(0, this.#used))
-      this.#pending = larger
-    }
+    const pending = this.#used - this.#written
+    if (this.#offset + pending + bytes > this.#segmentEnd && this.size > this.#header.firstSeq) this.#rotate()
+    else if (pending > 0 && (pending + bytes > MAX_PENDING_BYTES || this.size - this.#flushFirst >= MAX_FLUSH_RECORDS)) this.flush()
+    if (this.#used + bytes <= this.#frames.length) return
+    this.#hashWritten()
+    if (this.#used + bytes <= this.#frames.length) return
+    const larger = new Uint8Array(Math.max(this.#frames.length * 2, this.#used + bytes))
+    larger.set(this.#frames.subarray(0, this.#used))
+    this.#frames = larger
   }
 
   #trim(): void {
@@ -223,6 +242,7 @@ export class Log {
   /** The old segment is whole, trimmed and durable before the new one exists. */
   #rotate(): void {
     this.flush()
+    this.#hashWritten()
     this.#trim()
     const number = this.#header.number + 1
     const header: SegmentHeader = {
@@ -247,6 +267,7 @@ export class Log {
     this.#saltCrc = crc32c(header.salt)
     this.#hasher = hasher
     this.#offset = SEGMENT_HEADER_BYTES
+    this.#segmentEnd = this.#settings.segmentBytes(number)
   }
 }
 

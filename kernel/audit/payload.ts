@@ -3,6 +3,8 @@ import type { Clock, Json } from '../vocabulary/index.ts'
 import { auditError } from './errors.ts'
 import { sha256Into } from './hash.ts'
 import { MAX_NESTING, MAX_PAYLOAD_BYTES } from './limits.ts'
+import { PlainRecords } from './plain-records.ts'
+import type { RecordBody } from './types.ts'
 
 const LEAF = 0x00
 const COMMA = 0x2c
@@ -26,6 +28,7 @@ export interface LogBody {
 export class Payload {
   /** 0x00 and the payload: what its leaf is the hash of. */
   readonly #leaf = Buffer.allocUnsafe(1 + STAMP_BYTES + UTF8_BYTES * MAX_PAYLOAD_BYTES)
+  readonly #plain = new PlainRecords(this.#leaf)
   readonly #views: Uint8Array[] = []
   #length = 0
   /** The head in memory: its stamp, its length, and the smallest number with as many digits as its own. */
@@ -45,15 +48,23 @@ export class Payload {
 
   /** `stamp` as stampOf makes it. The body has neither these members nor `seq`: putting them before its own is the same as stringifying the whole. Throws E_AUDIT. */
   encode(seq: number, stamp: string, body: LogBody): void {
+    const head = this.#writeHead(seq, stamp)
+    const end = this.#plain.write(body as unknown as RecordBody, 1 + head)
+    this.#length = end === null ? this.#stringify(body, head) : end - 1
+    if (this.#length > MAX_PAYLOAD_BYTES)
+      throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
+  }
+
+  /** Bytes of the whole. */
+  #stringify(body: LogBody, head: number): number {
     const text = stringified(body)
     if (text === null || nests(body.detail, MAX_NESTING - 1))
       throw auditError(`A ${String(body.type)} record that nests more than ${MAX_NESTING} deep was refused.`)
-    const head = this.#writeHead(seq, stamp)
-    this.#length = text.length > MAX_PAYLOAD_BYTES ? Number.POSITIVE_INFINITY : head + this.#leaf.write(text, 1 + head, 'utf8')
-    if (this.#length > MAX_PAYLOAD_BYTES)
-      throw auditError(`A ${String(body.type)} record of more than ${MAX_PAYLOAD_BYTES} bytes was refused.`)
+    if (text.length > MAX_PAYLOAD_BYTES) return Number.POSITIVE_INFINITY
+    const bytes = this.#leaf.write(text, 1 + head, 'utf8')
     // In place of the body's own brace.
     this.#leaf[1 + head] = COMMA
+    return head + bytes
   }
 
   /** Records of one ms have the same head but for their number: its digits are written over those of the one before. */

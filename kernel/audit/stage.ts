@@ -48,7 +48,11 @@ export interface RunLogParts {
 }
 
 /** All who wait for one flush. */
-type FlushGroup = PromiseWithResolvers<void>
+interface FlushGroup {
+  readonly promise: Promise<void>
+  readonly resolve: () => void
+  readonly reject: (reason: unknown) => void
+}
 
 type RunEnd = Extract<RecordBody, { type: 'RUN_END' }>
 
@@ -183,7 +187,7 @@ export class RunLog implements AuditStage {
   durable(): Promise<void> {
     if (this.#latched !== null && !this.#full) return Promise.reject(auditError(this.#latched))
     if (!this.#parts.log.pending) return Promise.resolve()
-    this.#waiting ??= Promise.withResolvers<void>()
+    this.#waiting ??= flushGroup()
     const { promise } = this.#waiting
     if (!this.#scheduled) this.#schedule(this.#alone)
     return promise
@@ -191,11 +195,13 @@ export class RunLog implements AuditStage {
 
   #schedule(alone: boolean): void {
     this.#scheduled = true
-    this.#parts.schedule(() => {
-      // The first of several that one read brought could not know of the others.
-      if (alone && !this.#alone) this.#schedule(false)
-      else this.#flushForAll()
-    }, alone)
+    this.#parts.schedule(alone ? this.#flushAlone : this.#flushForAll, alone)
+  }
+
+  /** The first of several that one read brought could not know of the others. */
+  readonly #flushAlone = (): void => {
+    if (this.#alone) this.#flushForAll()
+    else this.#schedule(false)
   }
 
   /** One effect at most is under way, and of late no session but one began any: looking for others' requests first would only cost. */
@@ -203,7 +209,7 @@ export class RunLog implements AuditStage {
     return this.#ledger.outcomesOwed <= 1 && this.#company === 0
   }
 
-  #flushForAll(): void {
+  readonly #flushForAll = (): void => {
     this.#scheduled = false
     if (this.#company > 0) this.#company -= 1
     const waiting = this.#waiting
@@ -320,6 +326,18 @@ export class RunLog implements AuditStage {
     this.#parts.checkpoints.close()
     this.#parts.unlock()
   }
+}
+
+/** As Promise.withResolvers, which costs more. */
+let [resolveNext, rejectNext]: [FlushGroup['resolve'], FlushGroup['reject']] = [() => {}, () => {}]
+const keepResolvers = (resolve: () => void, reject: (reason: unknown) => void): void => {
+  resolveNext = resolve
+  rejectNext = reject
+}
+
+function flushGroup(): FlushGroup {
+  const promise = new Promise<void>(keepResolvers)
+  return { promise, resolve: resolveNext, reject: rejectNext }
 }
 
 /** An end is told in the room its INTENT kept for it: where that is short, without its detail. */
