@@ -69,10 +69,10 @@ export function ensureFolder(fs: AuditFs, path: string): void {
   checkFolder(fs, path)
 }
 
-/** All bytes at `position`. A short write is continued; a write of nothing is an error. */
-export function writeFully(fs: AuditFs, fd: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length; ) {
-    const n = fs.write(fd, done === 0 ? bytes : bytes.subarray(done), position + done)
+/** Bytes [from, to), all of them, at `position` of the file. A short write is continued; a write of nothing is an error. */
+export function writeFully(fs: AuditFs, fd: number, bytes: Uint8Array, position: number, from = 0, to = bytes.length): void {
+  for (let done = from; done < to; ) {
+    const n = fs.write(fd, bytes, done, to, position + done - from)
     if (n <= 0) throw new RangeError('the system wrote nothing')
     done += n
   }

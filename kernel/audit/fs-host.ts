@@ -1,4 +1,6 @@
-/** The host's file system: node:fs, and flock(2) and sync_file_range(2) through ffi because node has none. */
+/** The host's file system: node:fs; through ffi flock(2) and sync_file_range(2), because node has none, and pwrite(2), which costs a fifth less so. */
+
+import type { Pointer } from 'bun:ffi'
 import {
   closeSync,
   constants,
@@ -19,6 +21,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
+import { constants as systemConstants } from 'node:os'
 import type { AuditFs, FileFacts, OpenHow } from './fs.ts'
 
 const LOCK_EXCLUSIVE_NOWAIT = 2 | 4
@@ -39,6 +42,7 @@ type Flock = (fd: number, operation: number) => number
 type StartWriting = (fd: number, position: number, bytes: number) => void
 let flock: Flock | undefined
 let startWriting: StartWriting | undefined
+let write: AuditFs['write'] | undefined
 
 function loadFlock(): Flock {
   if (flock) return flock
@@ -59,6 +63,41 @@ function loadStartWriting(): StartWriting {
   return startWriting
 }
 
+const nodeWrite: AuditFs['write'] = (fd, bytes, from, to, position) => writeSync(fd, bytes, from, to - from, position)
+
+function loadWrite(): AuditFs['write'] {
+  write ??= (process.platform === 'linux' ? systemWrite() : undefined) ?? nodeWrite
+  return write
+}
+
+/** Undefined with another C library. */
+function systemWrite(): AuditFs['write'] | undefined {
+  const { dlopen, ptr, read } = ffi()
+  try {
+    const { symbols } = dlopen('libc.so.6', {
+      pwrite: { args: ['i32', 'ptr', 'u64', 'i64'], returns: 'i32' },
+      __errno_location: { args: [], returns: 'ptr' },
+    })
+    const where = symbols.__errno_location()
+    if (where === null) return undefined
+    return (fd, bytes, from, to, position) => {
+      for (;;) {
+        const written = symbols.pwrite(fd, (ptr(bytes) + from) as Pointer, to - from, position)
+        if (written >= 0) return written
+        const errno = read.i32(where, 0)
+        if (errno !== systemConstants.errno.EINTR) throw systemError(errno)
+      }
+    }
+  } catch {
+    return undefined
+  }
+}
+
+function systemError(errno: number): Error {
+  const code = Object.entries(systemConstants.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`
+  return Object.assign(new Error(`${code}: write`), { code, errno: -errno, syscall: 'write' })
+}
+
 function ffi(): typeof import('bun:ffi') {
   return createRequire(import.meta.url)('bun:ffi') as typeof import('bun:ffi')
 }
@@ -67,7 +106,7 @@ export const hostFs: AuditFs = {
   uid: process.geteuid?.() ?? 0,
   open: (path, how) => openSync(path, FLAGS[how], 0o600),
   read: (fd, into, position) => readSync(fd, into, 0, into.length, position),
-  write: (fd, bytes, position) => writeSync(fd, bytes, 0, bytes.length, position),
+  write: (fd, bytes, from, to, position) => loadWrite()(fd, bytes, from, to, position),
   startWriting: (fd, position, bytes) => loadStartWriting()(fd, position, bytes),
   datasync: (fd) => fdatasyncSync(fd),
   truncate: (fd, size) => ftruncateSync(fd, size),

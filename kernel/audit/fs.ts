@@ -20,8 +20,8 @@ export interface AuditFs {
   open(path: string, how: OpenHow): number
   /** Bytes read; 0 at the end. */
   read(fd: number, into: Uint8Array, position: number): number
-  /** Bytes written; may be fewer than asked. */
-  write(fd: number, bytes: Uint8Array, position: number): number
+  /** Writes bytes [from, to) at `position` of the file. Bytes written; may be fewer than asked. */
+  write(fd: number, bytes: Uint8Array, from: number, to: number, position: number): number
   /** The device may begin with what was written there, while the caller does something else. Promises nothing, may do nothing, never throws. */
   startWriting(fd: number, position: number, bytes: number): void
   /** Data and the size are on stable storage when it returns. */

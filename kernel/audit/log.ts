@@ -164,18 +164,18 @@ export class Log {
     if (this.#broken !== null) throw auditError(this.#broken)
     if (!this.pending) return
     const { fs } = this.#settings
-    const bytes = this.#frames.subarray(this.#written, this.#used)
+    const bytes = this.#used - this.#written
     try {
-      writeFully(fs, this.#fd, bytes, this.#offset)
+      writeFully(fs, this.#fd, this.#frames, this.#offset, this.#written, this.#used)
       this.#written = this.#used
-      if (bytes.length >= START_WRITING_BYTES) fs.startWriting(this.#fd, this.#offset, bytes.length)
+      if (bytes >= START_WRITING_BYTES) fs.startWriting(this.#fd, this.#offset, bytes)
       // While the device is at work.
       if (this.#written >= HASH_AT_ONCE_BYTES) this.#hashWritten()
       fs.datasync(this.#fd)
     } catch (error) {
       this.#break('write', error)
     }
-    this.#offset += bytes.length
+    this.#offset += bytes
   }
 
   /** Brings the hash of the segment up to what is written: for many records at once, a call for each costs as much as the hashing. */
@@ -315,5 +315,5 @@ export function removeUnfinished(fs: AuditFs, folder: string): void {
 /** Real zeros, not a hole: writing into a hole changes metadata at every flush. */
 function writeZeros(fs: AuditFs, fd: number, from: number, to: number): void {
   const zeros = new Uint8Array(Math.min(ZEROS_AT_ONCE, Math.max(0, to - from)))
-  for (let at = from; at < to; at += zeros.length) writeFully(fs, fd, zeros.subarray(0, Math.min(zeros.length, to - at)), at)
+  for (let at = from; at < to; at += zeros.length) writeFully(fs, fd, zeros, at, 0, Math.min(zeros.length, to - at))
 }

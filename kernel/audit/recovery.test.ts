@@ -67,7 +67,7 @@ describe('recovery', () => {
       const bytes = change(fs.snapshot(path).get('seg-00000000.log') ?? new Uint8Array(0))
       const fd = fs.open(file, 'write')
       fs.truncate(fd, bytes.length)
-      fs.write(fd, bytes, 0)
+      fs.write(fd, bytes, 0, bytes.length, 0)
       fs.close(fd)
       const before = fs.snapshot(path)
       const installation = await openInstallation(HOME, testContext(fs, 5))
@@ -87,7 +87,7 @@ describe('recovery', () => {
     for (const [name, bytes] of early) {
       const fd = fs.open(`${path}/${name}`, 'write')
       fs.truncate(fd, bytes.length)
-      fs.write(fd, bytes, 0)
+      fs.write(fd, bytes, 0, bytes.length, 0)
       fs.close(fd)
     }
     await expect(recoverRun({ path, installation })).rejects.toThrow('the installation log knows')

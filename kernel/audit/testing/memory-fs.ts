@@ -98,11 +98,11 @@ export class MemoryFs implements AuditFs {
     return piece.length
   }
 
-  write(fd: number, bytes: Uint8Array, position: number): number {
+  write(fd: number, bytes: Uint8Array, from: number, to: number, position: number): number {
     const failing = this.fault?.partial === true && this.fault.at === this.calls
     this.#call('write')
     const file = this.#file(fd)
-    const written = failing ? bytes.subarray(0, Math.floor(bytes.length / 2)) : bytes
+    const written = bytes.subarray(from, failing ? from + Math.floor((to - from) / 2) : to)
     if (position + written.length > file.bytes.length) file.bytes = resized(file.bytes, position + written.length)
     file.bytes.set(written, position)
     if (failing) throw new SystemError(this.fault?.code ?? 'EIO')
