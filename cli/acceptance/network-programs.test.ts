@@ -9,6 +9,7 @@ import { openProgramsWorld, type ProgramsWorld, STRANGER_ADDRESS, TLS_ADDRESS, T
 import { npmRegistry, pipIndex, type Registry } from './network-guest/registries.ts'
 import { freePort } from './network-guest/world.ts'
 import { buildBinary } from './programs-guest/differential-run.ts'
+import type { NodeFolder } from './programs-guest/tools.ts'
 import { freshFolder, freshHome, removeFolder } from './vm-support.ts'
 
 const BINARY = join(import.meta.dirname, '../../dist/authority')
@@ -51,8 +52,7 @@ beforeAll(async () => {
   chmodSync(folder, 0o755)
   world = await openProgramsWorld(folder)
   registries = { npm: await npmRegistry(), pip: await pipIndex() }
-  const npm = await makeClientsImage(folder, world.authority)
-  const run = await runClients(npm)
+  const run = await runClients(await makeClientsImage(folder, world.authority))
   answers = new Map(
     [...run.matchAll(/^=== (.+)\n([\s\S]*?)=== exit (\d+)$/gm)].map(([, name = '', out = '', exit]) => [name, { out, exit: Number(exit) }]),
   )
@@ -62,7 +62,7 @@ afterAll(() => {
   if (folder !== '') removeFolder(folder)
 })
 
-async function runClients(npm: string): Promise<string> {
+async function runClients(node: NodeFolder): Promise<string> {
   const port = await freePort()
   const { web, forbidden, sockets, secureSockets } = world
   const reached = Object.values(registries).filter((each) => each !== null)
@@ -72,7 +72,7 @@ async function runClients(npm: string): Promise<string> {
   const policy = {
     version: '1.0',
     profiles: ['python'],
-    fs: { read: ['/opt/tools/**', '/bin/sh', '/usr/bin/sh', '/tmp/**'], write: ['/tmp/**'] },
+    fs: { read: ['/opt/tools/**', `${node.guest}/**`, '/bin/sh', '/usr/bin/sh', '/tmp/**'], write: ['/tmp/**'] },
     net: { connect: granted.map((each) => `dns:${each}`), listen: [`ip:127.0.0.1:${port}`] },
   }
   writeFileSync(join(folder, 'policy.json'), JSON.stringify(policy))
@@ -92,7 +92,8 @@ async function runClients(npm: string): Promise<string> {
     TLS_PORT,
     SOCKETS: sockets,
     SECURE_SOCKETS: secureSockets,
-    NPM: npm,
+    NPM: node.npm,
+    NODE_PATH: node.guest,
     ...(registries.npm === null ? {} : { NPM_REGISTRY: registries.npm.url }),
     ...(registries.pip === null ? {} : { PIP_INDEX: registries.pip.url }),
   }

@@ -6,7 +6,7 @@ import { runProgram } from '../process/run-program.ts'
 import { makeArchives } from './programs-guest/archives.ts'
 import { tree } from './programs-guest/differential.ts'
 import { buildBinary } from './programs-guest/differential-run.ts'
-import { copyCompiler, copyNode, copyTools } from './programs-guest/tools.ts'
+import { copyCompiler, copyNode, copyTools, type NodeFolder } from './programs-guest/tools.ts'
 import { freshFolder, freshHome, removeFolder } from './vm-support.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -18,7 +18,7 @@ const AGENT_UID = '1000'
 const BY_CHANCE = /(^hello|^hello\.o|\.gz|\.package-lock\.json|RECORD|INSTALLER|direct_url\.json)$/
 
 let folder = ''
-let npm = ''
+let node: NodeFolder
 beforeAll(async () => {
   await buildBinary()
   folder = freshFolder('toolchains-')
@@ -28,7 +28,7 @@ beforeAll(async () => {
   await copyCompiler(at('tools'))
   copyFileSync(join(GUEST, 'cc.sh'), at('tools/bin/cc'))
   chmodSync(at('tools/bin/cc'), 0o755)
-  npm = await copyNode(at('tools'), '/opt/tools')
+  node = await copyNode(at('tools'), at('nodejs'))
   // With its byte code, which is believed as long as the times of the sources are the same.
   cpSync(await pipFolder(), at('tools/pip'), { recursive: true, preserveTimestamps: true })
   for (const name of ['program', 'scripts', 'archives', 'shell']) mkdirSync(at(name))
@@ -36,8 +36,18 @@ beforeAll(async () => {
   for (const name of ['toolchains.sh', 'files.mjs']) copyFileSync(join(GUEST, name), at('scripts', name))
   copyFileSync('/bin/sh', at('shell/sh'))
   await makeArchives(at('archives'))
-  writeFileSync(at('config.json'), JSON.stringify({ MapDirs: { tools: '/opt/tools', shell: '/usr/bin' } }))
-  const read = ['/opt/tools/**', '/bin/sh', '/usr/bin/sh', '/scripts/**', '/archives/**', '/work', '/work/**', '/tmp/**']
+  writeFileSync(at('config.json'), JSON.stringify({ MapDirs: { tools: '/opt/tools', nodejs: node.guest, shell: '/usr/bin' } }))
+  const read = [
+    '/opt/tools/**',
+    `${node.guest}/**`,
+    '/bin/sh',
+    '/usr/bin/sh',
+    '/scripts/**',
+    '/archives/**',
+    '/work',
+    '/work/**',
+    '/tmp/**',
+  ]
   writeFileSync(at('policy.json'), JSON.stringify({ version: '1.0', profiles: ['python'], fs: { read, write: ['/work/**', '/tmp/**'] } }))
 }, 180_000)
 afterAll(() => removeFolder(folder))
@@ -69,7 +79,7 @@ async function onThePlainFolder(): Promise<string> {
     LC_ALL: 'C',
     HOME: at('plain-home'),
     CC: 'musl-gcc -static',
-    NPM: npm.replace('/opt/tools', at('tools')),
+    NPM: node.npmOnHost,
     PIP: at('tools/pip'),
     PYTHON: '/usr/bin/python3',
     PYTHONDONTWRITEBYTECODE: '1',
@@ -83,7 +93,7 @@ test('gcc, rsync, ripgrep, vim, job control, Node, npm and pip do the same on a 
   const plain = await onThePlainFolder()
   const work = workFolder('mount')
   const mounts = ['-v', `${work}:/work`, '-v', './scripts:/scripts:ro', '-v', './archives:/archives:ro']
-  const environment = ['-e', `NPM=${npm}`, '-e', 'FILES_MJS=/scripts/files.mjs']
+  const environment = ['-e', `NPM=${node.npm}`, '-e', `NODE_PATH=${node.guest}`, '-e', 'FILES_MJS=/scripts/files.mjs']
   const line = [
     'run',
     './program/agent.py',

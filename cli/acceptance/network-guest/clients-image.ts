@@ -2,21 +2,21 @@
 import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findProgram, runProgram } from '../../process/run-program.ts'
-import { copyNode, copyTool, copyTools } from '../programs-guest/tools.ts'
+import { copyNode, copyTool, copyTools, type NodeFolder } from '../programs-guest/tools.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const TOOLS = 'bash cat curl env git ls mkdir openssl timeout wget'.split(' ')
 const SCRIPTS = ['clients.sh', 'clients.mjs', 'clients.py', 'clients.ts', 'serve.mjs']
 const HOST_BUNDLE = '/etc/ssl/certs/ca-certificates.crt'
 
-/** Fills `folder` with `program/agent.py` and the config.json that puts the rest into its image. Answers npm's script as the guest names it. */
-export async function makeClientsImage(folder: string, authority: string): Promise<string> {
+/** Fills `folder` with `program/agent.py` and the config.json that puts the rest into its image. Answers where Node and npm are in it. */
+export async function makeClientsImage(folder: string, authority: string): Promise<NodeFolder> {
   const at = (...parts: string[]): string => join(folder, ...parts)
   for (const name of ['program', 'shell', 'certs', 'tools/scripts']) mkdirSync(at(name), { recursive: true })
   await copyTools(at('tools'), TOOLS)
   await copyTool(at('tools'), join(await gitPrograms(), 'git-remote-http'), at('tools/bin/git-remote-http'))
   symlinkSync('git-remote-http', at('tools/bin/git-remote-https'))
-  const npm = await copyNode(at('tools'), '/opt/tools')
+  const node = await copyNode(at('tools'), at('nodejs'))
   await copyTool(at('tools'), process.execPath, at('tools/bin/bun'))
   await buildGo(folder, at('tools/bin/go-client'))
   cpSync(await pythonPackages(), at('tools/python'), { recursive: true, preserveTimestamps: true })
@@ -26,8 +26,11 @@ export async function makeClientsImage(folder: string, authority: string): Promi
   copyFileSync(realpathSync('/bin/sh'), at('shell/sh'))
   writeFileSync(at('certs/ca-certificates.crt'), `${readFileSync(HOST_BUNDLE, 'utf8')}\n${authority}`)
   chmodSync(at('certs/ca-certificates.crt'), 0o644)
-  writeFileSync(at('config.json'), JSON.stringify({ MapDirs: { tools: '/opt/tools', shell: '/usr/bin', certs: '/etc/ssl/certs' } }))
-  return npm
+  writeFileSync(
+    at('config.json'),
+    JSON.stringify({ MapDirs: { tools: '/opt/tools', nodejs: node.guest, shell: '/usr/bin', certs: '/etc/ssl/certs' } }),
+  )
+  return node
 }
 
 async function output(...line: readonly string[]): Promise<string> {

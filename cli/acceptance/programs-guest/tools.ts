@@ -26,18 +26,22 @@ export async function copyTool(folder: string, name: string, target: string): Pr
   }
 }
 
-/** gcc's driver, compiler proper, assembler and linker, and musl to link against: `folder/gcc`. What calls them is gcc.sh. */
+/** gcc's driver, compiler proper, assembler and linker, and musl to link against: `folder/gcc`, laid out as gcc itself looks for them. What calls them is cc.sh. */
 export async function copyCompiler(folder: string): Promise<void> {
   const ask = async (question: string): Promise<string> =>
     Buffer.from((await runProgram(['gcc', question])).stdout)
       .toString()
       .trim()
   const version = dirname(await ask('-print-libgcc-file-name'))
-  const own = join(folder, 'gcc/lib/gcc', basename(dirname(version)), basename(version))
+  const places = join(basename(dirname(version)), basename(version))
+  const own = join(folder, 'gcc/lib/gcc', places)
+  const compiler = await ask('-print-prog-name=cc1')
+  const programs = compiler.includes('/libexec/') ? join(folder, 'gcc/libexec/gcc', places) : own
   await copyTool(folder, 'gcc', join(folder, 'gcc/bin/gcc'))
   for (const name of ['as', 'ld']) await copyTool(folder, name, join(folder, 'bin', name))
-  for (const name of ['cc1', 'collect2']) await copyTool(folder, await ask(`-print-prog-name=${name}`), join(own, name))
-  await copyTool(folder, await ask('-print-file-name=liblto_plugin.so'), join(own, 'liblto_plugin.so'))
+  for (const path of [compiler, await ask('-print-prog-name=collect2'), await ask('-print-file-name=liblto_plugin.so')])
+    await copyTool(folder, path, join(programs, basename(path)))
+  mkdirSync(own, { recursive: true })
   for (const name of readdirSync(version)) if (/^crt.*\.o$|^libgcc(_eh)?\.a$/.test(name)) copyFileSync(join(version, name), join(own, name))
   cpSync(join(version, 'include'), join(own, 'include'), { recursive: true, dereference: true })
   const triple = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-musl`
@@ -47,12 +51,24 @@ export async function copyCompiler(folder: string): Promise<void> {
     if (/\.[ao]$/.test(name)) copyFileSync(join('/usr/lib', triple, name), join(folder, 'gcc/musl/lib', name))
 }
 
-/** node, and npm with all it needs: a folder of its own, or Debian's shared one. Answers npm's script as the guest names it, when `folder` is at `guest`. */
-export async function copyNode(folder: string, guest: string): Promise<string> {
-  await copyTool(folder, 'node', join(folder, 'bin/node'))
-  const script = realpathSync(findProgram('npm') ?? '/usr/bin/npm')
-  const root = dirname(dirname(script))
-  const shared = dirname(root).endsWith('/nodejs') ? dirname(root) : root
-  cpSync(shared, join(folder, 'npm'), { recursive: true, dereference: true })
-  return join(guest, 'npm', script.slice(shared.length + 1))
+/** Where the guest has the modules (its NODE_PATH), and npm's script there and on this host. */
+export interface NodeFolder {
+  readonly guest: string
+  readonly npm: string
+  readonly npmOnHost: string
+}
+
+/**
+ * node to `tools/bin`, and npm with all it needs to `nodejs`, which the image must have at `guest`: a place of its own, or where Debian's node looks for the
+ * shared modules it is built without.
+ */
+export async function copyNode(tools: string, nodejs: string): Promise<NodeFolder> {
+  await copyTool(tools, 'node', join(tools, 'bin/node'))
+  const npmOnHost = realpathSync(findProgram('npm') ?? '/usr/bin/npm')
+  const root = dirname(dirname(npmOnHost))
+  const shared = dirname(root).endsWith('/nodejs')
+  const from = shared ? dirname(root) : root
+  cpSync(from, nodejs, { recursive: true, dereference: true })
+  const guest = shared ? from : '/opt/nodejs'
+  return { guest, npm: join(guest, npmOnHost.slice(from.length + 1)), npmOnHost }
 }
