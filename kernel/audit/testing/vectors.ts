@@ -283,6 +283,9 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
     unsigned('unknown, and the tokens of its question not charged', unknownKeeping('tokens_in')),
     unsigned('a limit by direction, of what was spent before it', spentThenLimited('tokens_out', 7)),
     unsigned('a limit by direction, below what was spent before it', spentThenLimited('tokens_out', 6)),
+    unsigned('time far past its limit, and nothing after it', timePassed(9_000, 26)),
+    unsigned('time far past its limit, and effects after it', timePassed(9_000, 7)),
+    unsigned('time past its limit by a slice', timePassed(850, 7)),
     unsigned('an account twice', swap('"accounts":["run"]', '"accounts":["run","run"]', 2)),
     unsigned('another installation', swap('"installation":"', '"installation":"0', 0)),
     unsigned('its type in front', swap('"seq":6,', '"x":0,"seq":6,', 6)),
@@ -348,6 +351,14 @@ function unknownKeeping(dimension: string): (payload: string, seq: number) => st
   return (payload, seq) => {
     if (seq === 2) return payload.replace('"calls":1}', `"calls":1,"${dimension}":5}`)
     return seq === 3 ? payload.replace('"status":"ok"', '"status":"unknown"') : payload
+  }
+}
+
+/** Wall time is limited to 600 ms; of the denials, record `at` is a TIME instead. */
+function timePassed(ms: number, at: number): (payload: string, seq: number) => string {
+  return (payload, seq) => {
+    if (seq === 0) return payload.replace('"dimension":"bytes","limit":1000000', '"dimension":"wall_time_ms","limit":600')
+    return seq === at ? payload.replace('"type":"DENY"', `"type":"TIME","captured":{"wall_time_ms":${ms}},"was":"DENY"`) : payload
   }
 }
 

@@ -60,6 +60,8 @@ export class Effects {
   #logBytes: number | null = null
   readonly #open = new Map<number, Effect>()
   #slack = TIME_SLICE_MS
+  /** Time went on past a limit by more than a slice: what happened after that was not allowed. */
+  #late: string | null = null
   intents = 0
   unknown = 0
   limits = 0
@@ -126,6 +128,7 @@ export class Effects {
   /** Each returns a sentence when the record breaks a rule, else null. */
   intent(seq: number, fields: Fields): string | null {
     this.intents++
+    if (this.#late !== null) return `an effect after ${this.#late}`
     if (this.#open.size >= MAX_OPEN_EFFECTS) return `more than ${MAX_OPEN_EFFECTS} effects are open at once`
     const accounts: Account[] = []
     for (const name of fields.accounts as readonly string[]) {
@@ -146,6 +149,7 @@ export class Effects {
   lease(fields: Fields): string | null {
     const effect = this.#open.get(fields.intent as number)
     if (!effect || effect.closed) return `a lease for ${String(fields.intent)}, which is not open`
+    if (this.#late !== null) return `a lease after ${this.#late}`
     const more = fields.reserve as Amounts
     const reserved: { [dimension: string]: number } = { ...effect.reserved }
     for (const dimension in more) reserved[dimension] = amountOf(reserved, dimension) + amountOf(more, dimension)
@@ -211,15 +215,22 @@ export class Effects {
     return wrong
   }
 
-  /** Time of the run itself. */
+  /** Time of the run itself, and of what it leased of the installation's. It cannot be held back: past its limit it ends what may begin, not the log. */
   time(fields: Fields): string | null {
-    const run = this.#account('run')
-    for (const [dimension, amount] of Object.entries(fields.captured as Amounts)) {
-      add(run, dimension, amount)
-      const limit = run.limits.get(dimension)
-      const sum = (run.captured.get(dimension) ?? 0) + (run.reserved.get(dimension) ?? 0)
-      if (limit !== undefined && sum > limit + (SLICED.has(dimension) ? this.#slack : 0))
-        return `${dimension} of the run reaches ${sum} of ${limit}`
+    const captured = fields.captured as Amounts
+    const shared = this.#account('installation')
+    const ofShared = Object.fromEntries(Object.entries(captured).filter(([dimension]) => shared.limits.has(dimension)))
+    return this.#pass(this.#account('run'), captured) ?? this.#pass(shared, ofShared)
+  }
+
+  #pass(account: Account, captured: Amounts): string | null {
+    for (const [dimension, amount] of Object.entries(captured)) {
+      add(account, dimension, amount)
+      const limit = account.limits.get(dimension) ?? Number.POSITIVE_INFINITY
+      const sum = (account.captured.get(dimension) ?? 0) + (account.reserved.get(dimension) ?? 0)
+      const text = `${dimension} of account ${account.name} reached ${sum} of ${limit}`
+      if (sum > limit && !SLICED.has(dimension)) return text
+      if (sum > limit + this.#slack) this.#late ??= text
     }
     return null
   }

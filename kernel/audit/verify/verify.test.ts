@@ -237,6 +237,32 @@ describe('rules of the records', () => {
     })
   }
 
+  describe('time past its limit', () => {
+    const limited = { type: 'LIMIT', account: 'run', limits: { wall_time_ms: 600 } } as const
+    const passed = (wall_time_ms: number): RecordBody => ({ type: 'TIME', captured: { wall_time_ms } })
+    const leased = { type: 'LEASED', leased: { wall_time_ms: 600, calls: 9 } } as const
+    const late = { ...intent, reserve: { calls: 1 } }
+
+    it('is lawful, also by minutes: a gate that stood still, or a guest that claims them, makes no log look forged', async () => {
+      expect(await judged(limited, passed(500_000), passed(7))).toBe(undefined)
+      expect(await judged(leased, passed(500_000))).toBe(undefined)
+    })
+    it('by a slice at most, effects may follow', async () => {
+      expect(await judged(limited, passed(850), late, { type: 'OUTCOME', intent: at + 2, status: 'void', captured: {} })).toBe(undefined)
+    })
+    it.each([
+      ['the run', limited],
+      ['what it leased', leased],
+    ])('of %s by more than a slice, none may', async (_whose, limit) => {
+      expect(await judged(limit, passed(851), late)).toContain('an effect after wall_time_ms')
+      const renewal = { type: 'LEASE', intent: at, reserve: { bytes: 1 } } as const
+      expect(await judged(late, limit, passed(851), renewal)).toContain('a lease after wall_time_ms')
+    })
+    it('is of nothing but time', async () => {
+      expect(await judged({ type: 'TIME', captured: { calls: 1001 } })).toContain('calls of account run reached 1001 of 1000')
+    })
+  })
+
   it('an account that overran gets nothing more', async () => {
     const overrun = { type: 'OUTCOME', intent: at, status: 'ok', captured: { calls: 2000 }, overrun: true } as const
     expect(await judged(intent, overrun)).toBe(undefined)

@@ -45,6 +45,7 @@ class Effects:
         self._accounts: Dict[str, _Account] = {name: _Account() for name in _STANDING}
         self._unlimited: Set[int] = set()
         self._slice = TIME_SLICE_MS
+        self._late: Optional[str] = None  # time passed a limit by more than a slice: nothing may begin after that
         self.intents = 0
 
     def start(self, limits: Iterable[Dict[str, Any]], cpus: Any) -> None:
@@ -72,6 +73,7 @@ class Effects:
             account.limits[dimension] = limit
 
     def intent(self, sequence: int, accounts: Iterable[str], reserve: Amounts) -> None:
+        self._nothing_late("INTENT")
         if len(self._open) >= MAX_OPEN_EFFECTS:
             raise Damage("more than %d effects are open" % MAX_OPEN_EFFECTS)
         effect = _Effect(tuple(accounts), dict(reserve))
@@ -83,6 +85,7 @@ class Effects:
         effect = self._get(intent)
         if effect.closed:
             raise Damage("LEASE: effect %d is closed" % intent)
+        self._nothing_late("LEASE")
         for dimension, amount in reserve.items():
             effect.reserved[dimension] = effect.reserved.get(dimension, 0) + amount
         self._reserve(effect, reserve)
@@ -114,12 +117,27 @@ class Effects:
         effect.closed = True
 
     def time(self, captured: Amounts) -> None:
-        account = self._accounts["run"]
+        """Of the run, and of what it leased of the installation's. It cannot be held back: past its limit it ends what may begin, not the log."""
+        shared = self._accounts["installation"]
+        self._pass("run", self._accounts["run"], captured)
+        self._pass("installation", shared, {dimension: n for dimension, n in captured.items() if dimension in shared.limits})
+
+    def _pass(self, name: str, account: "_Account", captured: Amounts) -> None:
         for dimension, amount in captured.items():
             if not account.counts(dimension):
                 continue
             account.captured[dimension] = account.captured.get(dimension, 0) + amount
-            self._within("run", account, dimension, self._slice if dimension in _SLICED else 0)
+            if dimension not in _SLICED:
+                self._within(name, account, dimension, 0)
+                continue
+            total = account.captured[dimension] + account.reserved.get(dimension, 0)
+            limit = account.limits.get(dimension, MAX_INTEGER)
+            if total > limit + self._slice and self._late is None:
+                self._late = "%d of %d %s of account %s passed" % (total, limit, dimension, name)
+
+    def _nothing_late(self, kind: str) -> None:
+        if self._late is not None:
+            raise Damage("%s after %s" % (kind, self._late))
 
     def open_effects(self) -> int:
         return len(self._open)
