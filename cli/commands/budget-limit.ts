@@ -18,7 +18,7 @@ export const command: Command<typeof BUDGET_LIMIT> = async ({ flags }, context) 
       throw new CliError(
         'usage',
         `${dimensionName(key)} is a budget of each run, not of all together`,
-        `runs share ${POOL_DIMENSIONS.map(dimensionName).join(', ')}`,
+        `runs share ${POOL_DIMENSIONS.map(dimensionName).join(', ')}; limit ${dimensionName(key)} with --budget of \`run\`, or in a policy`,
       )
   const installation = await ensureInstallation(homeOf(context).path)
   if (flags.none || flags.budget.length > 0) await installation.note({ type: 'BUDGET_LIMITS', limits, by_uid: process.getuid?.() ?? 0 })
@@ -33,12 +33,16 @@ function table(pool: Pool): readonly string[] {
     const limit = pool.limits[dimension]
     if (limit === undefined) return []
     const used = pool.counted[dimension] ?? 0
-    return [[dimensionName(dimension), formatCharge(dimension, used), formatCharge(dimension, limit)]]
+    const left = Math.max(0, limit - used)
+    return [[dimensionName(dimension), ...[used, left, limit].map((amount) => formatCharge(dimension, amount))]]
   })
-  if (rows.length === 0) return ['no limits: each run has its own budget only']
+  if (rows.length === 0)
+    return ['no limits: each run has its own budget only', 'for example: authority budget limit --budget cost=$50 --budget concurrency=20']
   const held = pool.runs.length
   return [
-    ...columns([['BUDGET', 'SPENT AND HELD', 'LIMIT'], ...rows]),
-    `${held} ${held === 1 ? 'run holds' : 'runs hold'} a part of it; a run that died is settled when it is recovered`,
+    ...columns([['BUDGET', 'USED', 'LEFT', 'LIMIT'], ...rows]),
+    held === 0
+      ? 'used is what runs that ended spent; no run holds a part of it now'
+      : `used is what runs that ended spent, and what ${held === 1 ? 'one run has' : `${held} runs have`} leased: they give back what they do not need. A run that died gives back when the next begins.`,
   ]
 }

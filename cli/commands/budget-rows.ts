@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { frameBytesOf, type RecordType, readRecords } from '@authority/kernel/audit'
-import { type BudgetRow, type LoggedRecord, replay, restoreBudget } from '@authority/kernel/budget'
+import { type BudgetRow, INSTALLATION_ACCOUNT, type LoggedRecord, replay, restoreBudget } from '@authority/kernel/budget'
 import { connectControl } from '../runs/control-client.ts'
 import { withLogBytes } from '../runs/gate/log-bytes.ts'
 import { isAlive, type RunRecord } from '../runs/run-record.ts'
@@ -12,11 +12,30 @@ export function budgetRows(record: RunRecord, folder: string): Promise<readonly 
   return record.state !== 'ended' && isAlive(record) ? askGate(folder) : replayLog(join(folder, 'audit'))
 }
 
+/** A part that was never leased is no budget of this run. */
+export function shownRows(rows: readonly BudgetRow[]): readonly BudgetRow[] {
+  return rows.filter(({ account, limit, captured, reserved }) => account !== INSTALLATION_ACCOUNT || (limit ?? 0) + captured + reserved > 0)
+}
+
+/** What the accounts in the first column are, for whoever sees them first. */
+export function budgetLegend(rows: readonly BudgetRow[]): readonly string[] {
+  if (rows.every(({ account, reserved }) => account === 'run' && reserved === 0)) return []
+  const has = (prefix: string): boolean => rows.some(({ account }) => account.startsWith(prefix))
+  return [
+    ...(has('run') ? ['run: everything of this run'] : []),
+    ...(has('class:') ? ['class:NAME: operations of one kind, which count in run as well'] : []),
+    ...(has(INSTALLATION_ACCOUNT) ? ['installation: leased of what all runs share, see `authority budget limit`'] : []),
+    ...(has('block:') ? ['block:ID: what one block of a capability token allows, see `authority cap show`'] : []),
+    ...(rows.some(({ reserved }) => reserved > 0) ? ['held: the most that effects under way may still use'] : []),
+  ]
+}
+
 export const BUDGET_HEADINGS = ['ACCOUNT', 'BUDGET', 'SPENT', 'HELD', 'LIMIT'] as const
 
 export function budgetCells({ account, dimension, limit, captured, reserved }: BudgetRow): string[] {
   const amount = (value: number): string => formatCharge(dimension, value)
-  return [safe(account), dimensionName(dimension), amount(captured), amount(reserved), limit === null ? 'none' : amount(limit)]
+  const most = limit === null ? 'none' : `${amount(limit)}${account === INSTALLATION_ACCOUNT ? ' leased' : ''}`
+  return [safe(account), dimensionName(dimension), amount(captured), amount(reserved), most]
 }
 
 async function askGate(folder: string): Promise<readonly BudgetRow[]> {

@@ -1,6 +1,8 @@
+import type { BudgetRow } from '@authority/kernel/budget'
 import { findRun } from '../runs/registry.ts'
+import type { Terminal } from '../ui/terminal.ts'
 import { columns } from '../ui/text.ts'
-import { BUDGET_HEADINGS, budgetCells, budgetRows } from './budget-rows.ts'
+import { BUDGET_HEADINGS, budgetCells, budgetLegend, budgetRows, shownRows } from './budget-rows.ts'
 import type { Command } from './index.ts'
 import { homeOf } from './shared.ts'
 import type { BUDGET_SHOW } from './verbs.ts'
@@ -10,7 +12,12 @@ export const command: Command<typeof BUDGET_SHOW> = async ({ flags, positionals 
   const { record, folder } = findRun(homeOf(context), positionals[0] ?? '')
   const rows = await budgetRows(record, folder)
   if (flags.json) terminal.json({ run: record.id, rows })
-  else if (rows.length === 0) terminal.note('authority: no limits, and nothing was spent')
-  else for (const line of columns([[...BUDGET_HEADINGS], ...rows.map(budgetCells)])) terminal.out(line)
+  else show(shownRows(rows), terminal)
   return 0
+}
+
+function show(rows: readonly BudgetRow[], terminal: Terminal): void {
+  if (rows.length === 0) return terminal.note('authority: no limits, and nothing was spent')
+  for (const line of columns([[...BUDGET_HEADINGS], ...rows.map(budgetCells)])) terminal.out(line)
+  for (const line of budgetLegend(rows)) terminal.note(`  ${line}`)
 }

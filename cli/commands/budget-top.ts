@@ -1,8 +1,8 @@
-import type { BudgetRow } from '@authority/kernel/budget'
+import { type BudgetRow, INSTALLATION_ACCOUNT } from '@authority/kernel/budget'
 import { findRun } from '../runs/registry.ts'
 import { isAlive, readRun } from '../runs/run-record.ts'
 import { columns, shortId } from '../ui/text.ts'
-import { BUDGET_HEADINGS, budgetCells, budgetRows } from './budget-rows.ts'
+import { BUDGET_HEADINGS, budgetCells, budgetRows, shownRows } from './budget-rows.ts'
 import type { Command } from './index.ts'
 import { homeOf } from './shared.ts'
 import type { BUDGET_TOP } from './verbs-cap.ts'
@@ -16,12 +16,12 @@ export const command: Command<typeof BUDGET_TOP> = async ({ flags, positionals }
   const { record, folder } = findRun(homeOf(context), positionals[0] ?? '')
   for (let now = record; ; now = readRun(folder)) {
     const rows = [...(await budgetRows(now, folder))].sort((a, b) => fullness(b) - fullness(a) || b.captured - a.captured)
-    if (flags.json) terminal.json({ run: now.id, rows: rows.map((row) => ({ ...row, used: row.limit === null ? null : fullness(row) })) })
+    if (flags.json) terminal.json({ run: now.id, rows: rows.map((row) => ({ ...row, used: fullness(row) < 0 ? null : fullness(row) })) })
     const again = !flags.once && !flags.json && terminal.isTty.out
     if (!flags.json) {
       if (again) terminal.raw(Buffer.from(CLEAR))
       terminal.out(`run ${shortId(now.id)}, ${now.state}`)
-      for (const line of columns([['USED', ...BUDGET_HEADINGS], ...rows.map((row) => [percent(row), ...budgetCells(row)])]))
+      for (const line of columns([['USED', ...BUDGET_HEADINGS], ...shownRows(rows).map((row) => [percent(row), ...budgetCells(row)])]))
         terminal.out(line)
     }
     if (!again || now.state === 'ended' || !isAlive(now)) return 0
@@ -29,12 +29,13 @@ export const command: Command<typeof BUDGET_TOP> = async ({ flags, positionals }
   }
 }
 
-/** Spent and held against the limit; without one, emptiest. */
-function fullness({ limit, captured, reserved }: BudgetRow): number {
-  if (limit === null) return -1
+/** Spent and held against the limit; without one, emptiest. Of what was leased there may be more. */
+function fullness({ account, limit, captured, reserved }: BudgetRow): number {
+  if (limit === null || account === INSTALLATION_ACCOUNT) return -1
   return limit === 0 ? 1 : (captured + reserved) / limit
 }
 
 function percent(row: BudgetRow): string {
-  return row.limit === null ? '–' : `${Math.floor(fullness(row) * 100)} %`
+  const used = fullness(row)
+  return used < 0 ? '–' : `${Math.floor(used * 100)} %`
 }

@@ -39,6 +39,7 @@ test('a reload whose expectations the run does not meet changes nothing', async 
     given,
     mounts,
     guarded: [],
+    cpus: 1,
     detail: {},
     operator: new Map(),
   })

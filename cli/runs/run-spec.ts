@@ -92,12 +92,21 @@ export interface BudgetMark {
   readonly limit: number
 }
 
+/** What runs of the installation may use together; `used`: spent, or leased by one of them. */
+export interface SharedLimit {
+  readonly dimension: string
+  readonly limit: number
+  readonly used: number
+}
+
 /** What the start line says is enforced. */
 export interface StartFacts {
   readonly run: string
   readonly isolation: string
   readonly policy: { readonly id: string; readonly source: string }
   readonly budgets: Readonly<Record<string, number>>
+  /** Absent: nothing is shared. */
+  readonly shared?: readonly SharedLimit[]
   readonly mounts: readonly { readonly host: string; readonly guest: string; readonly readonly: boolean; readonly cacheSeconds?: number }[]
   readonly scratch: readonly string[]
   /** As `--resolver` takes it, each server by itself. */
@@ -116,6 +125,8 @@ export interface EndFacts {
   readonly denials: number
   readonly spent: Readonly<Record<string, number>>
   readonly limits: Readonly<Record<string, number>>
+  /** Absent: nothing is shared. As it stood when this run had given back what it did not use. */
+  readonly shared?: readonly SharedLimit[]
   /** Distinct denials in order of appearance, at most MAX_SHOWN_DENIALS. */
   readonly shownDenials: readonly {
     readonly seq: number

@@ -50,6 +50,8 @@ function what(record: ShownRecord): string {
     case 'LEASED':
       return `LEASED of the installation's budget${charges(':', record.leased)}`
     case 'MARK':
+      if (record.account === 'installation')
+        return `MARK runs have spent or leased ${record.percent} % of the ${dimensionName(record.dimension)} they share: ${formatCharge(record.dimension, record.captured)} of ${formatCharge(record.dimension, record.limit)}`
       return `MARK ${shown(record.account)} has used ${record.percent} % of its ${dimensionName(record.dimension)}: ${formatCharge(record.dimension, record.captured)} of ${formatCharge(record.dimension, record.limit)}`
     case 'GUEST':
       return `GUEST ${shown(record.event)} ${shown(JSON.stringify(record.detail))}`

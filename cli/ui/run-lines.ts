@@ -1,4 +1,4 @@
-import type { BudgetMark, EndFacts, StartFacts } from '../runs/run-spec.ts'
+import type { BudgetMark, EndFacts, SharedLimit, StartFacts } from '../runs/run-spec.ts'
 import type { Style } from './terminal.ts'
 import { clip, count, safe, shortId } from './text.ts'
 import { dimensionName, formatCharge, formatMs } from './units.ts'
@@ -7,6 +7,8 @@ import { dimensionName, formatCharge, formatMs } from './units.ts'
 const MAX_SHOWN = 400
 const SEPARATOR = ' · '
 const POLICY_ID = 8
+/** Held while something is under way, never spent: what counts is how much at once. */
+const LEVEL = 'concurrency'
 
 /** One line: what is enforced, and on what ground. */
 export function startLine(start: StartFacts, style: Style): string {
@@ -17,6 +19,7 @@ export function startLine(start: StartFacts, style: Style): string {
     start.isolation,
     `policy ${policy.id.slice(0, POLICY_ID)} (${safe(policy.source)})`,
     limits.length === 0 ? 'no budgets' : `budgets ${limits.join(', ')}`,
+    ...sharedText(start.shared ?? []),
     mounts.length === 0 ? 'no mounts' : `mounts ${mounts.map(mountText).join(', ')}`,
     scratch.length === 0 ? 'no scratch' : `scratch ${scratch.map(safe).join(', ')} (gone at the end)`,
     ...(start.resolver[0] === 'system' ? [] : [`resolver ${start.resolver.map(safe).join(', ')}`]),
@@ -61,6 +64,7 @@ export function endLine(end: EndFacts, style: Style): string {
     count(end.effects, 'effect'),
     count(end.denials, 'denial'),
     spending(end),
+    ...sharedText((end.shared ?? []).filter(({ dimension }) => dimension !== LEVEL)),
     mayBeAllowed(end) ? `authority policy suggest ${id}` : `authority audit show ${id}`,
   ]
   return `${style.bold('authority:')} ${parts.join(SEPARATOR)}`
@@ -75,16 +79,28 @@ function spending({ spent, limits }: EndFacts): string {
   const dimensions = [...new Set([...Object.keys(limits), ...Object.keys(spent)])]
   const parts = dimensions.map((dimension) => {
     const limit = limits[dimension]
-    const used = formatCharge(dimension, spent[dimension] ?? 0)
+    const most = dimension === LEVEL || dimension.endsWith(`.${LEVEL}`) ? 'at most ' : ''
+    const used = `${most}${formatCharge(dimension, spent[dimension] ?? 0)}`
     return `${dimensionName(dimension)} ${used}${limit === undefined ? '' : ` of ${formatCharge(dimension, limit)}`}`
   })
   return parts.length === 0 ? 'nothing spent' : `spent ${parts.join(', ')}`
 }
 
+/** `shared by all runs: cost $1.30 of $5.00 left` */
+function sharedText(shared: readonly SharedLimit[]): string[] {
+  const parts = shared.map(({ dimension, limit, used }) => {
+    const left = formatCharge(dimension, Math.max(0, limit - used))
+    return `${dimensionName(dimension)} ${left} of ${formatCharge(dimension, limit)} left`
+  })
+  return parts.length === 0 ? [] : [`shared by all runs: ${parts.join(', ')}`]
+}
+
 /** `80 % of net calls is spent: 8 of 10` */
 export function markLine({ account, dimension, percent, captured, limit }: BudgetMark): string {
+  const amounts = `${formatCharge(dimension, captured)} of ${formatCharge(dimension, limit)}`
+  if (account === 'installation') return `${percent} % of the ${dimensionName(dimension)} that runs share is spent or leased: ${amounts}`
   const scope = account === 'run' ? '' : `${account.replace('class:', '')} `
-  return `${percent} % of ${scope}${dimensionName(dimension)} is spent: ${formatCharge(dimension, captured)} of ${formatCharge(dimension, limit)}`
+  return `${percent} % of ${scope}${dimensionName(dimension)} is spent: ${amounts}`
 }
 
 /** `--timing`: each step, when it was done and how long it took. */

@@ -43,7 +43,7 @@ export function formatCharge(dimension: string, value: number): string {
   return String(value)
 }
 
-const NAMES: Readonly<Record<string, string>> = { cost_nano_usd: 'cost', wall_time_ms: 'wall time', cpu_ms: 'cpu time' }
+const NAMES: Readonly<Record<string, string>> = { cost_nano_usd: 'cost', wall_time_ms: 'wall time', cpu_ms: 'CPU time' }
 
 export function dimensionName(dimension: string): string {
   const cut = dimension.indexOf('.')

@@ -18,6 +18,8 @@ export class Account {
   /** Someone stated limits for it, if only none. */
   declared = false
   hasLimits = false
+  /** Its limits are what was leased so far, and say nothing of how much there is. */
+  leased = false
 
   constructor(name: string, histories: Histories | null) {
     this.name = name
@@ -33,6 +35,7 @@ export class Account {
 
   /** A limit that may rise again. */
   lease(index: number, amount: number): void {
+    this.leased = true
     this.#limitAt(index)
     this.#limits[index] = amount
     this.#freezeIfOver(index)

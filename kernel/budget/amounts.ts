@@ -93,7 +93,10 @@ export function indexOf(dimension: Dimension): number {
 /** A gauge, not a quantity: held while something runs, never spent. */
 export const CONCURRENCY = indexOf('concurrency')
 
-const TIME: readonly boolean[] = DIMENSIONS.map((dimension) => dimension === 'wall_time_ms' || dimension === 'cpu_ms')
+export const TIME_DIMENSIONS = ['wall_time_ms', 'cpu_ms'] as const satisfies readonly Dimension[]
+export type TimeDimension = (typeof TIME_DIMENSIONS)[number]
+
+const TIME: readonly boolean[] = DIMENSIONS.map((dimension) => (TIME_DIMENSIONS as readonly Dimension[]).includes(dimension))
 
 /** Time passes whether it is allowed or not. */
 export function isTime(index: number): boolean {

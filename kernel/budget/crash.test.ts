@@ -44,6 +44,7 @@ async function lifeOf(effects: number, outcomes: 'ok' | 'void' | 'mixed'): Promi
     },
     run: RUN,
     budget,
+    cpus: null,
     onLease: (leased) => {
       run.push({ type: 'LEASED', leased })
       die('after LEASED')

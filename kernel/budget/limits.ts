@@ -23,7 +23,7 @@ export const HISTORY_BUCKET_MS = 1000
 export const MAX_HISTORIES = 4096
 /** Percent of a limit at which a soft mark is told. */
 export const SOFT_MARKS = [50, 80, 95] as const
-/** What runs of one installation can share. Time passes in every run at once, concurrency and log belong to one run: those are limited per run. */
+/** What runs of one installation can share: all but the log, which each run has for itself and which says its own end whatever others wrote. */
 export const POOL_DIMENSIONS = [
   'calls',
   'tool_calls',
@@ -33,6 +33,17 @@ export const POOL_DIMENSIONS = [
   'cost_nano_usd',
   'bytes',
   ...BYTE_WAYS,
+  'wall_time_ms',
+  'cpu_ms',
+  'concurrency',
 ] as const satisfies readonly Dimension[]
 /** A lease takes at most this part (1/n) of what is free, unless one effect needs more. */
 export const POOL_SHARE = 16
+/** Slices that a lease of time takes at least: the next one must be on disk before they have passed. */
+export const TIME_LEASE_SLICES = 4
+/** ms of wall time, and of CPU time per CPU, that a lease takes at most: a run that dies loses no more. */
+export const MAX_TIME_LEASE_MS = 60_000
+/** ms of leased time left at which more is leased: as long as the disk and the lock of the installation may take. */
+export const TIME_AHEAD_MS = 10_000
+/** ms after which places (`concurrency`) that a run did not need go back to the others. */
+export const PLACES_WINDOW_MS = 5_000

@@ -21,7 +21,8 @@ export class SoftMarks {
   }
 
   look(account: Account): void {
-    if (!account.hasLimits) return
+    // Of what was leased half is always soon used: marks of the whole are the pool's.
+    if (!account.hasLimits || account.leased) return
     const told = this.#toldOf(account)
     for (let index = 0; index < DIMENSIONS.length; index++) {
       const dimension = DIMENSIONS[index]

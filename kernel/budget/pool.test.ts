@@ -1,52 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { InstallationRecord } from '../audit/installation-records.ts'
-import type { Charges } from '../vocabulary/index.ts'
-import { Pool } from './pool.ts'
 import { type PoolLog, PoolShare } from './pool-share.ts'
 import { createBudgetStage } from './stage.ts'
+import { gateOf, memoryLog, proven, run } from './testing.ts'
 
 const CENT = 10_000_000
-const run = (number: number): string => String(number).padStart(32, '0')
-
-/** The installation log without its disk: one transaction at a time, in the order they were asked for. */
-function memoryLog(limits: Charges) {
-  const records: InstallationRecord[] = [{ type: 'BUDGET_LIMITS', limits, by_uid: 0 }]
-  let turn: Promise<unknown> = Promise.resolve()
-  const log: PoolLog = {
-    transact: (see, decide) => {
-      const done = turn.then(() => {
-        records.forEach(see)
-        const record = decide()
-        return record === null ? null : records.push(record) - 1
-      })
-      turn = done.catch(() => undefined)
-      return done
-    },
-  }
-  return { log, records }
-}
-
-/** Invariant over every prefix; returns the pool at its end. */
-function proven(records: readonly InstallationRecord[]): Pool {
-  const pool = new Pool()
-  for (const record of records) {
-    pool.add(record)
-    if (record.type !== 'BUDGET_LEASE') continue
-    for (const [dimension, limit] of Object.entries(pool.limits))
-      expect(pool.counted[dimension as keyof Charges] ?? 0).toBeLessThanOrEqual(limit)
-  }
-  return pool
-}
-
-async function gateOf(log: PoolLog, number: number) {
-  const budget = createBudgetStage()
-  const share = await PoolShare.open({ log, run: run(number), budget, onLease: () => undefined })
-  if (share === null) throw new Error('there is a shared budget')
-  budget.join(share)
-  return { budget, share }
-}
-
 test('1,000 concurrent reservations of $0.10 by eight runs against $5 of the installation: exactly 50', async () => {
   const { log, records } = memoryLog({ cost_nano_usd: 500 * CENT })
   const gates = await Promise.all(Array.from({ length: 8 }, (_, i) => gateOf(log, i)))
@@ -99,9 +57,39 @@ test('limits that are lowered hold for the next lease; a forged return makes no 
   expect(pool.counted).toEqual({})
 })
 
+test('two requests of one run at once each get what is leased for them', async () => {
+  const { log, records } = memoryLog({ calls: 10 })
+  const { budget } = await gateOf(log, 1)
+  const both = await Promise.all([budget.reserveShared(['run'], { calls: 5 }), budget.reserveShared(['run'], { calls: 5 })])
+  expect(both.map(({ ok }) => ok)).toEqual([true, true])
+  expect(proven(records).counted).toEqual({ calls: 10 })
+})
+
+test('what is being given back is not there any more while the record is written', async () => {
+  const { log } = memoryLog({ calls: 3 })
+  const meanwhile: boolean[] = []
+  const watched: PoolLog = {
+    transact: async (see, decide) => {
+      let returns = false
+      const seq = await log.transact(see, () => {
+        const record = decide()
+        returns = record?.type === 'BUDGET_RETURN'
+        return record
+      })
+      if (returns) meanwhile.push(gate.budget.reserve(['run', 'installation'], { calls: 1 }).ok)
+      return seq
+    },
+  }
+  const gate = await gateOf(watched, 1)
+  const taken = await gate.budget.reserveShared(['run'], { calls: 2 })
+  if (taken.ok) gate.budget.settle(taken.reservation, { calls: 1 })
+  expect(await gate.budget.reserveShared(['run'], { calls: 3 })).toMatchObject({ ok: false })
+  expect(meanwhile).toEqual([false])
+})
+
 test('an installation without limits shares nothing', async () => {
   const { log, records } = memoryLog({})
-  expect(await PoolShare.open({ log, run: run(1), budget: createBudgetStage(), onLease: () => undefined })).toBe(null)
+  expect(await PoolShare.open({ log, run: run(1), budget: createBudgetStage(), cpus: null, onLease: () => undefined })).toBe(null)
   expect(records).toHaveLength(1)
 })
 

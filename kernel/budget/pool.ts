@@ -1,6 +1,6 @@
 import type { InstallationRecord } from '../audit/index.ts'
 import type { Charges, Dimension } from '../vocabulary/index.ts'
-import { type Amounts, at, chargesOf, indexOf, noAmounts, readCharges } from './amounts.ts'
+import { type Amounts, at, chargesOf, indexOf, noAmounts, readCharges, type TimeDimension } from './amounts.ts'
 import { MAX_AMOUNT, POOL_DIMENSIONS, POOL_SHARE } from './limits.ts'
 
 /** Account of what all runs of an installation share; a run's own is limited to what it has leased of it. */
@@ -71,6 +71,12 @@ export class Pool {
       if (needed > 0) lease[dimension] = Math.min(MAX_AMOUNT, needed * parts)
     }
     return lease
+  }
+
+  /** Time to lease where `least` of it is soon to pass: a part of what is free, at most `most`; 0 when there is none. */
+  shareOfTime(dimension: TimeDimension, least: number, most: number): number {
+    const free = this.free(dimension)
+    return Math.min(free, Math.max(least, Math.min(most, Math.floor(free / POOL_SHARE))))
   }
 
   #lease(run: string, amounts: Amounts): void {

@@ -45,6 +45,12 @@ describe('the log is enough to know what was spent', () => {
     expect(unknown).toEqual([])
   })
 
+  test('time is of the run, and of what runs share where it leased time', () => {
+    const passed = at({ type: 'TIME', captured: { wall_time_ms: 250, cpu_ms: 90 } })
+    const { spent } = replay([passed, at({ type: 'LEASED', leased: { wall_time_ms: 1000, calls: 5 } }), passed])
+    expect(Object.fromEntries(spent)).toEqual({ run: { wall_time_ms: 500, cpu_ms: 180 }, installation: { wall_time_ms: 250 } })
+  })
+
   test('an intent without an outcome, and a lease without a close, count in full', () => {
     const lost = intent({ calls: 1, tokens: 70, concurrency: 1 })
     const open = intent({ calls: 1, bytes: 10 })

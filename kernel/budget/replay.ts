@@ -1,6 +1,6 @@
 import { AuthorityError } from '@authority/protocol'
 import type { RecordBody } from '../audit/types.ts'
-import type { Charges } from '../vocabulary/index.ts'
+import { type Charges, DIMENSIONS } from '../vocabulary/index.ts'
 import { type Amounts, at, CONCURRENCY, chargesOf, noAmounts, readCharges } from './amounts.ts'
 import { MAX_AMOUNT } from './limits.ts'
 import { INSTALLATION_ACCOUNT } from './pool.ts'
@@ -111,12 +111,26 @@ function apply(record: LoggedRecord, { totals, limits, open }: Books): void {
       else drop(intent.held, Object.keys(readNamed(record.captured)))
       return
     }
-    case 'TIME':
-      add(totals, [RUN_ACCOUNT], readCharges(record.captured))
+    case 'TIME': {
+      const captured = readCharges(record.captured)
+      add(totals, [RUN_ACCOUNT], captured)
+      const shared = limits.get(INSTALLATION_ACCOUNT)
+      if (shared !== undefined)
+        add(
+          totals,
+          [INSTALLATION_ACCOUNT],
+          captured.map((amount, index) => (isNamed(shared, index) ? amount : 0)),
+        )
       return
+    }
     default:
       return
   }
+}
+
+function isNamed(charges: Charges, index: number): boolean {
+  const dimension = DIMENSIONS[index]
+  return dimension !== undefined && Object.hasOwn(charges, dimension)
 }
 
 function readNamed(charges: Charges): Charges {

@@ -27,7 +27,7 @@ describe('time', () => {
       expect(slices.tick()).toMatchObject({ exhausted: null, nextMs })
     }
     clock.pass(100)
-    expect(slices.tick()).toMatchObject({ exhausted: 'wall_time_ms' })
+    expect(slices.tick()).toMatchObject({ exhausted: { account: 'run', dimension: 'wall_time_ms' } })
     expect(spent(stage, 'wall_time_ms')).toBe(600)
   })
 
@@ -38,7 +38,7 @@ describe('time', () => {
     clock.pass(400)
     expect(slices.tick()).toMatchObject({ exhausted: null, captured: { wall_time_ms: 400 }, nextMs: 200 })
     clock.pass(400)
-    expect(slices.tick().exhausted).toBe('wall_time_ms')
+    expect(slices.tick().exhausted).toEqual({ account: 'run', dimension: 'wall_time_ms' })
     expect(spent(stage, 'wall_time_ms')).toBe(800)
     expect(stage.reserve(['run'], { calls: 1 })).toMatchObject({ ok: false, frozen: true })
   })
@@ -51,7 +51,7 @@ describe('time', () => {
     expect(slices.tick(100).captured.cpu_ms).toBe(0)
     expect(slices.tick(Number.NaN).captured.cpu_ms).toBe(0)
     expect(slices.tick(900)).toMatchObject({ exhausted: null, captured: { cpu_ms: 420 }, nextMs: 50 })
-    expect(slices.tick(1000).exhausted).toBe('cpu_ms')
+    expect(slices.tick(1000).exhausted).toEqual({ account: 'run', dimension: 'cpu_ms' })
   })
 
   test('without limits it is counted all the same; fractions of a ms are carried over', () => {
@@ -86,12 +86,23 @@ describe('time', () => {
     clock.pass(250)
     expect(slices.tick().exhausted).toBe(null)
     clock.pass(250)
-    expect(slices.tick().exhausted).toBe('wall_time_ms')
+    expect(slices.tick().exhausted).toEqual({ account: 'run', dimension: 'wall_time_ms' })
     expect(spent(stage, 'wall_time_ms')).toBe(500)
   })
 
   test('no time at all is exhausted at the first tick', () => {
     const slices = createTimeSlices({ budget: createBudgetStage({ limits: { wall_time_ms: 0 } }), clock: clockAt(0), cpus: 1 })
-    expect(slices.tick().exhausted).toBe('wall_time_ms')
+    expect(slices.tick().exhausted).toEqual({ account: 'run', dimension: 'wall_time_ms' })
+  })
+
+  test('of two accounts ends with the first that is used up, and says whose it was', () => {
+    const stage = createBudgetStage({ limits: { wall_time_ms: 10_000 } })
+    stage.lease('installation', { wall_time_ms: 300 })
+    const clock = clockAt(0)
+    const slices = createTimeSlices({ budget: stage, clock, cpus: 1, accounts: () => ['run', 'installation'] })
+    clock.pass(250)
+    expect(slices.tick()).toMatchObject({ exhausted: null, nextMs: 50 })
+    clock.pass(50)
+    expect(slices.tick().exhausted).toEqual({ account: 'installation', dimension: 'wall_time_ms' })
   })
 })

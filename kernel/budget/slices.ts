@@ -1,4 +1,5 @@
-import type { Clock, Dimension } from '../vocabulary/index.ts'
+import type { Clock } from '../vocabulary/index.ts'
+import type { TimeDimension } from './amounts.ts'
 import { SLICE_MS } from './limits.ts'
 import { RUN_ACCOUNT } from './stage.ts'
 import type { AccountName, BudgetStage, Reservation } from './types.ts'
@@ -15,27 +16,32 @@ export interface TimeSlices {
 }
 
 export interface TimeTick {
-  /** The dimension that is used up: the run must end now. */
-  readonly exhausted: Dimension | null
+  /** What is used up, and whose: the run must end now. */
+  readonly exhausted: ExhaustedTime | null
   /** What passed since the last tick, for a TIME record; whole ms, the rest is carried over. */
   readonly captured: { readonly wall_time_ms: number; readonly cpu_ms: number }
   /** ms until the next tick is due. */
   readonly nextMs: number
 }
 
+export interface ExhaustedTime {
+  readonly account: AccountName
+  readonly dimension: TimeDimension
+}
+
 export interface TimeOptions {
   readonly budget: BudgetStage
   readonly clock: Clock
   readonly cpus: number
-  /** Left out: the run's. */
-  readonly accounts?: readonly AccountName[]
+  /** Who pays; left out: the run. */
+  readonly accounts?: (dimension: TimeDimension) => readonly AccountName[]
 }
 
 export function createTimeSlices(options: TimeOptions): TimeSlices {
-  const { budget, clock, cpus, accounts = [RUN_ACCOUNT] } = options
+  const { budget, clock, cpus, accounts = () => [RUN_ACCOUNT] } = options
   if (!Number.isSafeInteger(cpus) || cpus < 1) throw new RangeError(`a machine has at least one CPU, not ${cpus}`)
-  const wall = new Meter(budget, accounts, 'wall_time_ms', SLICE_MS, Math.floor(clock.monotonicMs()))
-  const cpu = new Meter(budget, accounts, 'cpu_ms', SLICE_MS * cpus, 0)
+  const wall = new Meter(budget, accounts('wall_time_ms'), 'wall_time_ms', SLICE_MS, Math.floor(clock.monotonicMs()))
+  const cpu = new Meter(budget, accounts('cpu_ms'), 'cpu_ms', SLICE_MS * cpus, 0)
   let stopped = false
 
   const pass = (cpuMs: number | undefined, last: boolean): TimeTick => {
@@ -52,13 +58,13 @@ export function createTimeSlices(options: TimeOptions): TimeSlices {
 class Meter {
   readonly #budget: BudgetStage
   readonly #accounts: readonly AccountName[]
-  readonly #dimension: 'wall_time_ms' | 'cpu_ms'
+  readonly #dimension: TimeDimension
   readonly #slice: number
   /** Whole ms counted so far. */
   mark: number
   #reservation: Reservation | null = null
 
-  constructor(budget: BudgetStage, accounts: readonly AccountName[], dimension: 'wall_time_ms' | 'cpu_ms', slice: number, start: number) {
+  constructor(budget: BudgetStage, accounts: readonly AccountName[], dimension: TimeDimension, slice: number, start: number) {
     this.#budget = budget
     this.#accounts = accounts
     this.#dimension = dimension
@@ -71,8 +77,10 @@ class Meter {
     return this.#reservation?.charges[this.#dimension] ?? 0
   }
 
-  get exhausted(): Dimension | null {
-    return this.held === 0 ? this.#dimension : null
+  get exhausted(): ExhaustedTime | null {
+    if (this.held > 0) return null
+    const account = this.#accounts.find((name) => this.#budget.available([name], this.#dimension) === 0) ?? RUN_ACCOUNT
+    return { account, dimension: this.#dimension }
   }
 
   /** Settles the time up to `now` and reserves the next slice; returns the whole ms that passed. A reading that went back or is no number counts nothing. */

@@ -89,6 +89,10 @@ class BudgetLedger implements BudgetStage {
     this.#shared = share
   }
 
+  get sharedAccount(): AccountName | null {
+    return this.#shared?.account ?? null
+  }
+
   available(accounts: readonly AccountName[], dimension: Dimension): number {
     const index = indexOf(dimension)
     let least = Number.POSITIVE_INFINITY

@@ -69,6 +69,8 @@ export interface BudgetStage {
   extendShared(reservation: Reservation, more: Charges): Promise<ReserveResult>
   /** From here on effects are charged to this share as well. */
   join(share: SharedBudget): void
+  /** The account of what was joined; null where nothing is shared. */
+  readonly sharedAccount: AccountName | null
   /** How much of a dimension is still free on the tightest of these accounts; Infinity when unlimited. */
   available(accounts: readonly AccountName[], dimension: Dimension): number
   /** Captures what was used and frees the rest. A dimension left out of `actual` was not used, and without it all of the reservation was; `concurrency` is only ever freed. More than reserved: captured in full, `overrun` true, the accounts that no longer fit are frozen. Twice: no-op. */

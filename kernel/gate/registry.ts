@@ -128,7 +128,13 @@ export class OperationRegistry {
   private accountsOf(session: string, handle: number): readonly string[] {
     const verdict = this.options.capability.check(session, handle, [])
     if (!verdict.allow) throw new AuthorityError(verdict.code, verdict.reason)
-    return ['run', ...OPERATION_CLASSES.map((name) => `class:${name}`), ...verdict.blocks.map((block) => `block:${block}`)]
+    const { sharedAccount } = this.options.budget
+    return [
+      'run',
+      ...(sharedAccount === null ? [] : [sharedAccount]),
+      ...OPERATION_CLASSES.map((name) => `class:${name}`),
+      ...verdict.blocks.map((block) => `block:${block}`),
+    ]
   }
 }
 

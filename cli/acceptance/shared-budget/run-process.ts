@@ -26,7 +26,7 @@ const audit = await openRunLog({
   },
 })
 const budget = createBudgetStage()
-const share = await joinSharedBudget({ installation, runs: join(home, 'runs'), run, budget, audit })
+const share = await joinSharedBudget({ installation, runs: join(home, 'runs'), run, budget, audit, cpus: null, onMark: () => undefined })
 if (share === null) throw new Error('the installation has no budget')
 
 const granted = await Promise.all(Array.from({ length: Number(count) }, spendOnce))
@@ -40,7 +40,7 @@ console.log(granted.filter(Boolean).length)
 
 /** The records and steps of the gate's pipeline, without an effect. */
 async function spendOnce(): Promise<boolean> {
-  const charges = { cost_nano_usd: Number(amount) }
+  const charges = { cost_nano_usd: Number(amount), ...(share?.shares('concurrency') === true ? { concurrency: 1 } : {}) }
   const taken = await budget.reserveShared(['run'], charges)
   if (!taken.ok) return false
   const { reservation } = taken
@@ -60,7 +60,7 @@ async function spendOnce(): Promise<boolean> {
   })
   await audit.durable()
   budget.settle(reservation, charges)
-  audit.append({ type: 'OUTCOME', intent, status: 'ok', captured: charges })
+  audit.append({ type: 'OUTCOME', intent, status: 'ok', captured: { cost_nano_usd: Number(amount) } })
   await audit.durable()
   return true
 }

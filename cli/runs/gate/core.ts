@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { type ApprovalDesk, createApprovals, type PendingApproval } from '@authority/kernel/approvals'
 import { ensureInstallation, openRunLog, type RunLog } from '@authority/kernel/audit'
-import { type BudgetStage, createBudgetStage, limitsByAccount, RUN_ACCOUNT } from '@authority/kernel/budget'
+import {
+  type BudgetStage,
+  createBudgetStage,
+  limitsByAccount,
+  type OnMark,
+  PLACES_WINDOW_MS,
+  type PoolShare,
+  RUN_ACCOUNT,
+} from '@authority/kernel/budget'
 import { bunMac, createCapabilityStage, type OperatorCapabilities, patternRules } from '@authority/kernel/capability'
 import { type FsDependencies, fsEffects, linuxSyscalls, type Mounts, openMounts } from '@authority/kernel/effects/fs'
 import {
@@ -17,11 +25,11 @@ import {
 } from '@authority/kernel/effects/net'
 import { AdmitPipeline, COALESCE_MS, OperationRegistry, type OperatorOperation } from '@authority/kernel/gate'
 import { asImageRequest, denyAllPolicy, type LoadedPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
-import type { Charges, Clock, Json } from '@authority/kernel/vocabulary'
+import type { Charges, Clock, Json, NamedLimits } from '@authority/kernel/vocabulary'
 import { AuthorityError, type OperationName } from '@authority/protocol'
 import { assertStillExpected } from '../expectations.ts'
 import { type IncludedFile, includeFrom } from '../policy-files.ts'
-import type { BudgetMark, RunSpec } from '../run-spec.ts'
+import type { BudgetMark, RunSpec, StartFacts } from '../run-spec.ts'
 import { openKeptGate } from './kept-gate.ts'
 import { LivePolicy } from './live-policy.ts'
 import { NewRepositories } from './new-repositories.ts'
@@ -57,6 +65,8 @@ export interface CoreOptions {
   readonly given?: RunSpec['given']
   /** Files that no mount may change: policy and config in use. */
   readonly guarded: readonly string[]
+  /** Of the machine; null: there is none, and nobody measures the CPU time of what runs. */
+  readonly cpus: number | null
   /** Facts for the first record. */
   readonly detail: { readonly [key: string]: Json }
   readonly operator: ReadonlyMap<OperationName, OperatorOperation>
@@ -82,6 +92,8 @@ export interface GateCore {
   readonly policy: Policy
   readonly capability: OperatorCapabilities
   readonly budget: BudgetStage
+  /** The run's part of what runs share; null where nothing is. */
+  readonly shared: PoolShare | null
   readonly audit: RunLog
   readonly mounts: Mounts
   readonly fsContext: FsDependencies
@@ -103,6 +115,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   const policy = new LivePolicy(policyOf(options, repositories))
   const runGrants = policy.grants
   const limits = new RunLimits(policy.budgets, options.budgets)
+  assertMeasured(limits.all, options.cpus)
   const accounts = limitsByAccount(limits.all)
   const sys = linuxSyscalls()
   const mounts = openMounts(sys, options.mounts, { home: options.home, protect: options.guarded })
@@ -127,15 +140,21 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
       detail: options.detail,
     },
   })
-  const budget = createBudgetStage({
-    wallMs: () => clock.wallMs(),
-    onMark: (mark) => {
-      appendUnlessLatched(audit, { type: 'MARK', ...mark })
-      if (!mark.account.startsWith('block:')) options.onMark?.(mark)
-    },
-  })
+  const onMark: OnMark = (mark) => {
+    appendUnlessLatched(audit, { type: 'MARK', ...mark })
+    if (!mark.account.startsWith('block:')) options.onMark?.(mark)
+  }
+  const budget = createBudgetStage({ wallMs: () => clock.wallMs(), onMark })
   for (const [account, charges] of accounts) budget.limit(account, charges)
-  const shared = await joinSharedBudget({ installation, runs: dirname(options.folder), run: options.run, budget, audit })
+  const shared = await joinSharedBudget({
+    installation,
+    runs: dirname(options.folder),
+    run: options.run,
+    budget,
+    audit,
+    cpus: options.cpus,
+    onMark,
+  })
   const kept =
     options.keep === undefined
       ? null
@@ -201,11 +220,14 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     void pipeline.endWithdrawn()
   }, COALESCE_MS)
 
+  const places = setInterval(() => void shared?.giveBackPlaces().catch(() => undefined), PLACES_WINDOW_MS)
+
   return {
     clock,
     policy,
     capability,
     budget,
+    shared,
     audit,
     mounts,
     fsContext,
@@ -218,6 +240,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     reload: async (files, by) => {
       assertNotMounted(files.source, options.mounts)
       const next = operatorPolicy(files, options.hosts, repositories)
+      assertMeasured(next.budgets, options.cpus)
       assertStillExpected(next, { given: options.given ?? { image: [], env: [] }, mounts: options.mounts })
       // One after the other: each ends with the ports and limits that are its own.
       const reloaded = reloading.then(() => reload({ policy, limits, audit, budget, pipeline, published }, next, by))
@@ -226,6 +249,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     },
     close: async (end) => {
       clearInterval(coalescer)
+      clearInterval(places)
       published.close()
       approvals.end()
       if (kept !== null) for (const [block, used] of capability.usesTaken()) appendUnlessLatched(audit, { type: 'USES', block, used })
@@ -243,6 +267,23 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
         mounts.close()
       }
     },
+  }
+}
+
+/** A limit nobody would hold is none. Throws E_UNSUPPORTED. */
+function assertMeasured(limits: NamedLimits, cpus: number | null): void {
+  if (cpus !== null || limits['cpu_ms'] === undefined) return
+  throw new AuthorityError('E_UNSUPPORTED', 'CPU time is measured of a machine, and a gate without one cannot hold it to a budget', {
+    hint: 'leave out the `cpu` budget, limit wall_time, or run the program in a machine: `authority run`',
+  })
+}
+
+/** For the start line: what runs share, as far as it is still free. */
+export function sharedFacts({ shared }: Pick<GateCore, 'shared'>): Pick<StartFacts, 'shared'> {
+  if (shared === null) return {}
+  const { limits, counted } = shared.state
+  return {
+    shared: Object.entries(limits).map(([dimension, limit]) => ({ dimension, limit, used: counted[dimension as keyof Charges] ?? 0 })),
   }
 }
 

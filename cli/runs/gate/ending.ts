@@ -1,7 +1,7 @@
 import { removeLeftovers } from '../registry.ts'
 import type { EndedBy, RunRecord } from '../run-record.ts'
 import { type EndFacts, MAX_SHOWN_DENIALS } from '../run-spec.ts'
-import { type GateCore, runSpending } from './core.ts'
+import { type GateCore, runSpending, sharedFacts } from './core.ts'
 
 export interface End {
   readonly endedBy: EndedBy
@@ -41,6 +41,7 @@ export async function sealRun(options: {
     denials,
     spent: { ...runSpending(core.budget), ...(core.limits.log_bytes === undefined ? {} : { log_bytes: core.audit.frameBytes }) },
     limits: core.limits,
+    ...sharedFacts(core),
     shownDenials: core.pipeline.firstDenials.slice(0, MAX_SHOWN_DENIALS),
     audit: { path: core.audit.path, root: sealed?.root ?? null, records: sealed === null ? 0 : sealed.seq + 1 },
   }

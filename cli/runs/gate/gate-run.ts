@@ -5,7 +5,7 @@ import { type GuestExit, GuestFault } from '@authority/kernel/guest'
 import { AuthorityError } from '@authority/protocol'
 import { processStartTicks, type RunRecord, runFolder, writeRun } from '../run-record.ts'
 import type { EndFacts, GateEvent, RunSpec, SupervisorCommand } from '../run-spec.ts'
-import { type GateCore, openGateCore } from './core.ts'
+import { type GateCore, openGateCore, sharedFacts } from './core.ts'
 import { type End, sealRun } from './ending.ts'
 import { MachineRun } from './machine-run.ts'
 import { operatorOperations } from './operator.ts'
@@ -90,6 +90,7 @@ export class GateRun {
       mounts: spec.mounts,
       guarded: spec.guarded,
       detail: firstRecordFacts(spec),
+      cpus: spec.machine.cpus,
       onMark: (mark) => void this.emit({ event: 'mark', mark }),
       onApproval: (pending) => {
         // Before anybody is asked: what is typed from now on is the answer.
@@ -121,8 +122,7 @@ export class GateRun {
       })
     })
     await this.emit({ event: 'started', start: this.startFacts(core) })
-    const timeout =
-      spec.timeoutMs === null ? undefined : setTimeout(() => this.stopWith(timedOut(`--timeout of ${spec.timeoutMs} ms`)), spec.timeoutMs)
+    const timeout = spec.timeoutMs === null ? undefined : setTimeout(() => this.stopWith(timedOut(spec.timeoutMs ?? 0)), spec.timeoutMs)
     const watch = setInterval(() => this.watch(core), WATCH_MS)
     let end: End = { endedBy: 'gate', exitCode: EXIT_FAILED, reason: 'the gate failed' }
     try {
@@ -156,10 +156,11 @@ export class GateRun {
       audit: core.audit,
       clock: core.clock,
       cpus: this.spec.machine.cpus,
-      onExhausted: (dimension) => this.stopWith(timedOut(`the ${dimension} budget`)),
+      shared: core.shared,
+      onExhausted: (why) => this.stopWith({ endedBy: 'timeout', exitCode: EXIT_TIMEOUT, reason: why }),
     })
-    const agent = machine.run().then((exit) => agentEnd(exit, machine.deniedImageFile), machineEnd)
-    const end = await Promise.race([agent, this.stopped])
+    const ran = (): Promise<End> => machine.run().then((exit) => agentEnd(exit, machine.deniedImageFile), machineEnd)
+    const end = keeper.isUsedUp ? await this.stopped : await Promise.race([ran(), this.stopped])
     await machine.stop()
     keeper.stop()
     for (const { fd, bytes, sha256 } of machine.io.totals()) appendQuietly(core, { type: 'STDIO', fd, bytes, sha256 })
@@ -184,6 +185,7 @@ export class GateRun {
       isolation: spec.machine.isolation,
       policy: { id: core.policy.id, source: core.policy.source },
       budgets: core.limits,
+      ...sharedFacts(core),
       mounts: spec.mounts,
       scratch: spec.scratch.map(({ guest }) => guest),
       resolver: resolverTexts(spec.resolver),
@@ -211,6 +213,8 @@ function firstRecordFacts(spec: RunSpec): Parameters<typeof openGateCore>[0]['de
     image: { name: spec.image.name, sha256: spec.image.sha256, profiles: spec.image.profiles },
     kernel: { release: machine.kernel.release, sha256: machine.kernel.sha256 },
     initrd: { sha256: machine.initrd.sha256 },
+    // A verifier allows time one slice for each.
+    cpus: machine.cpus,
     machine: { arch: machine.arch, accel: machine.accel, memory_mib: machine.memoryMib, cpus: machine.cpus, console: machine.console },
     mounts: spec.mounts.map(({ host, guest, readonly, cacheSeconds }) => ({
       host,
@@ -246,8 +250,8 @@ function machineEnd(error: unknown): End {
   return { endedBy: byGuest ? 'guest' : 'machine', exitCode: EXIT_FAILED, reason: escapeForDisplay(message) }
 }
 
-function timedOut(what: string): End {
-  return { endedBy: 'timeout', exitCode: EXIT_TIMEOUT, reason: `${what} is used up` }
+function timedOut(ms: number): End {
+  return { endedBy: 'timeout', exitCode: EXIT_TIMEOUT, reason: `--timeout of ${ms} ms is used up` }
 }
 
 function stoppedBySignal(reason: string): End {

@@ -34,6 +34,7 @@ async function start(options: { readonly policy?: object; readonly keep?: string
     budgets: {},
     mounts: [],
     guarded: [],
+    cpus: 1,
     detail: {},
     operator: new Map(),
     ...(keep === null ? {} : { keep: join(home, 'gates', keep) }),

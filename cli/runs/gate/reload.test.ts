@@ -25,6 +25,7 @@ beforeEach(async () => {
     budgets: { bytes: 1000 },
     mounts: [],
     guarded: [],
+    cpus: 1,
     detail: {},
     operator: new Map(),
   })

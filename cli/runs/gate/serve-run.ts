@@ -4,7 +4,7 @@ import { resolverTexts } from '@authority/kernel/effects/net'
 import { type Session, serveSocketSession } from '@authority/kernel/gate'
 import { processStartTicks, type RunRecord, runFolder, writeRun } from '../run-record.ts'
 import type { EndFacts, GateEvent, ServeSpec, SupervisorCommand } from '../run-spec.ts'
-import { type GateCore, openGateCore } from './core.ts'
+import { type GateCore, openGateCore, sharedFacts } from './core.ts'
 import { type End, sealRun } from './ending.ts'
 import { operatorOperations } from './operator.ts'
 import { publishedFacts } from './published-facts.ts'
@@ -109,6 +109,7 @@ export class ServeRun {
         resolver: resolverTexts(spec.resolver),
         published: publishedFacts(spec),
       },
+      cpus: null,
       onMark: (mark) => void this.emit({ event: 'mark', mark }),
       onApproval: (pending) => void this.emit({ event: 'approval', pending }),
       onSettled: (digest) => void this.emit({ event: 'settled', digest }),
@@ -163,6 +164,7 @@ export class ServeRun {
         isolation: ISOLATION,
         policy: { id: core.policy.id, source: core.policy.source },
         budgets: core.limits,
+        ...sharedFacts(core),
         mounts: spec.mounts,
         scratch: [],
         audit: core.audit.path,
@@ -171,15 +173,15 @@ export class ServeRun {
         unfilteredTerminal: false,
       },
     })
-    await this.emit({ event: 'serving', tokenFile })
     const keeper = new TimeKeeper({
       budget: core.budget,
       audit: core.audit,
       clock: core.clock,
       cpus: 1,
-      onExhausted: (dimension) =>
-        this.endWith({ endedBy: 'timeout', exitCode: EXIT_TIMEOUT, reason: `the ${dimension} budget is used up` }),
+      shared: core.shared,
+      onExhausted: (why) => this.endWith({ endedBy: 'timeout', exitCode: EXIT_TIMEOUT, reason: why }),
     })
+    if (!keeper.isUsedUp) await this.emit({ event: 'serving', tokenFile })
     const watch = setInterval(() => {
       const { latched } = core.audit
       if (latched !== null) this.endWith({ endedBy: 'audit', exitCode: EXIT_FAILED, reason: `the audit log cannot be written: ${latched}` })

@@ -1,7 +1,17 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Installation, type RecordType, type RunLog, readRecords } from '@authority/kernel/audit'
-import { type BudgetStage, INSTALLATION_ACCOUNT, type LoggedRecord, Pool, type PoolLog, PoolShare, replay } from '@authority/kernel/budget'
+import {
+  type BudgetStage,
+  INSTALLATION_ACCOUNT,
+  type LoggedRecord,
+  type OnMark,
+  Pool,
+  type PoolLog,
+  PoolShare,
+  replay,
+  TIME_DIMENSIONS,
+} from '@authority/kernel/budget'
 import type { Charges } from '@authority/kernel/vocabulary'
 
 /** The installation log as a share sees it: only segments that may hold something new are read again. */
@@ -24,13 +34,18 @@ export async function joinSharedBudget(options: {
   readonly run: string
   readonly budget: BudgetStage
   readonly audit: RunLog
+  /** Of its machine; null: it has none, and its CPU time is not measured. */
+  readonly cpus: number | null
+  readonly onMark: OnMark
 }): Promise<PoolShare | null> {
-  const { installation, runs, run, budget, audit } = options
+  const { installation, runs, run, budget, audit, cpus, onMark } = options
   await settleEndedRuns(installation, runs)
   const share = await PoolShare.open({
     log: poolLogOf(installation),
     run,
     budget,
+    cpus,
+    onMark,
     onLease: (leased) => void audit.append({ type: 'LEASED', leased }),
   })
   if (share !== null) budget.join(share)
@@ -61,15 +76,24 @@ export async function settleEndedRuns(installation: Installation, runs: string):
 }
 
 /** What moves the account. */
-const MOVES: readonly RecordType[] = ['RUN_START', 'LEASED', 'INTENT', 'LEASE', 'OUTCOME', 'CLOSE']
+const MOVES: readonly RecordType[] = ['RUN_START', 'LEASED', 'INTENT', 'LEASE', 'OUTCOME', 'CLOSE', 'TIME', 'RECOVERED']
 
 async function spentOf(log: string, leased: Charges): Promise<Charges | null> {
   try {
     const records: LoggedRecord[] = []
     for await (const record of readRecords(log, { types: MOVES })) records.push(record)
-    const spent = replay(records).spent.get(INSTALLATION_ACCOUNT) ?? {}
+    const spent = { ...replay(records).spent.get(INSTALLATION_ACCOUNT), ...(died(records) ? timeOf(leased) : {}) }
     return Object.fromEntries(Object.entries(spent).filter(([dimension]) => dimension in leased))
   } catch {
     return null
   }
+}
+
+function died(records: readonly LoggedRecord[]): boolean {
+  return records.some(({ type }) => type === 'RECOVERED')
+}
+
+/** How much passed after the last TIME record of a run that died is not known: it pays for all it had leased. */
+function timeOf(leased: Charges): Charges {
+  return Object.fromEntries(TIME_DIMENSIONS.flatMap((dimension) => (dimension in leased ? [[dimension, leased[dimension] ?? 0]] : [])))
 }

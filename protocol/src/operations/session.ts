@@ -73,7 +73,7 @@ export const SESSION_OPERATIONS = {
         'one row per account and dimension',
       ),
     ],
-    doc: 'What is left of each budget this session is charged to.',
+    doc: 'What is left of each budget this session is charged to. Of account `installation`, what runs share, `limit` is what this run has leased of it so far: there may be more.',
   },
   'budget.history': {
     code: 0x0021,
