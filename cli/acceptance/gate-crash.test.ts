@@ -33,7 +33,7 @@ async function untilLatched(world: GateWorld): Promise<void> {
       expect(await probe.call('fs.open', [`/work/later-${i}`, 11, 0o600])).toMatch(/^(E_AUDIT|gone)$/)
       expect(await probe.call('fs.unlink', [`/work/${before.files[0]}`])).toMatch(/^(E_AUDIT|gone)$/)
       expect(await probe.call('fs.stat', ['/work'])).toMatch(/^(E_AUDIT|gone)$/)
-      expect(await probe.call('net.fetch', ['GET', `http://up.example:${world.port}/later`, [], null, 0, 1000, 0])).toMatch(
+      expect(await probe.call('net.fetch', ['GET', `http://up.example:${world.port}/later`, [], null, 0, 1000, 0, 0, null])).toMatch(
         /^(E_AUDIT|gone)$/,
       )
     }

@@ -202,7 +202,7 @@ export async function load(world: GateWorld, client: number, onAnswer: (answer: 
   }
   for (let i = 0; !enough(); i++) {
     const name = `c${client}-${i}`
-    const fetching = call('net.fetch', ['GET', `http://up.example:${world.port}/${name}`, [], null, 0, 10_000, 0])
+    const fetching = call('net.fetch', ['GET', `http://up.example:${world.port}/${name}`, [], null, 0, 10_000, 0, 0, null])
     const opened = await call('fs.open', [`/work/${name}`, FLAGS, 0o600])
     if (opened === 'gone') break
     if (typeof opened !== 'string') {

@@ -194,10 +194,15 @@ function service(request: import('node:http').IncomingMessage, response: import(
   const answer = (status: number, body: string, headers: Record<string, string | string[]> = {}): void => {
     response.writeHead(status, headers).end(body)
   }
-  if (request.method === 'POST') {
+  if (request.url === '/again') return answer(307, '', { location: '/length' })
+  if (request.method !== 'GET') {
     const parts: Buffer[] = []
     request.on('data', (part: Buffer) => parts.push(part))
-    request.on('end', () => answer(200, `POST ${request.headers['x-mine']} ${Buffer.concat(parts)}`))
+    request.on('end', () => {
+      const body = Buffer.concat(parts)
+      const length = request.headers['content-length'] ?? body.length
+      answer(200, request.url === '/length' ? `${request.method} ${length}: ${body.length}` : `POST ${request.headers['x-mine']} ${body}`)
+    })
   } else if (request.url === '/hello') answer(200, 'hello', { 'x-twice': ['a', 'b'] })
   else if (request.url === '/json') answer(200, '{"n":[1,2,3]}')
   else if (request.url === '/big') answer(200, 'x'.repeat(1_000_000))

@@ -10,6 +10,8 @@ export interface Permit {
   readonly signal: AbortSignal
   /** Decides and durably records a further object (a redirect hop, a resolved address). Throws the denial as AuthorityError. */
   decideAgain(questions: readonly Question[], requested: string): Promise<void>
+  /** Reserves more than the worst case said, by a durable record, before it is used. Throws the denial, E_BUDGET_EXCEEDED. */
+  reserveMore(more: Charges): Promise<void>
   /** Turns the byte reservation of this effect into a lease that lives until `close`. At most once. */
   lease(): ByteLease
 }

@@ -289,6 +289,7 @@ const LOOK_PERMIT: Permit = {
   intent: 0,
   signal: NEVER,
   decideAgain: () => Promise.reject(new Error('a look decides once')),
+  reserveMore: () => Promise.reject(new Error('a look reserves nothing')),
   lease: () => {
     throw new Error('a look moves no bytes')
   },

@@ -7,13 +7,14 @@ import { ABORT_GRACE_MS } from './limits.ts'
 import { usedLogBytes } from './log-charge.ts'
 import type { OpenEffects } from './open-effects.ts'
 import { type Abortable, signalOf } from './request-abort.ts'
+import { reserveMore } from './reserve-more.ts'
 import type { Stopwatch } from './stopwatch.ts'
 import { clipText } from './text.ts'
 import type { AdmitRequest, Stages } from './types.ts'
 
 /** What an effect holds of the budget: `work` is settled by its OUTCOME, `lease` (bytes) by its CLOSE when the effect took it. */
 export interface Held {
-  readonly work: Reservation
+  work: Reservation
   /** Null where no bytes were reserved beforehand. */
   readonly lease: Reservation | null
   /** Bytes its INTENT takes in the log. */
@@ -72,6 +73,11 @@ export async function executeAndRecord(
       return signalOf(request.signal)
     },
     decideAgain: hooks.decideAgain,
+    reserveMore: (more) =>
+      reserveMore({ ...stages, intent, reservation: held.work, refuse: hooks.refuse }, more, (reservation) => {
+        lease.assertUnsettled()
+        held.work = reservation
+      }),
     lease: () => lease.take(),
   }
   try {
@@ -170,8 +176,8 @@ class LeaseOnce {
   }
 
   take(): ByteLease {
-    // After the OUTCOME the bytes are given back: an effect that was left behind must not move any.
-    if (this.taken !== null || this.settled) throw new AuthorityError('E_CANCELLED', 'the effect is over')
+    this.assertUnsettled()
+    if (this.taken !== null) throw new AuthorityError('E_CANCELLED', 'the effect is over')
     const { audit, budget } = this.stages
     const { withdrawn, refuse, open } = this.hooks
     // While the effect was under way: what it opened is not handed on.
@@ -192,6 +198,11 @@ class LeaseOnce {
     return lease
   }
 
+  /** After the OUTCOME all is given back: an effect that was left behind must not move anything more. */
+  assertUnsettled(): void {
+    if (this.settled) throw new AuthorityError('E_CANCELLED', 'the effect is over')
+  }
+
   get isTaken(): boolean {
     return this.taken !== null
   }
@@ -200,7 +211,7 @@ class LeaseOnce {
   settleUnlessTaken(): Charges | undefined {
     this.settled = true
     if (this.reservation === null) return undefined
-    if (this.taken !== null) return this.reservation.charges
+    if (this.taken !== null) return this.taken.reserved
     this.stages.budget.settle(this.reservation, {})
     return undefined
   }

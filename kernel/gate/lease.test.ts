@@ -54,6 +54,28 @@ describe('spending', () => {
     expect(allowed).toBe(true)
   })
 
+  test('what it renewed before its OUTCOME, in a dimension its INTENT had nothing of, is its own in the log too', async () => {
+    const world = await makeWorld()
+    let close: Promise<void> | undefined
+    await world.admit(
+      world.effect({
+        charges: { bytes: 10 },
+        execute: async (permit) => {
+          const lease = permit.lease()
+          await lease.spend(7, 'bytes_out')
+          setImmediate(() => {
+            close = lease.close({})
+          })
+          return { result: [] }
+        },
+      }),
+    )
+    await settle()
+    await close
+    expect(world.appended.map(({ type }) => type)).toEqual(expect.arrayContaining(['LEASE', 'OUTCOME', 'CLOSE']))
+    expect((await world.sealed()).verdict.findings).toEqual([])
+  })
+
   test('each way has a budget of its own beside the total, and none lends to another', async () => {
     const { world, lease } = await leased(0, { budgets: { bytes: 100, bytes_in: 10, bytes_out: 20 } })
     await lease.spend(10, 'bytes_in')

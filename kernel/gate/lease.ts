@@ -1,21 +1,12 @@
 import { AuthorityError } from '@authority/protocol'
-import type { AuditStage } from '../audit/types.ts'
-import type { BudgetStage, Reservation, ReserveResult } from '../budget/types.ts'
 import type { ByteLease } from '../effects/contract.ts'
 import { BYTE_WAYS, type ByteWay, type Charges, type Dimension, type Json } from '../vocabulary/index.ts'
-import { logRefusal } from './budget-refusal.ts'
-import { LEASE_RECORD_BYTES, LEASE_STEP_BYTES, MAX_LEASE_STEP_BYTES } from './limits.ts'
+import { LEASE_STEP_BYTES, MAX_LEASE_STEP_BYTES } from './limits.ts'
+import { type ReserveMoreOptions, reserveMore } from './reserve-more.ts'
 
-export interface LeaseOptions {
-  readonly audit: AuditStage
-  readonly budget: BudgetStage
-  /** Sequence number of the INTENT it belongs to. */
-  readonly intent: number
-  readonly reservation: Reservation
+export interface LeaseOptions extends ReserveMoreOptions {
   /** Why nothing may move any more although it was allowed once (a revocation, an expiry), or null. */
   readonly withdrawn: () => AuthorityError | null
-  /** Records the refusal of a renewal; resolves with the denial. */
-  readonly refuse: (refusal: Extract<ReserveResult, { ok: false }>) => Promise<AuthorityError>
   readonly onClose: () => void
 }
 
@@ -27,6 +18,7 @@ export class PipelineLease implements ByteLease {
   private readonly options: LeaseOptions
   private readonly held: Partial<Record<Dimension, number>>
   private readonly spent: Partial<Record<Dimension, number>> = { bytes: 0 }
+  private recorded: Charges
   private step = LEASE_STEP_BYTES
   private renewing: Promise<void> = Promise.resolve()
   private closed: Promise<void> | null = null
@@ -38,6 +30,12 @@ export class PipelineLease implements ByteLease {
   constructor(options: LeaseOptions) {
     this.options = options
     this.held = { ...options.reservation.charges }
+    this.recorded = options.reservation.charges
+  }
+
+  /** What it holds by the records so far: its INTENT's, and what it renewed since. */
+  get reserved(): Charges {
+    return this.recorded
   }
 
   spend(bytes: number, way: ByteWay): undefined | Promise<void> {
@@ -96,14 +94,10 @@ export class PipelineLease implements ByteLease {
   }
 
   private async renew(more: Charges): Promise<void> {
-    const { audit, budget, reservation, intent } = this.options
-    const noRoom = audit.hold(LEASE_RECORD_BYTES)
-    if (noRoom !== null) throw await this.options.refuse(logRefusal(noRoom))
-    const extended = await budget.extendShared(reservation, more).finally(() => audit.release(LEASE_RECORD_BYTES))
-    if (!extended.ok) throw await this.options.refuse(extended)
+    await reserveMore(this.options, more, ({ charges }) => {
+      this.recorded = charges
+    })
     this.step = Math.min(this.step * 2, MAX_LEASE_STEP_BYTES)
-    audit.append({ type: 'LEASE', intent, reserve: more })
-    await audit.durable()
     for (const dimension of MOVED) this.held[dimension] = (this.held[dimension] ?? 0) + (more[dimension] ?? 0)
   }
 

@@ -21,7 +21,7 @@ test('an operation without an implementation answers E_UNSUPPORTED and says wher
   const world = await makeWorld()
   const { peer } = await greeted(world)
   const without = rows.filter(([, row]) => row.class !== 'control' && row.via.includes('session') && row.args.length === 0)
-  expect(without.map(([name]) => name)).toEqual(['tool.list', 'infer.models'])
+  expect(without.map(([name]) => name)).toEqual(['net.body', 'tool.list', 'infer.models'])
   for (const [name] of without) expect(await peer.call(name, [])).toBe('E_UNSUPPORTED')
 })
 

@@ -184,7 +184,7 @@ function attackNetwork(script: Script, { echo, deaf, sink }: Servers, sizes: Siz
     ['E_UNSUPPORTED'],
     request(1, 'net.listen', [80]),
     request(2, 'net.close', [1]),
-    request(3, 'net.fetch', ['GET', `http://echo.example:${echo}/`, [], null, 0, 1000, 0]),
+    request(3, 'net.fetch', ['GET', `http://echo.example:${echo}/`, [], null, 0, 1000, 0, 0, null]),
     request(4, 'fs.open', ['/data/read.txt', 1, 0]),
     request(5, 'run.stop', ['now']),
     request(6, 'cap.self', []),

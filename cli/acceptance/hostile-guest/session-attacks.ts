@@ -169,7 +169,7 @@ export function attackSessions(script: Script, port: number): Conversation[] {
   each(
     'URLs that are not granted',
     net,
-    hosts.map((host) => [0, 'net.fetch', ['GET', `http://${host}:${port}/`, [], null, 0, 2_000]]),
+    hosts.map((host) => [0, 'net.fetch', ['GET', `http://${host}:${port}/`, [], null, 0, 2_000, 3, 0, null]]),
   )
   return conversations
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { AuthorityError, MAX_CHUNK_BYTES } from '@authority/protocol'
+import type { Json } from '../../vocabulary/index.ts'
 import type { ByteLease, EffectSession, GateStream } from '../contract.ts'
 import { type HttpAnswer, upstreamError } from './http-client.ts'
 
@@ -8,12 +9,13 @@ export class BodyPump {
   private readonly answer: HttpAnswer
   private readonly lease: ByteLease
   private readonly maxBytes: number
-  private readonly onDone: () => void
+  /** Called once; answers what else the CLOSE record says. */
+  private readonly onDone: () => { readonly [key: string]: Json }
   private readonly digest = createHash('sha256')
   private bytes = 0
   private done: Promise<void> = Promise.resolve()
 
-  constructor(answer: HttpAnswer, lease: ByteLease, maxBytes: number, onDone: () => void) {
+  constructor(answer: HttpAnswer, lease: ByteLease, maxBytes: number, onDone: () => { readonly [key: string]: Json }) {
     this.answer = answer
     this.lease = lease
     this.maxBytes = maxBytes
@@ -43,10 +45,10 @@ export class BodyPump {
     } catch (error) {
       this.fail(stream, error, signal)
     } finally {
-      this.onDone()
+      const sent = this.onDone()
       this.answer.close()
       // A log that cannot be written latches by itself; there is nobody here to tell.
-      await this.lease.close({ bytes_in: this.bytes, sha256_in: this.digest.digest('hex') }).catch(() => undefined)
+      await this.lease.close({ bytes_in: this.bytes, sha256_in: this.digest.digest('hex'), ...sent }).catch(() => undefined)
     }
   }
 

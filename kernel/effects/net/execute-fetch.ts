@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import { AuthorityError } from '@authority/protocol'
+import type { Json } from '../../vocabulary/index.ts'
 import type { ByteLease, EffectResult, EffectSession, Permit } from '../contract.ts'
 import { BodyPump } from './body-pump.ts'
 import { type Dial, dialFirst } from './dial.ts'
@@ -7,6 +9,7 @@ import { type HttpAnswer, sendOver } from './http-client.ts'
 import { MAX_RESPONSE_HEADERS } from './limits.ts'
 import { connectQuestion } from './object.ts'
 import type { SyntheticAddresses } from './synthetic.ts'
+import { Upload } from './upload.ts'
 import { type VetDependencies, vettedAddresses } from './vet.ts'
 
 export interface FetchDependencies extends VetDependencies {
@@ -16,7 +19,7 @@ export interface FetchDependencies extends VetDependencies {
   readonly roots: readonly string[]
 }
 
-/** One exchange: each hop vetted, pinned and, from the second on, decided again; the body follows as a stream under the caps. */
+/** One exchange: each hop vetted, pinned and, from the second on, decided and paid again; the answer's body follows as a stream under the caps. */
 export async function executeFetch(
   first: FetchRequest,
   session: EffectSession,
@@ -30,24 +33,34 @@ export async function executeFetch(
     first.timeoutMs,
   )
   lease.onWithdrawn((error) => limit.abort(error))
-  // The body outlives the reply, so the request's own signal must not end it: only until the answer's head is here.
+  // Both bodies outlive the reply, so the request's own signal must not end them: only until the answer's head is here.
   const onAbort = (): void => limit.abort(permit.signal.reason)
   permit.signal.addEventListener('abort', onAbort, { once: true })
   if (permit.signal.aborted) onAbort()
+  const { streamed } = first
+  const upload = streamed === null ? null : new Upload(streamed.body, streamed.bytes, lease, (error) => limit.abort(error))
+  const exchange: Exchange = { lease, permit, signal: limit.signal, upload, deps }
   let answer: HttpAnswer | null = null
   let hops = 0
   try {
     let request = first
-    answer = await oneHop(request, lease, permit, limit.signal, deps)
+    answer = await oneHop(request, exchange)
     for (let next = redirected(request, answer.status, answer.location); next !== null; ) {
       hops += 1
       answer.close()
+      // A redirect that is followed has no use for the rest of it.
+      upload?.end()
       await permit.decideAgain([connectQuestion(targetOfUrl(next.url, deps.synthetic))], describe(next.method, next.url))
+      await permit.reserveMore({ calls: 1 })
       request = withRealHost(next, deps.synthetic)
-      answer = await oneHop(request, lease, permit, limit.signal, deps)
+      answer = await oneHop(request, exchange)
       next = redirected(request, answer.status, answer.location)
     }
-    const body = new BodyPump(answer, lease, first.maxBytes, () => clearTimeout(timer))
+    const body = new BodyPump(answer, lease, first.maxBytes, () => {
+      clearTimeout(timer)
+      upload?.end()
+      return upload?.facts ?? wholeBody(first)
+    })
     const stream = body.attach(session, limit)
     const headers = answer.headers.slice(0, MAX_RESPONSE_HEADERS)
     return {
@@ -57,25 +70,29 @@ export async function executeFetch(
   } catch (error) {
     clearTimeout(timer)
     answer?.close()
-    await lease.close({ bytes_in: 0, hops }).catch(() => undefined)
+    upload?.end()
+    await lease.close({ bytes_in: 0, hops, ...upload?.facts }).catch(() => undefined)
     throw error
   } finally {
     permit.signal.removeEventListener('abort', onAbort)
   }
 }
 
+interface Exchange {
+  readonly lease: ByteLease
+  readonly permit: Permit
+  readonly signal: AbortSignal
+  /** Of the first hop alone. */
+  readonly upload: Upload | null
+  readonly deps: FetchDependencies
+}
+
 /** Heads count like bodies: a URL carries bytes out as well as a body does. */
-async function oneHop(
-  request: FetchRequest,
-  lease: ByteLease,
-  permit: Permit,
-  signal: AbortSignal,
-  deps: FetchDependencies,
-): Promise<HttpAnswer> {
+async function oneHop(request: FetchRequest, { lease, permit, signal, upload, deps }: Exchange): Promise<HttpAnswer> {
   const addresses = await vettedAddresses(targetOfUrl(request.url, deps.synthetic), { ...permit, signal }, deps)
   await lease.spend(headBytes(request) + (request.body?.length ?? 0), 'bytes_out')
   const { socket } = await dialFirst(deps.dial, addresses, portOf(request.url), signal)
-  const answer = await sendOver(socket, request, deps.roots, signal)
+  const answer = await sendOver(socket, request, deps.roots, signal, request.streamed === null ? null : upload)
   try {
     await lease.spend(answer.headBytes, 'bytes_in')
     return answer
@@ -83,6 +100,10 @@ async function oneHop(
     answer.close()
     throw error
   }
+}
+
+function wholeBody({ body }: FetchRequest): { readonly [key: string]: Json } {
+  return body === null ? {} : { bytes_out: body.length, sha256_out: createHash('sha256').update(body).digest('hex') }
 }
 
 /** Header values are Latin-1 on the wire and could hold anything: cut to the field, never beyond. */

@@ -129,7 +129,7 @@ describe('time', () => {
 
   test('a cancelled request', async () => {
     const { server, net } = await serving(() => undefined)
-    const id = net.peer.request('net.fetch', ['GET', `http://a.example:${server.port}/`, [], null, 0, 60_000, 0])
+    const id = net.peer.request('net.fetch', ['GET', `http://a.example:${server.port}/`, [], null, 0, 60_000, 0, 0, null])
     await vi.waitFor(() => expect(server.seen.length).toBe(1))
     net.peer.send({ type: MESSAGE.CANCEL, id })
     expect(await net.peer.answer(id)).toMatchObject({ code: 55 })

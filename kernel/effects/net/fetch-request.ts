@@ -1,6 +1,7 @@
 import { AuthorityError, type WireValue } from '@authority/protocol'
 import { FETCH_DEADLINE_MS, MAX_BODY_BYTES, MAX_REDIRECTS, MAX_URL_BYTES } from './limits.ts'
 import { type Target, targetOf } from './object.ts'
+import type { RequestBody } from './request-body.ts'
 import type { SyntheticAddresses } from './synthetic.ts'
 
 /** A request as it will be sent: method and headers checked, fragment and userinfo gone. */
@@ -9,9 +10,17 @@ export interface FetchRequest {
   readonly url: URL
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: Uint8Array | null
+  /** The body as it comes, instead of a whole one. */
+  readonly streamed: StreamedBody | null
   readonly maxBytes: number
   readonly timeoutMs: number
   readonly redirects: number
+}
+
+export interface StreamedBody {
+  readonly body: RequestBody
+  /** Null: not known. */
+  readonly bytes: number | null
 }
 
 const METHOD = /^[A-Z]{1,16}$/
@@ -36,9 +45,9 @@ const REFUSED_HEADERS = [
 /** What is not sent on to another origin. */
 const CREDENTIAL_HEADERS = ['authorization', 'cookie', 'cookie2', 'proxy-authorization', 'www-authenticate']
 
-/** Checks the arguments of net.fetch. Throws E_CONFLICT naming the part. */
-export function parseFetch(args: readonly WireValue[]): FetchRequest {
-  const [method, url, headers, body, maxBytes, timeoutMs, redirects] = args as readonly [
+/** Checks the arguments of net.fetch; the stream of its body is claimed last. Throws E_CONFLICT naming the part, E_CAP_INVALID. */
+export function parseFetch(args: readonly WireValue[], claim: (number: number) => RequestBody): FetchRequest {
+  const [method, url, headers, body, maxBytes, timeoutMs, redirects, bodyStream, bodyBytes] = args as readonly [
     string,
     string,
     readonly (readonly [string, string])[],
@@ -46,9 +55,14 @@ export function parseFetch(args: readonly WireValue[]): FetchRequest {
     number,
     number,
     number,
+    number,
+    number | null,
   ]
   if (!METHOD.test(method) || REFUSED_METHODS.includes(method)) throw invalid(`method \`${method}\` is not sent`)
-  if (body !== null && (method === 'GET' || method === 'HEAD')) throw invalid(`a ${method} has no body`)
+  if ((body !== null || bodyStream !== 0) && (method === 'GET' || method === 'HEAD')) throw invalid(`a ${method} has no body`)
+  if (body !== null && bodyStream !== 0) throw invalid('one body: whole or a stream')
+  if (bodyBytes !== null && bodyStream === 0) throw invalid('`body_bytes` is the length of a streamed body')
+  if (bodyBytes !== null && bodyBytes > MAX_BODY_BYTES) throw invalid(`a body has ${MAX_BODY_BYTES} bytes at most`)
   return {
     method,
     url: parseUrl(url),
@@ -57,6 +71,7 @@ export function parseFetch(args: readonly WireValue[]): FetchRequest {
     maxBytes: maxBytes === 0 ? MAX_BODY_BYTES : Math.min(maxBytes, MAX_BODY_BYTES),
     timeoutMs: timeoutMs === 0 ? FETCH_DEADLINE_MS : Math.min(timeoutMs, FETCH_DEADLINE_MS),
     redirects: Math.min(redirects, MAX_REDIRECTS),
+    streamed: bodyStream === 0 ? null : { body: claim(bodyStream), bytes: bodyBytes },
   }
 }
 
@@ -112,11 +127,12 @@ export function headBytes({ method, url, headers }: FetchRequest): number {
   return method.length + url.href.length + given + 64
 }
 
-/** The request a redirect asks for (Fetch standard, HTTP-redirect fetch), or null when the answer is no redirect to follow. Throws E_UPSTREAM for one that leads out of HTTP. */
+/** The request a redirect asks for (Fetch standard, HTTP-redirect fetch), or null when the answer is no redirect to follow. Throws E_UPSTREAM for one that leads out of HTTP or wants a streamed body again. */
 export function redirected(request: FetchRequest, status: number, location: string | undefined): FetchRequest | null {
   if (![301, 302, 303, 307, 308].includes(status) || location === undefined || request.redirects === 0) return null
   const url = redirectUrl(location, request.url)
   const becomesGet = status === 303 ? request.method !== 'HEAD' : (status === 301 || status === 302) && request.method === 'POST'
+  if (!becomesGet && request.streamed !== null) throw sentOnce(request.url, status)
   const sameOrigin = url.origin === request.url.origin
   const headers = request.headers.filter(
     ([name]) => (sameOrigin || !CREDENTIAL_HEADERS.includes(name)) && !(becomesGet && name.startsWith('content-')),
@@ -127,8 +143,17 @@ export function redirected(request: FetchRequest, status: number, location: stri
     headers,
     method: becomesGet ? 'GET' : request.method,
     body: becomesGet ? null : request.body,
+    streamed: null,
     redirects: request.redirects - 1,
   }
+}
+
+/** What was streamed is gone; to keep it for a redirect that may come would be to buffer it. */
+function sentOnce({ origin }: URL, status: number): AuthorityError {
+  return new AuthorityError(
+    'E_UPSTREAM',
+    `${origin} redirects with ${status}, which asks for the request body again, and a streamed body is sent once: send it whole (512 KiB at most), or with \`redirects: 0\` and again yourself`,
+  )
 }
 
 function redirectUrl(location: string, base: URL): URL {

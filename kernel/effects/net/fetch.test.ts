@@ -30,7 +30,7 @@ function fetchEffect() {
   return found
 }
 
-const args = (path: string, maxBytes = 0) => ['GET', `http://records.example:${port}${path}`, [], null, maxBytes, 5000, 3] as const
+const args = (path: string, maxBytes = 0) => ['GET', `http://records.example:${port}${path}`, [], null, maxBytes, 5000, 3, 0, null] as const
 
 test('a mapped name is dialled at the mapped address, with its own host header', async () => {
   const session = new FakeSession()

@@ -46,7 +46,7 @@ const bracketed = (host: string): string => (host.includes(':') && !host.startsW
 async function refusedByBoth(net: NetWorld, host: string, port: number): Promise<void> {
   for (const spelling of new Set([host, bracketed(host)]))
     expect(await net.peer.call('net.connect', [spelling, port]), spelling).toMatch(/^E_/)
-  expect(await net.peer.call('net.fetch', ['GET', url(bracketed(host), port), [], null, 0, 2000, 3]), host).toMatch(/^E_/)
+  expect(await net.peer.call('net.fetch', ['GET', url(bracketed(host), port), [], null, 0, 2000, 3, 0, null]), host).toMatch(/^E_/)
 }
 
 const LOOPBACK = [
@@ -249,7 +249,7 @@ describe('names', () => {
       connect: [`dns:rebind.example:${port}`, `ip:127.0.0.1:${port}`],
       answers: { 'rebind.example': () => (asked++ === 0 ? ['127.0.0.1'] : ['127.0.0.2']) },
     })
-    expect((await net.peer.call('net.fetch', ['GET', url('rebind.example', port), [], null, 0, 2000, 0]))[0]).toBe(200)
+    expect((await net.peer.call('net.fetch', ['GET', url('rebind.example', port), [], null, 0, 2000, 0, 0, null]))[0]).toBe(200)
     expect([asked, net.dialled, hits]).toEqual([1, [`127.0.0.1:${port}`], [`rebind.example:${port}`]])
     await net.session.end()
     http.closeAllConnections()
@@ -265,7 +265,7 @@ describe('names', () => {
       ['good.example.evil.example', 443],
     ] as const) {
       expect(await net.peer.call('net.connect', [host, port])).toBe('E_POLICY_DENY')
-      expect(await net.peer.call('net.fetch', ['GET', url(host, port), [], null, 0, 2000, 0])).toBe('E_POLICY_DENY')
+      expect(await net.peer.call('net.fetch', ['GET', url(host, port), [], null, 0, 2000, 0, 0, null])).toBe('E_POLICY_DENY')
     }
     expect([net.resolved, net.dialled]).toEqual([[], []])
   })

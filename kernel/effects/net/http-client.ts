@@ -1,10 +1,12 @@
 import { isIP, type Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { rootCertificates, connect as tlsConnect } from 'node:tls'
 import { AuthorityError } from '@authority/protocol'
 // The bare name is a stub under Bun that ignores its connector: a pin written against it never runs.
 import { Agent, type Dispatcher, request as undiciRequest } from 'undici/index.js'
 import type { FetchRequest } from './fetch-request.ts'
 import { MAX_RESPONSE_HEADER_BYTES } from './limits.ts'
+import type { Upload } from './upload.ts'
 
 /** The stub's Agent is an empty class; the real one is not. Throws when the wrong module was bundled: better no gate than one without a pin. */
 export function assertRealHttpClient(): void {
@@ -29,7 +31,13 @@ export interface HttpAnswer {
  * Sends one request over a connection that is open already: no name and no address is looked at here. Follows nothing, reuses nothing, reads no proxy or
  * certificate setting of the environment. Throws E_UPSTREAM, E_TIMEOUT, E_CANCELLED; the connection is gone then.
  */
-export async function sendOver(socket: Socket, request: FetchRequest, roots: readonly string[], signal: AbortSignal): Promise<HttpAnswer> {
+export async function sendOver(
+  socket: Socket,
+  request: FetchRequest,
+  roots: readonly string[],
+  signal: AbortSignal,
+  upload: Upload | null = null,
+): Promise<HttpAnswer> {
   let used = false
   const agent = new Agent({
     connections: 1,
@@ -52,8 +60,9 @@ export async function sendOver(socket: Socket, request: FetchRequest, roots: rea
     const answer = await undiciRequest(request.url, {
       dispatcher: agent,
       method: request.method as Dispatcher.HttpMethod,
-      headers: headerList(request),
-      body: request.body,
+      headers: headerList(request, upload?.length ?? null),
+      // Iterables are documented, and only missing from its types.
+      body: (upload as unknown as Readable | null) ?? request.body,
       signal,
       headersTimeout: request.timeoutMs,
       bodyTimeout: request.timeoutMs,
@@ -120,8 +129,9 @@ function secured(socket: Socket, host: string, roots: readonly string[], signal:
 export const builtInRoots: readonly string[] = rootCertificates
 
 /** Content arrives as it is sent: the gate unpacks nothing, so no bomb unpacks in it. */
-function headerList(request: FetchRequest): string[] {
+function headerList(request: FetchRequest, length: number | null): string[] {
   const headers = [...request.headers]
+  if (length !== null) headers.push(['content-length', String(length)])
   if (!headers.some(([name]) => name === 'accept-encoding')) headers.push(['accept-encoding', 'identity'])
   if (!headers.some(([name]) => name === 'user-agent')) headers.push(['user-agent', 'authority'])
   return headers.flat()

@@ -12,6 +12,7 @@ import { withNameBudget } from './name-budget.ts'
 import { connectQuestion, objectOf, targetOf } from './object.ts'
 import { OpenConnections } from './open-connections.ts'
 import { PublishedPorts } from './published.ts'
+import { claimBody, netBody } from './request-body.ts'
 import { SyntheticAddresses } from './synthetic.ts'
 import type { Resolver } from './vet.ts'
 import { connectionWorstCase } from './worst-case.ts'
@@ -58,7 +59,7 @@ export function netEffects(deps: NetDependencies): readonly EffectClass[] {
   ]
 }
 
-export const netBytes: readonly BytesOperation[] = [netClose]
+export const netBytes: readonly BytesOperation[] = [netClose, netBody]
 
 /** Answers from the table alone: a denied name causes no query, and an allowed one is resolved when it is dialled. */
 function prepareDns(host: string, synthetic: SyntheticAddresses): PreparedEffect {
@@ -94,15 +95,25 @@ function prepareConnect(host: string, port: number, session: EffectSession, deps
 }
 
 function prepareFetch(args: readonly WireValue[], session: EffectSession, deps: FetchDependencies): PreparedEffect {
-  const request = withRealHost(parseFetch(args), deps.synthetic)
+  const request = withRealHost(
+    parseFetch(args, (number) => claimBody(session, number)),
+    deps.synthetic,
+  )
   const question = connectQuestion(targetOfUrl(request.url, deps.synthetic))
   const text = describe(request.method, request.url)
+  let began = false
   return {
     requested: [question],
     requestedText: text,
     resolve: () => ({ questions: [question], object: text }),
     worstCase: connectionWorstCase,
-    execute: (permit) => executeFetch(request, session, permit, deps),
-    release: () => undefined,
+    execute: (permit) => {
+      began = true
+      return executeFetch(request, session, permit, deps)
+    },
+    // Nobody takes the body of a request that was refused: the agent must not write on.
+    release: () => {
+      if (!began) request.streamed?.body.refuse(new AuthorityError('E_CANCELLED', 'the request was not sent'))
+    },
   }
 }

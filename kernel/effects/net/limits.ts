@@ -12,7 +12,7 @@ export const FIRST_LEASE_BYTES = 1 << 20
 export const MIN_LEASE_BYTES = 64 * 1024
 /** Names one run may have synthetic addresses for: 198.18.0.0/15 less its first and last. */
 export const MAX_SYNTHETIC_NAMES = 65_536
-/** Bytes of a response body when the caller sets no lower cap. */
+/** Bytes of a request body that is streamed, and of a response body when the caller sets no lower cap. */
 export const MAX_BODY_BYTES = 1 << 30
 /** ms for a whole exchange when the caller sets none. */
 export const FETCH_DEADLINE_MS = 5 * 60_000

@@ -24,7 +24,7 @@ async function status(url: string, roots?: readonly string[]): Promise<unknown> 
     hosts: Object.fromEntries(names.map((name) => [name, '127.0.0.1'])),
     ...(roots === undefined ? {} : { roots }),
   })
-  const answer = await net.peer.call('net.fetch', ['GET', url, [], null, 0, 5000, 0])
+  const answer = await net.peer.call('net.fetch', ['GET', url, [], null, 0, 5000, 0, 0, null])
   await net.session.end()
   return typeof answer === 'string' ? answer : answer[0]
 }
@@ -49,7 +49,9 @@ describe('https', () => {
   test('to a server that speaks no TLS, and plain HTTP to one that does', async () => {
     const plain = await httpWitness((_, response) => response.end())
     const net = await netWorld({ connect: [`dns:good.example:${plain.port}`], hosts: { 'good.example': '127.0.0.1' }, roots: [AUTHORITY] })
-    expect(await net.peer.call('net.fetch', ['GET', `https://good.example:${plain.port}/`, [], null, 0, 5000, 0])).toBe('E_UPSTREAM')
+    expect(await net.peer.call('net.fetch', ['GET', `https://good.example:${plain.port}/`, [], null, 0, 5000, 0, 0, null])).toBe(
+      'E_UPSTREAM',
+    )
     expect(plain.seen).toEqual([])
     expect(await status(`http://good.example:${server.port}/`, [AUTHORITY])).toBe('E_UPSTREAM')
     await net.session.end()

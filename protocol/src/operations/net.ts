@@ -34,10 +34,16 @@ export const NET_OPERATIONS = {
       f('method', text(16), 'HTTP method'),
       f('url', text(8192), 'http or https'),
       f('headers', list(header, 128), 'request headers'),
-      f('body', optional(bytes(512 * 1024)), 'request body'),
+      f('body', optional(bytes(512 * 1024)), 'request body, whole'),
       f('max_bytes', uint(), 'response body bytes at most; 0 is the gate’s own cap'),
       f('timeout_ms', uint(MAX_DEADLINE_MS), 'ms for the whole exchange; 0 is the gate’s own cap'),
-      f('redirects', uint(10), 'redirects followed at most, each decided again'),
+      f('redirects', uint(10), 'redirects followed at most, each decided again and each one more of calls'),
+      f(
+        'body_stream',
+        uint(0xffffffff),
+        'from net.body, once: the request body is what its stream carries, and `body` null; 0: it is `body`',
+      ),
+      f('body_bytes', optional(uint()), 'bytes of that stream, sent as Content-Length; null: not known, sent in chunks'),
     ],
     result: [
       f('status', uint(999), 'HTTP status'),
@@ -89,5 +95,14 @@ export const NET_OPERATIONS = {
     args: [f('listener', uint(0xffffffff), 'from net.listen')],
     result: [],
     doc: 'Stops listening; connections nobody accepted are closed, accepted ones go on.',
+  },
+  'net.body': {
+    code: 0x0207,
+    class: 'bytes',
+    via: S,
+    action: null,
+    args: [],
+    result: [f('body', uint(0xffffffff), 'for one net.fetch'), f('stream', uint(0xffffffff), 'what is written to it is the request body')],
+    doc: 'Opens a stream for a request body. Nothing of it leaves before a net.fetch that names it was allowed and connected.',
   },
 } as const satisfies OperationRows

@@ -21,7 +21,7 @@ def fixture(path):
 
 
 def revive(value, stored):
-    """`{"bytes": hex}`, `{"zeros": n}`, `{"text": "ab", "times": n}` and `{"stored": name}` as what they stand for."""
+    """`{"bytes": hex}`, `{"zeros": n}`, `{"text": "ab", "times": n}`, `{"parts": [one, after, the, other]}` and `{"stored": name}` as what they stand for."""
     if isinstance(value, list):
         return [revive(each, stored) for each in value]
     if not isinstance(value, dict):
@@ -32,6 +32,8 @@ def revive(value, stored):
         return bytes(value["zeros"])
     if "times" in value:
         return value["text"] * value["times"]
+    if "parts" in value:
+        return (part for part in [revive(each, stored) for each in value["parts"]])
     if "stored" in value:
         return stored[value["stored"]]
     return {key: revive(each, stored) for key, each in value.items()}

@@ -1,6 +1,7 @@
 """fixtures/sdk/conformance.json against the real gate: `authority gate serve`, without a machine."""
 
 import http.server
+import io
 import json
 import os
 import shutil
@@ -46,8 +47,26 @@ class Service(http.server.BaseHTTPRequestHandler):
             self.answer(404, b"none")
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.answer(200, f"POST {self.headers['x-mine']} ".encode() + body)
+        body = self.read_body()
+        if self.path == "/again":
+            self.answer(307, b"", [("Location", "/length")])
+        elif self.path == "/length":
+            length = self.headers["content-length"] or len(body)
+            self.answer(200, f"{self.command} {length}: {len(body)}".encode())
+        else:
+            self.answer(200, f"POST {self.headers['x-mine']} ".encode() + body)
+
+    do_PUT = do_POST
+
+    def read_body(self):
+        if self.headers["transfer-encoding"] != "chunked":
+            return self.rfile.read(int(self.headers["content-length"]))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
     def answer(self, status, body, headers=()):
         self.send_response(status)
@@ -264,3 +283,34 @@ def test_a_program_under_gate_serve_finds_its_gate(world):
     env = {"PATH": os.environ["PATH"], "AUTHORITY_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT / "sdks/python/src")}
     ran = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stdout) == (0, "hello\n"), ran.stderr
+
+
+def test_bodies_are_files_generators_and_async_generators(world, tmp_path):
+    url = f"http://127.0.0.1:{world['ports']['$HTTP']}/length"
+    path = tmp_path / "body"
+    path.write_bytes(b"f" * 700_000)
+
+    async def parts():
+        for _ in range(3):
+            yield b"abc"
+
+    with authority.connect(world["socket"], token=None) as client:
+        with path.open("rb") as file:
+            file.seek(1)
+            assert client.net.fetch(url, "PUT", body=file).text() == "PUT 699999: 699999"
+        with path.open() as text:
+            assert client.net.fetch(url, "PUT", body=text).text() == "PUT 700000: 700000"
+        assert client.net.fetch(url, "POST", body=io.BytesIO(b"abc")).text() == "POST 3: 3"
+        assert client.net.fetch(url, "POST", body=parts()).text() == "POST 9: 9"
+        assert client.net.fetch(url, "POST", body=["a", "bc"], body_bytes=3).text() == "POST 3: 3"
+
+
+def test_what_a_body_raises_is_what_fetch_raises(world):
+    def parts():
+        yield b"begun"
+        raise KeyError("mine")
+
+    with authority.connect(world["socket"], token=None) as client:
+        with pytest.raises(KeyError, match="mine"):
+            client.net.fetch(f"http://127.0.0.1:{world['ports']['$HTTP']}/length", "POST", body=parts())
+        client.ping()

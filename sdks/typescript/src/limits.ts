@@ -14,6 +14,8 @@ export const ANSWER_GRACE_MS = 3_000
 export const CLOSE_TIMEOUT_MS = 2_000
 /** Bytes readFile, read and a response body hold when the caller names no other bound. */
 export const DEFAULT_MAX_BYTES = 64 << 20
+/** Bytes of a request body that goes with its request; a larger one is streamed. */
+export const MAX_WHOLE_BODY_BYTES = 512 * 1024
 /** Redirects net.fetch follows when the caller names no number. */
 export const DEFAULT_REDIRECTS = 10
 /** Entries one fs.readdir asks for. */

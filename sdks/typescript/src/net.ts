@@ -1,17 +1,25 @@
+import type { WireValue } from '@authority/protocol'
+import type { OpenedStream } from './connection.ts'
 import { invalid } from './errors.ts'
 import { DEFAULT_MAX_BYTES, DEFAULT_REDIRECTS } from './limits.ts'
 import { Listener } from './listener.ts'
 import { Response } from './response.ts'
 import type { Scope } from './scope.ts'
 import type { ByteStream } from './stream.ts'
+import { type Body, type BodySource, bodyOf, sendBody } from './upload.ts'
 import type { CallOptions } from './wait.ts'
 
 export interface FetchOptions extends CallOptions {
   /** Default GET. */
   readonly method?: string | undefined
   readonly headers?: Readonly<Record<string, string>> | readonly (readonly [name: string, value: string])[] | undefined
-  /** 512 KiB at most; text as UTF-8. */
-  readonly body?: Uint8Array | string | undefined
+  /**
+   * Text (as UTF-8) or bytes, sent with the request up to 512 KiB; anything larger, a Blob, a ReadableStream or an iterable is streamed, as fast as the server takes
+   * it, and so cannot be sent again for a redirect with 307 or 308: that is E_UPSTREAM.
+   */
+  readonly body?: Body | undefined
+  /** Bytes of a body that is an iterable or a stream, where you know: sent as Content-Length. */
+  readonly bodyBytes?: number | undefined
   /** Bytes of the response body at most; the stream is reset with E_FRAME_TOO_LARGE beyond. Default 64 MiB. */
   readonly maxBytes?: number | undefined
   /** Redirects to follow, each decided again; default 10, 0 hands a redirect to you. */
@@ -32,17 +40,39 @@ export class Net {
     if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) throw invalid(`maxBytes must be a whole number above 0, not ${maxBytes}`)
     const headers = options?.headers ?? {}
     const pairs: readonly (readonly [string, string])[] = Array.isArray(headers) ? headers : Object.entries(headers)
-    const body = typeof options?.body === 'string' ? new TextEncoder().encode(options.body) : (options?.body ?? null)
+    const body = bodyOf(options?.body, options?.bodyBytes)
     const timeoutMs = Math.ceil(options?.timeoutMs ?? this.#scope.connection.timeoutMs)
-    const { values, stream } = await this.#scope.open(
-      'net.fetch',
-      [options?.method ?? 'GET', String(url), pairs, body, maxBytes, timeoutMs, options?.redirects ?? DEFAULT_REDIRECTS],
-      options,
-    )
+    const common = [options?.method ?? 'GET', String(url), pairs] as const
+    const caps = [maxBytes, timeoutMs, options?.redirects ?? DEFAULT_REDIRECTS] as const
+    const { values, stream } =
+      body === null || body instanceof Uint8Array
+        ? await this.#scope.open('net.fetch', [...common, body, ...caps, 0, null], options)
+        : await this.#streaming(body, timeoutMs, options, (number) => [...common, null, ...caps, number, body.bytes])
     // The gate keeps a stream until both ends have ended it, and a response is only read.
     await stream.end()
     const [status, from, answered] = values as readonly [number, string, readonly (readonly [string, string])[], number]
     return new Response({ status, url: from, headers: answered, stream, maxBytes, options: { timeoutMs, signal: options?.signal } })
+  }
+
+  /** The request and its body side by side: the answer may come before the body has ended, and both go on. */
+  async #streaming(
+    body: BodySource,
+    timeoutMs: number,
+    options: FetchOptions | undefined,
+    args: (number: number) => readonly WireValue[],
+  ): Promise<OpenedStream> {
+    const upload = await this.#scope.open('net.body', [], options)
+    const answered = this.#scope.open('net.fetch', args(upload.values[0] as number), options)
+    const sent = sendBody(body, upload.stream, timeoutMs)
+    try {
+      return await Promise.race([answered, sent.then(() => answered)])
+    } catch (error) {
+      // Whatever failed first, the rest of it: the body, an answer nobody will read, and what each of them still says.
+      sent.catch(() => undefined)
+      answered.then(({ stream }) => stream.close()).catch(() => undefined)
+      await upload.stream.close()
+      throw error
+    }
   }
 
   /** A TCP connection to `host`, a name or an address. */

@@ -29,11 +29,17 @@ export class ByteStream implements AsyncIterable<Uint8Array> {
   #failure: AuthorityError | null = null
   #over = false
   #writing: Promise<unknown> = Promise.resolve()
+  #onFinished: () => void = () => undefined
+  /** Resolves when both directions are over. @internal */
+  readonly finished: Promise<void>
 
   constructor(options: StreamOptions) {
     this.#options = options
     this.#window = options.credit
     this.#credit = options.credit
+    this.finished = new Promise((resolve) => {
+      this.#onFinished = resolve
+    })
   }
 
   /** Both directions are over; what was received can still be read. @internal */
@@ -162,6 +168,7 @@ export class ByteStream implements AsyncIterable<Uint8Array> {
   #finish(): void {
     if (this.#over) return
     this.#over = true
+    this.#onFinished()
     this.#options.onOver()
     this.#changes.wake()
   }

@@ -159,7 +159,8 @@ export class TestGate implements Gate {
         return Promise.resolve()
       },
     }
-    return { intent: 1, signal, decideAgain: () => Promise.reject(new Error('not used')), lease: () => lease }
+    const notUsed = (): Promise<never> => Promise.reject(new Error('not used'))
+    return { intent: 1, signal, decideAgain: notUsed, reserveMore: notUsed, lease: () => lease }
   }
 }
 

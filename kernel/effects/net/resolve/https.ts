@@ -28,6 +28,7 @@ export async function askHttps(server: HttpsServer, name: string, type: AddressT
       ['accept', MEDIA_TYPE],
     ] as const,
     body: encodeAddressQuestion(question),
+    streamed: null,
     maxBytes: MAX_ANSWER_BYTES,
     timeoutMs: RESOLVE_DEADLINE_MS,
     redirects: 0,

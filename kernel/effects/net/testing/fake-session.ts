@@ -75,6 +75,7 @@ export function permitAll(options: { deny?: (object: string) => boolean; budget?
         if (options.deny?.(question.object)) throw new AuthorityError('E_POLICY_DENY', `denied ${question.object}`)
       }
     },
+    reserveMore: async () => undefined,
     lease: () => ({
       spend: (bytes) => {
         left -= bytes

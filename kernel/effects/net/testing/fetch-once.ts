@@ -14,7 +14,9 @@ const effects = netEffects({
 })
 const fetch = effects.find(({ operation }) => operation === 'net.fetch')
 try {
-  const { result } = (await fetch?.prepare(['GET', url, [], null, 0, 5000, 0], new FakeSession()).execute(permitAll())) ?? { result: [] }
+  const { result } = (await fetch?.prepare(['GET', url, [], null, 0, 5000, 0, 0, null], new FakeSession()).execute(permitAll())) ?? {
+    result: [],
+  }
   process.stdout.write(String(result[0]))
 } catch (error) {
   process.stdout.write(error instanceof AuthorityError ? `${error.code} ${error.message}` : String(error))

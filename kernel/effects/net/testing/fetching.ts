@@ -23,6 +23,8 @@ export type Fetch = (
     maxBytes: number
     timeoutMs: number
     redirects: number
+    bodyStream: number
+    bodyBytes: number | null
     host: string
   }>,
 ) => Promise<readonly WireValue[] | string>
@@ -44,9 +46,22 @@ export async function serving(
 }
 
 export function fetcher(net: NetWorld, port: number): Fetch {
-  return (path, { method = 'GET', headers = [], body, maxBytes = 0, timeoutMs = 5000, redirects = 5, host = 'a.example' } = {}) => {
+  return (
+    path,
+    {
+      method = 'GET',
+      headers = [],
+      body,
+      maxBytes = 0,
+      timeoutMs = 5000,
+      redirects = 5,
+      bodyStream = 0,
+      bodyBytes = null,
+      host = 'a.example',
+    } = {},
+  ) => {
     const url = path.includes('://') ? path : `http://${host}:${port}${path}`
-    return net.peer.call('net.fetch', [method, url, headers, body ?? null, maxBytes, timeoutMs, redirects])
+    return net.peer.call('net.fetch', [method, url, headers, body ?? null, maxBytes, timeoutMs, redirects, bodyStream, bodyBytes])
   }
 }
 

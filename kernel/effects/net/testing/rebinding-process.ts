@@ -123,7 +123,7 @@ if (import.meta.main) {
     outcomes[name] = []
     for (let turn = 0; turn < 2; turn++) {
       const connected = await peer.call('net.connect', [name, PORT])
-      const fetched = await peer.call('net.fetch', ['GET', `http://${name}:${PORT}/`, [], null, 0, 2000, 0])
+      const fetched = await peer.call('net.fetch', ['GET', `http://${name}:${PORT}/`, [], null, 0, 2000, 0, 0, null])
       outcomes[name].push(typeof connected === 'string' ? connected : connected[1], typeof fetched === 'string' ? fetched : 'answered')
     }
   }

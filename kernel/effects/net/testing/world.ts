@@ -6,7 +6,7 @@ import { greeted, type Served } from '../../../gate/testing/serve.ts'
 import { makeWorld, type World } from '../../../gate/testing/world.ts'
 import type { Charges } from '../../../vocabulary/index.ts'
 import { dialTcp } from '../dial.ts'
-import { type Dial, netEffects, type Resolver } from '../index.ts'
+import { type Dial, netBytes, netEffects, type Resolver } from '../index.ts'
 
 export interface NetWorld extends Served {
   readonly world: World
@@ -46,6 +46,7 @@ export async function netWorld(options: NetWorldOptions = {}): Promise<NetWorld>
   const world = await makeWorld({
     policy,
     effects: netEffects({ resolve, hosts, dial, ...(options.roots === undefined ? {} : { roots: options.roots }) }),
+    bytes: netBytes,
     ...(options.budgets === undefined ? {} : { budgets: options.budgets }),
   })
   const served = await greeted(world, options.token?.(world) ?? null)

@@ -15,6 +15,8 @@ ANSWER_GRACE_MS = 3_000
 CLOSE_TIMEOUT_MS = 2_000
 # Bytes read_file, read and a response body hold when the caller names no other bound.
 DEFAULT_MAX_BYTES = 64 << 20
+# Bytes of a request body that goes with its request; a larger one is streamed.
+MAX_WHOLE_BODY_BYTES = 512 * 1024
 # Redirects net.fetch follows when the caller names no number.
 DEFAULT_REDIRECTS = 10
 # Entries one fs.readdir asks for.

@@ -12,6 +12,7 @@ from ._limits import DEFAULT_MAX_BYTES, DEFAULT_REDIRECTS
 from ._listener import Listener
 from ._scope import Scope
 from ._stream import ByteStream
+from ._upload import Body, BodySource, Upload, body_of
 
 Headers = Union[Mapping[str, str], Sequence[Tuple[str, str]]]
 
@@ -94,21 +95,30 @@ class Net:
         url: str,
         method: str = "GET",
         headers: Optional[Headers] = None,
-        body: Union[bytes, str, None] = None,
+        body: Optional[Body] = None,
+        body_bytes: Optional[int] = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
         redirects: int = DEFAULT_REDIRECTS,
         timeout_ms: Optional[float] = None,
     ) -> Response:
         """HTTP(S) by the gate. `timeout_ms` bounds the whole exchange. Any status is a response; refusals and failures raise.
 
-        `body`: 512 KiB at most. `max_bytes`: of the response body; E_FRAME_TOO_LARGE beyond. `redirects`: each is decided again; 0 hands one to you.
+        `body`: text (as UTF-8) or bytes, sent with the request up to 512 KiB; anything larger, a file, an iterable or an async iterable is streamed from a
+        thread of its own, as fast as the server takes it, and so cannot be sent again for a redirect with 307 or 308: that is E_UPSTREAM. `body_bytes`: of an
+        iterable, where you know: sent as Content-Length. `max_bytes`: of the response body; E_FRAME_TOO_LARGE beyond. `redirects`: each is decided again;
+        0 hands one to you.
         """
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
             raise invalid(f"max_bytes must be a whole number above 0, not {max_bytes!r}")
         pairs = list(headers.items() if isinstance(headers, Mapping) else headers or [])
-        data = body.encode("utf-8") if isinstance(body, str) else body
+        given = body_of(body, body_bytes)
         exchange_ms = math.ceil(self._scope.connection.timeout_ms if timeout_ms is None else timeout_ms)
-        answer = self._scope.open("net.fetch", [method, url, pairs, data, max_bytes, exchange_ms, redirects], timeout_ms)
+        caps = [max_bytes, exchange_ms, redirects]
+        if isinstance(given, BodySource):
+            with Upload(self._scope, given, exchange_ms, timeout_ms) as upload:
+                answer = self._scope.open("net.fetch", [method, url, pairs, None, *caps, upload.number, given.bytes], timeout_ms)
+        else:
+            answer = self._scope.open("net.fetch", [method, url, pairs, given, *caps, 0, None], timeout_ms)
         status, final_url, answered, _ = answer.values
         assert answer.stream is not None
         # The gate keeps a stream until both ends have ended it, and a response is only read.

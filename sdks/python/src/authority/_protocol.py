@@ -441,9 +441,9 @@ OPERATIONS: Dict[str, Operation] = {
     ),
     "net.fetch": Operation(
         0x0202,
-        ("method", "url", "headers", "body", "max_bytes", "timeout_ms", "redirects"),
+        ("method", "url", "headers", "body", "max_bytes", "timeout_ms", "redirects", "body_stream", "body_bytes"),
         ("status", "url", "headers", "stream"),
-        (("text", 16, 0), ("text", 8192, 0), ("list", ("tuple", ("name", "value"), (("text", 256, 0), ("text", 8192, 0))), 128), ("optional", ("bytes", 524288, 0)), ("uint", 9007199254740991, 0), ("uint", 600000, 0), ("uint", 10, 0)),
+        (("text", 16, 0), ("text", 8192, 0), ("list", ("tuple", ("name", "value"), (("text", 256, 0), ("text", 8192, 0))), 128), ("optional", ("bytes", 524288, 0)), ("uint", 9007199254740991, 0), ("uint", 600000, 0), ("uint", 10, 0), ("uint", 4294967295, 0), ("optional", ("uint", 9007199254740991, 0))),
         (("uint", 999, 0), ("text", 8192, 0), ("list", ("tuple", ("name", "value"), (("text", 256, 0), ("text", 8192, 0))), 256), ("uint", 4294967295, 0)),
     ),
     "net.listen": Operation(
@@ -473,6 +473,13 @@ OPERATIONS: Dict[str, Operation] = {
         (),
         (("uint", 4294967295, 0),),
         (),
+    ),
+    "net.body": Operation(
+        0x0207,
+        (),
+        ("body", "stream"),
+        (),
+        (("uint", 4294967295, 0), ("uint", 4294967295, 0)),
     ),
     "tool.call": Operation(
         0x0300,

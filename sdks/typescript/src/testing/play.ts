@@ -46,7 +46,7 @@ async function invoke(target: unknown, method: string, args: readonly unknown[])
   return (target as Record<string, (...args: readonly unknown[]) => unknown>)[method]?.(...args)
 }
 
-/** `{"bytes": hex}`, `{"text": "ab", "times": n}` and `{"stored": name}` as what they stand for. */
+/** `{"bytes": hex}`, `{"text": "ab", "times": n}`, `{"parts": [one, after, the, other]}` and `{"stored": name}` as what they stand for. */
 export function revive(value: Json, stored: ReadonlyMap<string, unknown>): unknown {
   if (value === null || typeof value !== 'object') return value
   if (Array.isArray(value)) return value.map((each) => revive(each, stored))
@@ -54,6 +54,11 @@ export function revive(value: Json, stored: ReadonlyMap<string, unknown>): unkno
   if (typeof object.bytes === 'string') return new Uint8Array(Buffer.from(object.bytes, 'hex'))
   if (typeof object.zeros === 'number') return new Uint8Array(object.zeros)
   if (typeof object.text === 'string' && typeof object.times === 'number') return object.text.repeat(object.times)
+  if (Array.isArray(object.parts)) return oneByOne(object.parts.map((part) => revive(part, stored)))
   if (typeof object.stored === 'string') return stored.get(object.stored)
   return Object.fromEntries(Object.entries(object).map(([key, each]) => [key, revive(each, stored)]))
+}
+
+async function* oneByOne(parts: readonly unknown[]): AsyncGenerator<unknown> {
+  yield* parts
 }
