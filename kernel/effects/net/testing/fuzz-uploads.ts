@@ -53,7 +53,7 @@ export async function uploadConversation(seed: number, steps: number): Promise<s
       else act(below, sessions[at].peer, server.port)
       if (below(3) === 0) await settle(1)
     }
-    for (const { session } of sessions) await session.end()
+    for (const { session } of served) await session.end()
     must(reserved(world.budget) === 0, 'something stays reserved')
     must(world.pipeline.statistics.openLeases === 0, 'a lease stays open')
     const count = (type: string): number => world.appended.filter((record) => record.type === type).length
