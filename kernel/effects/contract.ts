@@ -93,8 +93,8 @@ export interface StreamEnds {
 /** What the effect does with bytes for the agent. */
 export interface GateStream {
   readonly number: number
-  /** Resolves when the agent's credit took it all; rejects when the stream is over. Split into chunks by the session. */
-  send(data: Uint8Array): Promise<void>
+  /** Undefined when the agent's credit took it all at once; else a promise that resolves when it has, and rejects when the stream is over. Split into chunks by the session. */
+  send(data: Uint8Array): undefined | Promise<void>
   end(): void
   reset(code: import('@authority/protocol').ErrorCode, message: string): void
 }

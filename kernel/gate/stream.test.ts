@@ -45,7 +45,7 @@ describe('to the agent', () => {
     const { peer, stream, number } = await connected()
     const all = Buffer.from(Array.from({ length: INITIAL_STREAM_CREDIT + 1000 }, (_, i) => i % 251))
     let sent = false
-    const sending = stream.send(all).then(() => {
+    const sending = Promise.resolve(stream.send(all)).then(() => {
       sent = true
     })
     await settle()
@@ -66,7 +66,7 @@ describe('to the agent', () => {
     peer.send({ type: MESSAGE.STREAM_CREDIT, stream: number, bytes: 1 })
     await settle()
     expect(peer.names.at(-1)).toBe('STREAM_END')
-    expect(await codeOf(stream.send(new Uint8Array(1)))).toBe('E_CANCELLED')
+    expect(await codeOf(() => stream.send(new Uint8Array(1)))).toBe('E_CANCELLED')
   })
 
   test('credit whose sum no number holds is refused', async () => {
@@ -194,7 +194,7 @@ describe('both', () => {
 
   test('a reset by the agent closes the far end and fails what is being sent', async () => {
     const { peer, far, stream, number } = await connected()
-    const sending = codeOf(stream.send(new Uint8Array(2 * INITIAL_STREAM_CREDIT)))
+    const sending = codeOf(() => stream.send(new Uint8Array(2 * INITIAL_STREAM_CREDIT)))
     peer.send({ type: MESSAGE.STREAM_RESET, stream: number, code: 55, message: '' })
     expect(await sending).toBe('E_CANCELLED')
     expect(far.events).toEqual(['reset'])
@@ -250,7 +250,7 @@ test('thousands of streams whose agent grants no credit: what waits for it is bo
   const moving = opened(1000)
   let outcomes = 0
   for (let number = 0; number < 300; number++) {
-    const stalled = opened(number).send(new Uint8Array(2 * INITIAL_STREAM_CREDIT - number))
+    const stalled = Promise.resolve(opened(number).send(new Uint8Array(2 * INITIAL_STREAM_CREDIT - number)))
     void stalled.catch((error: { code: string }) => {
       outcomes += error.code === 'E_RATE_LIMIT' ? 1 : 0
     })

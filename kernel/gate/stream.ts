@@ -15,8 +15,7 @@ const CREDIT_STEP = INITIAL_STREAM_CREDIT / 2
 
 interface Waiting {
   data: Uint8Array
-  /** Of `data` at first, when it had to wait. */
-  counted: number
+  readonly counted: number
   readonly done: () => void
   readonly failed: (error: AuthorityError) => void
 }
@@ -60,16 +59,16 @@ export class SessionStream implements GateStream, Holder {
 
   // ── to the agent ──
 
-  send(data: Uint8Array): Promise<void> {
-    if (this.over || this.ending) return Promise.reject(new AuthorityError('E_CANCELLED', 'the stream is over'))
-    if (data.length === 0) return Promise.resolve()
+  send(data: Uint8Array): undefined | Promise<void> {
+    if (this.over || this.ending) return cancelled()
+    const rest = this.queue.length === 0 ? this.post(data) : data
+    if (rest.length === 0) return undefined
+    // What was posted may have ended the session.
+    if (this.over) return cancelled()
     return new Promise((done, failed) => {
-      const entry: Waiting = { data, counted: 0, done, failed }
-      this.queue.push(entry)
-      this.pump()
-      if (entry.data.length === 0) return
-      entry.counted = data.length
-      this.options.held.waiting.take(this, entry.counted)
+      this.queue.push({ data: rest, counted: data.length, done, failed })
+      // All of it, because all of it stays in memory.
+      this.options.held.waiting.take(this, data.length)
     })
   }
 
@@ -95,12 +94,9 @@ export class SessionStream implements GateStream, Holder {
   }
 
   private pump(): void {
-    for (let head = this.queue[0]; head !== undefined && this.credit > 0 && this.options.room(); head = this.queue[0]) {
-      const size = Math.min(head.data.length, this.credit, MAX_CHUNK_BYTES)
-      this.options.post({ type: MESSAGE.STREAM_DATA, stream: this.number, data: head.data.subarray(0, size) })
-      this.credit -= size
-      head.data = head.data.subarray(size)
-      if (head.data.length > 0) continue
+    for (let head = this.queue[0]; head !== undefined; head = this.queue[0]) {
+      head.data = this.post(head.data)
+      if (head.data.length > 0) break
       this.queue.shift()
       this.options.held.waiting.give(this, head.counted)
       head.done()
@@ -109,6 +105,18 @@ export class SessionStream implements GateStream, Holder {
     this.sentEnd = true
     this.options.post({ type: MESSAGE.STREAM_END, stream: this.number })
     this.finishWhenBothEnded()
+  }
+
+  /** As much of it as credit and the peer's reading allow; what is left. */
+  private post(data: Uint8Array): Uint8Array {
+    let at = 0
+    while (at < data.length && this.credit > 0 && this.options.room()) {
+      const size = Math.min(data.length - at, this.credit, MAX_CHUNK_BYTES)
+      this.options.post({ type: MESSAGE.STREAM_DATA, stream: this.number, data: data.subarray(at, at + size) })
+      this.credit -= size
+      at += size
+    }
+    return data.subarray(at)
   }
 
   // ── from the agent ──
@@ -189,6 +197,10 @@ export class SessionStream implements GateStream, Holder {
     if (error !== null) this.closed = closed(this.options.ends)
     this.options.onOver()
   }
+}
+
+function cancelled(): Promise<never> {
+  return Promise.reject(new AuthorityError('E_CANCELLED', 'the stream is over'))
 }
 
 /** Whatever the far end makes of it: the stream is over. */

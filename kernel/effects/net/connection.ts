@@ -50,9 +50,12 @@ export class Connection {
     // Listening for data begins to read: not before the opening has passed.
     if (this.opening !== null) socket.pause()
     socket.on('data', (data: Buffer) => {
+      const delivered = this.deliver(data, stream)
+      // Mostly the agent's credit takes it at once; to pause and resume for each chunk costs more than to pass it on.
+      if (delivered === undefined) return
       // One chunk at a time: the next is read when the agent's credit took this one.
       socket.pause()
-      this.delivering = this.deliver(data, stream).then(
+      this.delivering = delivered.then(
         () => void socket.resume(),
         (error: unknown) => this.fail(stream, error),
       )
@@ -104,11 +107,15 @@ export class Connection {
     this.sent.update(data)
   }
 
-  private async deliver(data: Uint8Array, stream: GateStream): Promise<void> {
-    await this.lease.spend(data.length, 'bytes_in')
+  private deliver(data: Uint8Array, stream: GateStream): undefined | Promise<void> {
+    const spent = this.lease.spend(data.length, 'bytes_in')
+    return spent === undefined ? this.passOn(data, stream) : spent.then(() => this.passOn(data, stream))
+  }
+
+  private passOn(data: Uint8Array, stream: GateStream): undefined | Promise<void> {
     this.receivedBytes += data.length
     this.received.update(data)
-    await stream.send(data)
+    return stream.send(data)
   }
 
   private fail(stream: GateStream, error: unknown): void {
