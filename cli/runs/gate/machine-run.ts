@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { FuseServer } from '@authority/kernel/effects/fs'
+import { FuseServer, followFolders, type HostChanges } from '@authority/kernel/effects/fs'
 import { EffectsLink, FuseLink, linkNumberOf } from '@authority/kernel/gate'
 import { type GuestExit, GuestLink } from '@authority/kernel/guest'
 import { AGENT_UID, AuthorityError } from '@authority/protocol'
@@ -153,7 +153,8 @@ export class MachineRun {
     this.network = new EffectsLink({ transport: machine.net, run: spec.run, registry: core.registry, peer: 'network', onFault: fault })
     this.fuse = new FuseLink({
       transport: machine.fuse,
-      server: (send) => new FuseServer({ context: core.fsContext, gate, subject: { session: 'fuse', via: 'fuse' }, send }),
+      server: (send) =>
+        new FuseServer({ context: core.fsContext, gate, subject: { session: 'fuse', via: 'fuse' }, send, host: hostChanges(core) }),
       onFault: fault,
     })
     this.guest = new GuestLink(machine.control, guestClock, {
@@ -182,6 +183,19 @@ export class MachineRun {
       })),
       scratch: spec.scratch.map(({ guest, bytes }) => ({ path: guest, size: bytes, mode: 0o1777 })),
     }
+  }
+}
+
+function hostChanges(core: GateCore): HostChanges {
+  return {
+    follow: followFolders,
+    wallMs: () => core.clock.wallMs(),
+    steadyMs: () => performance.now(),
+    rules: () => core.policy.id,
+    every: (ms, call) => {
+      const timer = setInterval(call, ms)
+      return () => clearInterval(timer)
+    },
   }
 }
 

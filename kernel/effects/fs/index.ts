@@ -14,7 +14,8 @@ export function fsEffects(dependencies: FsDependencies): FsEffects {
   return { classes: fileClasses(dependencies), bytes: fileBytes() }
 }
 
-export { FuseServer, type FuseServerOptions } from './fuse/server.ts'
+export { FuseServer, type FuseServerOptions, type HostChanges } from './fuse/server.ts'
 export { linuxSyscalls } from './linux.ts'
+export { followFolders } from './linux-inotify.ts'
 export { type Mount, type MountOptions, type MountRequest, Mounts, openMounts } from './mounts.ts'
 export type { Syscalls } from './syscalls.ts'

@@ -51,5 +51,20 @@ export const MAX_LOCK_WAITERS = 128
 /** ms between two tries for a lock somebody else holds, at first and at most. */
 export const LOCK_STEP_MS = 1
 export const MAX_LOCK_STEP_MS = 32
+/** FUSE: seconds the guest may keep names and attributes of files in a folder that is followed; what changed is taken back within FUSE_VALID_SECONDS. */
+export const FOLLOWED_VALID_SECONDS = 300
+/** FUSE: ms between two looks at what changed in followed folders: with what else takes time, well within FUSE_VALID_SECONDS. */
+export const FOLLOW_STEP_MS = 250
+/** FUSE: folders of one mount that are followed, each an inotify watch of the user: beyond it nothing is kept long. */
+export const MAX_FOLLOWED_FOLDERS = 4_096
+/** FUSE: files of one mount whose change is taken back from the guest; others are kept briefly. */
+export const MAX_KEPT_FILES = 65_536
+/** FUSE: ms without a change before a file is kept long: what is written at now is not worth a message for each write. */
+export const QUIET_MS = 5_000
+/** FUSE: ms within which a guest may not have taken in what it was told. */
+export const YOUNG_MS = 1_000
+/** Bytes of changes read at once, and reads for one look: as many as the host's kernel keeps. */
+export const FOLLOW_BYTES = 64 << 10
+export const FOLLOW_READS = 64
 /** FUSE: seconds the guest may keep, where a mount says nothing else, attributes and names, present or absent: the bound on staleness after a change on the host. */
 export const FUSE_VALID_SECONDS = 1

@@ -24,6 +24,8 @@ export interface Mount {
   readonly host: string
   readonly readonly: boolean
   readonly cacheSeconds: number
+  /** Whether what changes on the host is to be taken back from the guest, which may then keep it longer. */
+  readonly followed: boolean
   /** A file is mounted by its inode, as a bind mount is: its name in the guest cannot be replaced, and on the host it stays this file wherever it is moved. */
   readonly kind: 'folder' | 'file'
   /** O_PATH descriptor of the folder or file. */
@@ -145,16 +147,18 @@ function openMount(sys: Syscalls, request: MountRequest, before: readonly Mount[
     }
     if (kind === 'file' && !request.readonly && inUse.has(identity(stat.value)))
       throw new AuthorityError('E_CONFLICT', `${place}: this file decides what the run may do`, { hint: 'Mount it with :ro.' })
+    const spelling = new Spelling(sys, root.value)
     return {
       number: before.length,
       guest,
       host: host.value,
       readonly: request.readonly,
       cacheSeconds: request.cacheSeconds ?? FUSE_VALID_SECONDS,
+      followed: request.cacheSeconds === undefined && kind === 'folder' && spelling.own,
       kind,
       root: root.value,
       lock: locked.value,
-      spelling: new Spelling(sys, root.value),
+      spelling,
     }
   } catch (error) {
     sys.close(root.value)

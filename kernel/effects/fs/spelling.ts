@@ -48,9 +48,19 @@ export class Spelling {
     this.#exact.clear()
   }
 
+  /** Whether its folder was found to take no other name for it. */
+  isExact(path: string): boolean {
+    return this.#own && this.#exact.has(folderOf(path))
+  }
+
+  /** Whether a file system of this machine, whose changes its kernel tells of. */
+  get own(): boolean {
+    return this.#own
+  }
+
   /** The path as the folders on it list it. Throws AuthorityError when they are not there meanwhile. */
   path(path: string, place: string): string {
-    if (path === '' || this.#isExact(folderOf(path), path)) return path
+    if (path === '' || this.#takes(folderOf(path), path)) return path
     let real = ''
     for (const name of path.split('/')) real = below(real, this.name(real, name, place))
     return real
@@ -60,7 +70,7 @@ export class Spelling {
    * How the folder lists what has this name; the name itself where nothing has. Throws AuthorityError EINVAL for a new name that might be stored as another one.
    */
   name(folder: string, name: string, place: string): string {
-    if (this.#isExact(folder, name)) return name
+    if (this.#takes(folder, name)) return name
     const opened = openBeneath(this.#sys, this.#root, folder, this.#sys.flags.DIRECTORY, RESOLVE.NO_SYMLINKS)
     if (!opened.ok) throw hostError(opened.errno, place)
     try {
@@ -74,7 +84,7 @@ export class Spelling {
     }
   }
 
-  #isExact(folder: string, name: string): boolean {
+  #takes(folder: string, name: string): boolean {
     return this.#exact.has(folder) && (this.#own || (isAscii(name) && !ODD.test(name)))
   }
 

@@ -32,7 +32,7 @@ export async function open(mount: FuseMount, node: Node, flags: number, asker: A
 
 export async function create(mount: FuseMount, parent: Node, name: string, flags: number, mode: number, asker: Asker): Promise<Reply> {
   const { node, handle, stat } = await make(mount, parent, name, flags | O.CREAT, mode, asker)
-  return created(node.id, stat, handle, mount.keeps)
+  return created(node.id, stat, handle, mount.keeping.briefly)
 }
 
 /** mknod(2) of a regular file: made, and closed again. Devices, fifos and sockets are never made. */
@@ -47,7 +47,7 @@ export async function mknod(mount: FuseMount, parent: Node, name: string, mode: 
   }
   const { node, handle, stat } = await make(mount, parent, name, O.WRONLY | O.CREAT | O.EXCL, mode, asker)
   await release(mount, handle)
-  return entry(node.id, stat, mount.keeps)
+  return entry(node.id, stat, mount.keeping.briefly)
 }
 
 async function make(
@@ -122,11 +122,12 @@ export async function link(mount: FuseMount, from: Node, parent: Node, name: str
   const stat = mount.context.sys.stat(mount.nodes.descriptor(from), '')
   if (!stat.ok) throw hostError(stat.errno, name)
   mount.nodes.linked(from, parent, name)
-  return entry(from.id, stat.value, mount.keeps)
+  return entry(from.id, stat.value, mount.keeping.briefly)
 }
 
 export async function unlink(mount: FuseMount, parent: Node, name: string, asker: Asker): Promise<Reply> {
   await mount.change('fs.unlink', names.unlink(mount.context, nameRef(mount, parent, name)), asker)
+  mount.keeping.removed(parent, name)
   return empty()
 }
 
@@ -151,7 +152,7 @@ export async function rename(
     [parent, from],
   ] as const) {
     const stat = mount.context.sys.stat(mount.nodes.descriptor(dir), name)
-    if (stat.ok) mount.nodes.moved(dir, name, stat.value)
+    if (stat.ok) for (const node of mount.nodes.moved(dir, name, stat.value)) mount.keeping.renamed(node, dir, name)
   }
   return empty()
 }
@@ -170,13 +171,13 @@ export async function setattr(mount: FuseMount, node: Node, change: Attributes, 
     await mount.change('fs.utimens', utimens(context, nodeRef(mount, node), atime ?? 'keep', mtime ?? 'keep'), asker)
   const stat = context.sys.stat(mount.nodes.descriptor(node), '')
   if (!stat.ok) throw hostError(stat.errno, 'node')
-  return attributes(stat.value, mount.keeps)
+  return attributes(stat.value, mount.keeping.briefly.attributes)
 }
 
 function entryOf(mount: FuseMount, parent: Node, name: string): Reply {
   const stat = mount.context.sys.stat(mount.nodes.descriptor(parent), name)
   if (!stat.ok) throw hostError(stat.errno, name)
-  return entry(mount.nodes.add(parent, name, stat.value, null).id, stat.value, mount.keeps)
+  return entry(mount.nodes.add(parent, name, stat.value, null).id, stat.value, mount.keeping.briefly)
 }
 
 /** open(2) flags to the protocol's. O_TRUNC without a right to write truncates on Linux all the same: then it asks to write. */

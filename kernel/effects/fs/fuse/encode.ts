@@ -1,6 +1,7 @@
 /** FUSE answers (linux/fuse.h). Every function returns a whole message with room for its header, which `finish` fills in. Pure. */
 import { AGENT_UID, MAX_FUSE_DATA_BYTES } from '@authority/protocol'
 import type { FileSystemStat, Stat } from '../syscalls.ts'
+import type { Validity } from './keeping.ts'
 import type { Conflict } from './locks.ts'
 import { FUSE_MAJOR, FUSE_MINOR_MAX } from './messages.ts'
 
@@ -71,10 +72,10 @@ export function init(minor: number, readahead: number, flags: number): Reply {
   return reply
 }
 
-/** A name that leads to a node. `seconds`, here and below: how long the guest may keep what it is told. */
-export function entry(node: number, stat: Stat, seconds: number): Reply {
+/** A name that leads to a node. `keeps`, here and below: how long the guest may keep what it is told. */
+export function entry(node: number, stat: Stat, keeps: Validity): Reply {
   const { reply, view } = body(ENTRY_BYTES)
-  putEntry(view, 0, node, stat, seconds)
+  putEntry(view, 0, node, stat, keeps)
   return reply
 }
 
@@ -98,9 +99,9 @@ export function opened(handle: number, purpose: OpenedFor): Reply {
   return reply
 }
 
-export function created(node: number, stat: Stat, handle: number, seconds: number): Reply {
+export function created(node: number, stat: Stat, handle: number, keeps: Validity): Reply {
   const { reply, view } = body(ENTRY_BYTES + 16)
-  putEntry(view, 0, node, stat, seconds)
+  putEntry(view, 0, node, stat, keeps)
   putOpened(view, ENTRY_BYTES, handle, 'writing')
   return reply
 }
@@ -158,19 +159,24 @@ export function fileSystem(stat: FileSystemStat): Reply {
   return reply
 }
 
+/** What a listing tells of a name beside it. */
+export interface Known {
+  readonly node: number
+  readonly stat: Stat
+  readonly keeps: Validity
+}
+
 /** Collects directory entries up to the size the guest asked for. */
 export class Listing {
   readonly #reply: Uint8Array
   readonly #view: DataView
   readonly #plus: boolean
-  readonly #seconds: number
   #at = OUT_HEADER_BYTES
 
-  constructor(size: number, plus: boolean, seconds: number) {
+  constructor(size: number, plus: boolean) {
     this.#reply = new Uint8Array(OUT_HEADER_BYTES + Math.min(size, MAX_FUSE_DATA_BYTES))
     this.#view = new DataView(this.#reply.buffer)
     this.#plus = plus
-    this.#seconds = seconds
   }
 
   /** Whether an entry with this name still fits. */
@@ -179,9 +185,9 @@ export class Listing {
   }
 
   /** `known`: node and attributes, for a readdirplus answer; null leaves the guest to look it up. */
-  add(name: Uint8Array, ino: bigint, type: number, next: bigint, known: { readonly node: number; readonly stat: Stat } | null): void {
+  add(name: Uint8Array, ino: bigint, type: number, next: bigint, known: Known | null): void {
     const at = this.#at + (this.#plus ? ENTRY_BYTES : 0)
-    if (known !== null) putEntry(this.#view, this.#at, known.node, known.stat, this.#seconds)
+    if (known !== null) putEntry(this.#view, this.#at, known.node, known.stat, known.keeps)
     this.#view.setBigUint64(at, ino, true)
     this.#view.setBigUint64(at + 8, next, true)
     this.#view.setUint32(at + 16, name.byteLength, true)
@@ -210,10 +216,10 @@ function putOpened(view: DataView, at: number, handle: number, purpose: OpenedFo
 }
 
 /** Generation stays 0: a node number is never given out twice. */
-function putEntry(view: DataView, at: number, node: number, stat: Stat, seconds: number): void {
+function putEntry(view: DataView, at: number, node: number, stat: Stat, keeps: Validity): void {
   view.setBigUint64(at, BigInt(node), true)
-  view.setBigUint64(at + 16, BigInt(seconds), true)
-  view.setBigUint64(at + 24, BigInt(seconds), true)
+  view.setBigUint64(at + 16, BigInt(keeps.name), true)
+  view.setBigUint64(at + 24, BigInt(keeps.attributes), true)
   putAttributes(view, at + 40, stat)
 }
 

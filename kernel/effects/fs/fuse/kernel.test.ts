@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { HostChanges } from '../index.ts'
 import { type KernelMount, mountWithKernel } from '../testing/kernel-client.ts'
 import { makeWorld, SECRET, type World, type WorldOptions } from '../testing/pipeline.ts'
 import { OPCODE } from './messages.ts'
@@ -19,10 +20,10 @@ const possible = await able
 
 let world: World
 let mounted: KernelMount
-async function start(options: WorldOptions = {}, limits = {}): Promise<void> {
+async function start(options: WorldOptions = {}, limits = {}, host?: HostChanges): Promise<void> {
   world = makeWorld(options)
   fs.chmodSync(world.inside, 0o777)
-  const made = mountWithKernel(world, limits)
+  const made = mountWithKernel(world, limits, host)
   if (made === null) throw new Error('could mount a moment ago')
   mounted = made
 }

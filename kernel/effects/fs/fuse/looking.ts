@@ -5,7 +5,7 @@ import { entriesOf, fsyncdir, look, opendir } from '../execute/look.ts'
 import { ask, askReach, effect } from '../object.ts'
 import { join } from '../path.ts'
 import type { Stat } from '../syscalls.ts'
-import { absent, attributes, empty, entry, fileSystem, Listing, opened, type Reply, text } from './encode.ts'
+import { absent, attributes, empty, entry, fileSystem, type Known, Listing, opened, type Reply, text } from './encode.ts'
 import type { OpenDirectory } from './handles.ts'
 import { type Asker, after, type FuseMount } from './mount.ts'
 import type { Node } from './nodes.ts'
@@ -15,22 +15,25 @@ type Answer = Reply | Promise<Reply>
 
 /** A name that does not exist is an answer too, which the guest may keep for a while. */
 export function lookup(mount: FuseMount, parent: Node, name: string, asker: Asker): Answer {
+  mount.keeping.follow(parent)
   let found: Reply | null = null
   const ref = childRef(mount, parent, name, () => found !== null)
   const seen = look(mount.context, ref, (held) => {
     // `add` takes the descriptor over, also when it throws.
     found = empty()
     const node = mount.nodes.add(parent, name, held.stat, held.fd)
-    found = entry(node.id, held.stat, mount.keeps)
+    found = entry(node.id, held.stat, mount.keeping.named(parent, name, node, held.stat, held.guest))
     return []
   })
   const missing = (error: unknown): Reply => {
-    if (error instanceof AuthorityError && error.errno === 'ENOENT') return absent(mount.keeps)
+    if (error instanceof AuthorityError && error.errno === 'ENOENT') return absent(mount.keeping.briefly.name)
     throw error
   }
   try {
     const result = mount.look('fs.stat', seen, asker)
-    return result instanceof Promise ? result.then(() => found ?? absent(mount.keeps), missing) : (found ?? absent(mount.keeps))
+    return result instanceof Promise
+      ? result.then(() => found ?? absent(mount.keeping.briefly.name), missing)
+      : (found ?? absent(mount.keeping.briefly.name))
   } catch (error) {
     return missing(error)
   }
@@ -42,7 +45,7 @@ export function getattr(mount: FuseMount, node: Node, handle: number | null, ask
     stat = handle === null ? held.stat : mount.handles.file(handle).file.stat()
     return []
   })
-  return after(mount.look('fs.stat', seen, asker), () => attributes(present(stat), mount.keeps))
+  return after(mount.look('fs.stat', seen, asker), () => attributes(present(stat), mount.keeping.attributes(node, present(stat))))
 }
 
 export function readlink(mount: FuseMount, node: Node, asker: Asker): Answer {
@@ -103,6 +106,7 @@ export function openDirectory(mount: FuseMount, node: Node, asker: Asker): Answe
       throw error
     }
     mount.nodes.pin(node)
+    mount.keeping.follow(node)
   })
   return after(mount.look('fs.readdir', opening, asker), () => opened(handle, 'directory'))
 }
@@ -120,7 +124,7 @@ export function readDirectory(mount: FuseMount, handle: number, position: bigint
   const open = mount.handles.directory(handle)
   const object = placeOf(mount, open.node)
   // It was removed since: there is nothing in it any more.
-  if (object === null) return new Listing(size, plus, mount.keeps).done()
+  if (object === null) return new Listing(size, plus).done()
   const questions = ask(['fs.read'], object)
   const still = effect({
     text: object,
@@ -143,7 +147,7 @@ function placeOf(mount: FuseMount, node: Node): string | null {
 
 /** Names as the host gives them, from the position the guest says. */
 function piece(mount: FuseMount, open: OpenDirectory, position: bigint, size: number, plus: boolean, asker: Asker): Reply {
-  const listing = new Listing(size, plus, mount.keeps)
+  const listing = new Listing(size, plus)
   const guest = plus ? mount.nodes.guestPath(open.node) : ''
   const encoder = new TextEncoder()
   for (const found of entriesOf(mount.context.sys, open.fd, BigInt.asIntN(64, position), guest, { dots: true })) {
@@ -156,12 +160,12 @@ function piece(mount: FuseMount, open: OpenDirectory, position: bigint, size: nu
 }
 
 /** Attributes in a listing are one more look each; what is out of reach or gone is left for the guest to ask. */
-function attributesOf(mount: FuseMount, open: OpenDirectory, dir: string, name: string, asker: Asker): { node: number; stat: Stat } | null {
+function attributesOf(mount: FuseMount, open: OpenDirectory, dir: string, name: string, asker: Asker): Known | null {
   const { context } = mount
   const object = join(dir, name)
   const questions = askReach(object)
   if (context.peek !== undefined && !questions.every(context.peek)) return null
-  let known: { node: number; stat: Stat } | null = null
+  let known: Known | null = null
   const seen = effect<Stat>({
     text: object,
     requested: questions,
@@ -174,7 +178,8 @@ function attributesOf(mount: FuseMount, open: OpenDirectory, dir: string, name: 
     letGo: () => undefined,
     run: (stat) => {
       if (!isDevice(stat.mode) && !context.mounts.hides(mount.mount, object, false) && stat.dev === deviceOf(mount, open)) {
-        known = { node: mount.nodes.add(open.node, name, stat, null).id, stat }
+        const node = mount.nodes.add(open.node, name, stat, null)
+        known = { node: node.id, stat, keeps: mount.keeping.named(open.node, name, node, stat, object) }
       }
       return { result: [] }
     },

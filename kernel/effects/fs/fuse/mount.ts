@@ -4,6 +4,7 @@ import type { EffectResult, PreparedEffect } from '../../contract.ts'
 import type { Mount } from '../mounts.ts'
 import type { FsContext } from '../object.ts'
 import { Handles } from './handles.ts'
+import { type Following, Keeping } from './keeping.ts'
 import { Locks } from './locks.ts'
 import { type NodeLimits, Nodes } from './nodes.ts'
 
@@ -22,6 +23,8 @@ export interface FuseMountOptions {
   readonly limits: FuseLimits
   /** Sends a message that answers nothing. */
   readonly tell: (message: Uint8Array) => void
+  /** null: nothing is followed on the host. */
+  readonly following: Following | null
 }
 
 /** Who asks and until when: one request. `pid` is the guest's claim. */
@@ -38,6 +41,7 @@ export class FuseMount {
   readonly nodes: Nodes
   readonly handles: Handles
   readonly locks: Locks
+  readonly keeping: Keeping
   readonly tell: FuseMountOptions['tell']
   readonly #gate: Gate
   readonly #subject: Subject
@@ -49,13 +53,9 @@ export class FuseMount {
     this.handles = new Handles(options.limits.handles)
     this.locks = new Locks(options.context.sys)
     this.tell = options.tell
+    this.keeping = new Keeping(mount, options.context.sys, this.nodes, options.tell, options.following)
     this.#gate = options.gate
     this.#subject = options.subject
-  }
-
-  /** Seconds the guest may keep attributes and names. */
-  get keeps(): number {
-    return this.mount.cacheSeconds
   }
 
   look(operation: OperationName, effect: PreparedEffect, asker: Asker): EffectResult | Promise<EffectResult> {
@@ -79,6 +79,7 @@ export class FuseMount {
     })
     const done = await Promise.allSettled(closing)
     this.nodes.close()
+    this.keeping.close()
     const failed = done.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
   }

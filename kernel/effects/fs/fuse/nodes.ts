@@ -2,6 +2,7 @@ import { hostError } from '../errno.ts'
 import type { Mount } from '../mounts.ts'
 import { guestPathOf, openBeneath } from '../resolve.ts'
 import { RESOLVE, type Stat, type Syscalls, type Time } from '../syscalls.ts'
+import type { KeptFile } from './keeping.ts'
 
 export interface NodeLimits {
   readonly nodes: number
@@ -31,6 +32,10 @@ export interface Node {
   pins: number
   /** Guest path at the last opening: what decides about an open file whose name is gone. */
   openedAs: string | null
+  /** What of it the guest may keep for long; keeping.ts. */
+  kept: KeptFile | null
+  /** Its name leads elsewhere since: while it is not open it answers ESTALE, on which the guest looks the name up again. */
+  lost: boolean
 }
 
 export const ROOT_NODE = 1
@@ -50,6 +55,7 @@ export class Nodes {
   readonly #open = new Map<number, Node>()
   #next = ROOT_NODE + 1
   #closed = false
+  #dropped: (node: Node) => void = () => undefined
 
   constructor(sys: Syscalls, mount: Mount, limits: NodeLimits) {
     this.#sys = sys
@@ -69,6 +75,8 @@ export class Nodes {
       retired: [],
       pins: 1,
       openedAs: null,
+      kept: null,
+      lost: false,
     }
     this.#byId.set(ROOT_NODE, root)
   }
@@ -155,14 +163,28 @@ export class Nodes {
     node.name = name
   }
 
-  /** After a rename through the gate: the object is now found here. */
-  moved(parent: Node, name: string, stat: Stat): void {
+  /** After a rename through the gate: the object is now found here. Its nodes. */
+  moved(parent: Node, name: string, stat: Stat): readonly Node[] {
+    const found: Node[] = []
     for (const key of keys(parent, name, stat)) {
       const node = this.#byKey.get(key)
       if (node === undefined || !isSame(node, stat)) continue
       node.parent = parent.id
       node.name = name
+      found.push(node)
     }
+    return found
+  }
+
+  /** Its name leads elsewhere. Once it is not open what it stands for gets another number when it is seen again. */
+  lose(node: Node): void {
+    node.lost = true
+    if (node.pins === 0 && this.#byKey.get(node.key) === node) this.#byKey.delete(node.key)
+  }
+
+  /** Told of each node that is given up. */
+  onDropped(told: (node: Node) => void): void {
+    this.#dropped = told
   }
 
   forget(id: number, lookups: bigint): void {
@@ -182,6 +204,7 @@ export class Nodes {
     if (node.pins === (node.id === ROOT_NODE ? 1 : 0)) {
       node.openedAs = null
       this.#closeRetired(node)
+      if (node.lost) this.lose(node)
     }
     this.#drop(node)
   }
@@ -223,6 +246,8 @@ export class Nodes {
       retired: [],
       pins: 0,
       openedAs: null,
+      kept: null,
+      lost: false,
     }
     this.#byId.set(node.id, node)
     this.#byKey.set(node.key, node)
@@ -292,6 +317,7 @@ export class Nodes {
     this.#close(node)
     this.#byId.delete(node.id)
     if (this.#byKey.get(node.key) === node) this.#byKey.delete(node.key)
+    this.#dropped(node)
   }
 }
 

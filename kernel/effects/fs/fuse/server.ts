@@ -3,21 +3,32 @@
  * nothing is kept without a bound, and every effect is the gate's to admit.
  */
 import { AuthorityError, MAX_FUSE_DATA_BYTES } from '@authority/protocol'
+import type { Followed } from '../changes.ts'
 import { ERRNO, errnoNumber, hostError } from '../errno.ts'
-import { MAX_FUSE_HANDLES, MAX_FUSE_IN_FLIGHT, MAX_FUSE_PENDING_BYTES, MAX_NODE_DESCRIPTORS, MAX_NODES } from '../limits.ts'
+import { FOLLOW_STEP_MS, MAX_FUSE_HANDLES, MAX_FUSE_IN_FLIGHT, MAX_FUSE_PENDING_BYTES, MAX_NODE_DESCRIPTORS, MAX_NODES } from '../limits.ts'
 import * as bytes from './bytes.ts'
 import * as changing from './changing.ts'
 import { empty, finish, init, type Reply } from './encode.ts'
+import type { Following } from './keeping.ts'
 import * as locking from './locking.ts'
 import * as looking from './looking.ts'
 import { type Body, FUSE_MAJOR, FUSE_MINOR_MIN, type Request } from './messages.ts'
 import { type Asker, type FuseLimits, FuseMount, type FuseMountOptions } from './mount.ts'
 import { isMalformed, parseFuse } from './protocol.ts'
 
-export interface FuseServerOptions extends Omit<FuseMountOptions, 'limits' | 'tell'> {
+export interface FuseServerOptions extends Omit<FuseMountOptions, 'limits' | 'tell' | 'following'> {
   /** Sends one FUSE message to the guest. Must not throw. */
   send(mountNumber: number, message: Uint8Array): void
+  /** How changes on the host are followed. Left out, where the guest cannot be told of them: it keeps all it is told briefly. */
+  readonly host?: HostChanges
   readonly limits?: Partial<FuseLimits>
+}
+
+export interface HostChanges extends Omit<Following, 'followed'> {
+  /** null where the host cannot. */
+  follow(): Followed | null
+  /** Calls again and again; what it returns ends that. */
+  every(ms: number, call: () => void): () => void
 }
 
 const LIMITS: FuseLimits = {
@@ -49,11 +60,13 @@ export class FuseServer {
   /** Of what is being worked on, all mounts together: a few bytes of request can ask for half a megabyte. */
   #pendingBytes = 0
   #closed = false
+  readonly #unfollow: () => void
 
   constructor(options: FuseServerOptions) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
     for (const mount of options.context.mounts.list) this.#live.set(mount.number, this.#fresh(mount.number))
+    this.#unfollow = options.host?.every(FOLLOW_STEP_MS, () => this.#poll()) ?? (() => undefined)
   }
 
   /** Requests being worked on, over all mounts: the transport stops reading while this is high. */
@@ -87,6 +100,7 @@ export class FuseServer {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#unfollow()
     const all = [...this.#live.values()]
     for (const live of all) for (const unique of live.waiting.keys()) interrupt(live, unique)
     await Promise.allSettled(this.#works)
@@ -102,7 +116,18 @@ export class FuseServer {
     const tell = (message: Uint8Array): void => {
       if (!this.#closed) this.#options.send(number, message)
     }
-    return { mount: new FuseMount({ ...this.#options, limits: this.#limits, tell }, mount), started: false, waiting: new Map() }
+    const following = mount.followed ? this.#following() : null
+    return { mount: new FuseMount({ ...this.#options, limits: this.#limits, tell, following }, mount), started: false, waiting: new Map() }
+  }
+
+  #following(): Following | null {
+    const { host } = this.#options
+    const followed = host?.follow() ?? null
+    return host === undefined || followed === null ? null : { ...host, followed }
+  }
+
+  #poll(): void {
+    for (const { mount } of this.#live.values()) mount.keeping.poll()
   }
 
   /** The errno that answers a request that is not begun, or null. */
@@ -161,7 +186,9 @@ export class FuseServer {
     if (body.op === 'fsync') return mount.handles.file(body.handle).file.fsync(body.dataOnly).then(empty)
     if (body.op === 'release') return changing.release(mount, body.handle)
     if (body.op === 'releasedir') return looking.releaseDirectory(mount, body.handle)
-    return onNode(mount, mount.nodes.get(header.node), body, asker)
+    const node = mount.nodes.get(header.node)
+    if (node.lost && node.pins === 0) throw hostError('ESTALE', `node ${node.id}`)
+    return onNode(mount, node, body, asker)
   }
 
   /** The guest unmounted: what it had is closed, and it may mount again. */

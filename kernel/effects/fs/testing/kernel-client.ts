@@ -3,7 +3,7 @@ import { dlopen } from 'bun:ffi'
 import fs from 'node:fs'
 import path from 'node:path'
 import type { FuseLimits } from '../fuse/mount.ts'
-import { FuseServer } from '../index.ts'
+import { FuseServer, type HostChanges } from '../index.ts'
 import type { World } from './pipeline.ts'
 
 const MS_NOSUID = 2
@@ -31,7 +31,7 @@ function libc() {
 }
 
 /** null when this host cannot: no root, no /dev/fuse, no kernel support. */
-export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}): KernelMount | null {
+export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}, host?: HostChanges): KernelMount | null {
   if (process.getuid?.() !== 0 || !fs.existsSync('/dev/fuse')) return null
   const point = path.join(world.dir, `mnt${points++}`)
   const file = world.context.mounts.list[0]?.kind === 'file'
@@ -51,6 +51,7 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}):
     gate: world.gate,
     subject: { session: 'fuse:0', via: 'fuse' },
     limits,
+    ...(host === undefined ? {} : { host }),
     send: (_mount, message) => {
       try {
         fs.writeSync(device, message)
