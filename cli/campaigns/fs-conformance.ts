@@ -64,9 +64,6 @@ function prepare(folder: string): void {
   for (const name of Object.keys(CRATES)) copyFileSync(join(SUITES, 'bin', name), join(folder, name))
   for (const name of OF_THE_HOST) copyFileSync(realpathSync(findProgram(name) ?? `/usr/bin/${name}`), join(folder, 'bin', name))
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ MapDirs: { bin: '/usr/bin' } }))
-  const read = ['/work', '/work/**', '/conf/**', '/usr/bin/*']
-  const policy = { version: '1.0', profiles: ['tier2-glibc'], fs: { read, write: ['/work/**'] } }
-  writeFileSync(join(folder, 'policy.json'), JSON.stringify(policy))
   copyFileSync(join(FIXTURES, 'fsx.toml'), join(folder, 'conf/fsx.toml'))
 }
 
@@ -77,7 +74,7 @@ async function pjdfstest(folder: string): Promise<string[]> {
   writeFileSync(join(folder, 'conf/none.toml'), settings([]))
   writeFileSync(join(folder, 'conf/listed.toml'), settings(listed))
   const plain = await plainly(folder, 'pjdfstest', ['-c', join(folder, 'conf/none.toml'), '-p'])
-  const mount = await mounted(folder, 'pjdfstest', ['-c', '/conf/listed.toml', '-p', '/work'])
+  const mount = await mounted(folder, 'pjdfstest', (work) => ['-c', '/conf/listed.toml', '-p', work])
   console.log(`pjdfstest ${CRATES.pjdfstest}: plain folder ${summary(plain)}; mount ${summary(mount)}`)
   const outcome = (out: string, words: string): string[] =>
     [...out.matchAll(new RegExp(`^(\\S+) +${words}$`, 'gm'))].map(([, name = '']) => name)
@@ -113,8 +110,8 @@ const summary = (out: string): string => /(\d+ failed.*total)/.exec(out)?.[1] ??
 async function fsx(folder: string, first: number, seeds: number, operations: number): Promise<string[]> {
   const broken: string[] = []
   for (let seed = first; seed < first + seeds; seed++) {
-    const line = ['-f', '/conf/fsx.toml', '-S', String(seed), '-N', String(operations), '-P', '/work', `/work/fsx-${seed}`]
-    const out = await mounted(folder, 'fsx', line)
+    const line = ['-f', '/conf/fsx.toml', '-S', String(seed), '-N', String(operations)]
+    const out = await mounted(folder, 'fsx', (work) => [...line, '-P', work, join(work, `fsx-${seed}`)])
     const fine = /All operations completed/.test(out)
     console.log(`fsx ${CRATES.fsx}, seed ${seed}: ${operations} operations ${fine ? 'passed' : 'failed'}`)
     if (!fine) broken.push(`fsx seed ${seed}: ${out.slice(-1000)}`)
@@ -130,12 +127,15 @@ async function plainly(folder: string, program: string, line: readonly string[])
   return text(done)
 }
 
-async function mounted(folder: string, program: string, line: readonly string[]): Promise<string> {
+/** Under its own path: a symbolic link to an absolute path then leads to the same place in the guest and on the host, and neither path is longer than the other. */
+async function mounted(folder: string, program: string, line: (work: string) => readonly string[]): Promise<string> {
   const work = workFolder(folder, `${program}-mount-${Bun.randomUUIDv7()}`)
   const env = { PATH: process.env['PATH'] ?? '', HOME: folder, AUTHORITY_HOME: freshHome(folder).path }
-  const mounts = ['-v', `${work}:/work`, '-v', `${join(folder, 'conf')}:/conf:ro`]
+  const fs = { read: [work, `${work}/**`, '/conf/**', '/usr/bin/*'], write: [`${work}/**`] }
+  writeFileSync(join(folder, 'policy.json'), JSON.stringify({ version: '1.0', profiles: ['tier2-glibc'], fs }))
+  const mounts = ['-v', `${work}:${work}`, '-v', `${join(folder, 'conf')}:/conf:ro`]
   const run = [BINARY, 'run', join(folder, program), '-c', join(folder, 'config.json'), '--policy', join(folder, 'policy.json'), ...mounts]
-  return text(await runProgram([...run, '--accel', 'tcg', '--', ...line], { env, deadlineMs: RUN_DEADLINE_MS }))
+  return text(await runProgram([...run, '--accel', 'tcg', '--', ...line(work)], { env, deadlineMs: RUN_DEADLINE_MS }))
 }
 
 function workFolder(folder: string, name: string): string {

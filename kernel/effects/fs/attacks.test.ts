@@ -176,6 +176,28 @@ describe('links', () => {
     expect((await refusal(world.call('fs.rename', '/work/a/b', '/work/b', 0))).code).toBe('E_POLICY_DENY')
   })
 
+  it('an absolute link is made, and moved, within a folder that is mounted where it is, and leads nowhere else', async () => {
+    await again({ mounts: ({ inside }) => [{ guest: inside, host: inside, readonly: false }] })
+    const at = (name: string): string => path.join(world.inside, name)
+    for (const target of [
+      '/etc/passwd',
+      '/',
+      world.outside,
+      `${world.inside}2/x`,
+      `${world.inside}/../out/secret.txt`,
+      `${world.inside}/a/..`,
+      `/.${world.inside}/a`,
+    ])
+      expect((await refusal(world.call('fs.symlink', at('s'), target))).code, target).toBe('E_POLICY_DENY')
+    await world.call('fs.symlink', at('s'), at('f'))
+    await world.call('fs.rename', at('s'), at('t'), 0)
+    expect(fs.readlinkSync(at('t'))).toBe(at('f'))
+    await again({ mounts: ({ inside }) => [{ guest: `${inside}/elsewhere`, host: inside, readonly: false }] })
+    expect((await refusal(world.call('fs.symlink', `${world.inside}/elsewhere/s`, `${world.inside}/elsewhere/f`))).code).toBe(
+      'E_POLICY_DENY',
+    )
+  })
+
   it('a file with another name outside is not written, truncated or given another mode', async () => {
     fs.linkSync(world.secret, host('hard'))
     for (const attempt of [

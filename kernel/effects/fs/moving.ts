@@ -5,7 +5,7 @@ import { entriesOf } from './execute/look.ts'
 import { MAX_MOVED_ENTRIES } from './limits.ts'
 import type { Mount } from './mounts.ts'
 import { ask, type FsContext } from './object.ts'
-import { join } from './path.ts'
+import { isWithin, join } from './path.ts'
 import { type HeldObject, openBeneath } from './resolve.ts'
 import { O, RESOLVE } from './syscalls.ts'
 
@@ -118,10 +118,12 @@ export function assertLinksStay(
 
 /**
  * Whether a link's text could lead out of the mount for anybody who follows it. `..` only at the start, and no more of them than the directory is deep: behind a
- * name they would step out of wherever that name, perhaps a link itself, leads to. Absolute targets mean another place on the host than in the guest.
+ * name they would step out of wherever that name, perhaps a link itself, leads to. An absolute target means another place on the host than in the guest, except on a
+ * folder that is mounted where it is.
  */
 export function escapesMount(target: string, mount: Mount, parentGuest: string): boolean {
-  if (target.startsWith('/') || target === '') return true
+  if (target === '') return true
+  if (target.startsWith('/')) return mount.host !== mount.guest || target.split('/').includes('..') || !isWithin(target, mount.guest)
   const depth = parentGuest === mount.guest ? 0 : parentGuest.slice(mount.guest.length + 1).split('/').length
   const parts = target.split('/').filter((part) => part !== '' && part !== '.')
   const ups = parts.findIndex((part) => part !== '..')

@@ -52,7 +52,7 @@ export function symlink(context: FsContext, ref: NameRef, target: string): Prepa
       throw refused(
         ref.text,
         'a symbolic link must not lead out of the mount',
-        'Use a relative target inside the mount, with `..` only at its start.',
+        'Use a relative target inside the mount, with `..` only at its start; or mount the folder under its own path (-v DIR:DIR).',
         'EPERM',
       )
     }

@@ -6,8 +6,8 @@ import * as names from '../execute/names.ts'
 import { type OpenRequest, openName, openObject } from '../execute/open.ts'
 import { rename as renameEffect } from '../execute/rename.ts'
 import type { FileHandle } from '../handle.ts'
-import { O, type Stat } from '../syscalls.ts'
-import { attributes, created, empty, entry, opened, type Reply } from './encode.ts'
+import { O, type Stat, type Sys } from '../syscalls.ts'
+import { attributes, created, empty, entry, forgetAttributes, opened, type Reply } from './encode.ts'
 import type { Attributes } from './messages.ts'
 import type { Asker, FuseMount } from './mount.ts'
 import type { Node } from './nodes.ts'
@@ -126,8 +126,10 @@ export async function link(mount: FuseMount, from: Node, parent: Node, name: str
 }
 
 export async function unlink(mount: FuseMount, parent: Node, name: string, asker: Asker): Promise<Reply> {
+  const before = mount.context.sys.stat(mount.nodes.descriptor(parent), name)
   await mount.change('fs.unlink', names.unlink(mount.context, nameRef(mount, parent, name)), asker)
   mount.keeping.removed(parent, name)
+  oneNameLess(mount, before)
   return empty()
 }
 
@@ -146,6 +148,7 @@ export async function rename(
   asker: Asker,
 ): Promise<Reply> {
   if ((flags & ~3) !== 0) throw hostError('EINVAL', from)
+  const before = mount.context.sys.stat(mount.nodes.descriptor(target), to)
   await mount.change('fs.rename', renameEffect(mount.context, nameRef(mount, parent, from), nameRef(mount, target, to), flags), asker)
   for (const [dir, name] of [
     [target, to],
@@ -154,7 +157,14 @@ export async function rename(
     const stat = mount.context.sys.stat(mount.nodes.descriptor(dir), name)
     if (stat.ok) for (const node of mount.nodes.moved(dir, name, stat.value)) mount.keeping.renamed(node, dir, name)
   }
+  oneNameLess(mount, before)
   return empty()
+}
+
+/** Of what has other names the guest keeps the number of them, and the time of its last change, by another node. */
+function oneNameLess({ nodes, tell }: FuseMount, before: Sys<Stat>): void {
+  const node = before.ok && before.value.nlink > 1 && before.value.kind !== 'directory' ? nodes.of(before.value) : undefined
+  if (node !== undefined) tell(forgetAttributes(node.id))
 }
 
 /** Each kind of change is an effect of its own; the first that is refused ends it. */

@@ -224,6 +224,12 @@ print(sum(entry.stat(follow_symlinks=False).st_nlink for entry in os.scandir('ma
     expect((await seen).out).toBe('before6\nthere\nafter the change16\ncome\n')
   })
 
+  it('one name of a file removed or replaced: the other one tells at once', async () => {
+    await start()
+    const { out } = await agent('touch f g h; ln f f2; ln g g2; sleep 1.1; stat -c %h f f2 g g2; rm f; mv h g; stat -c %h f2 g2')
+    expect(out).toBe('2\n2\n2\n2\n1\n1\n')
+  })
+
   it('links out of the mount lead nowhere', async () => {
     await start()
     fs.symlinkSync(world.secret, path.join(world.inside, 'abs'))

@@ -154,6 +154,12 @@ export class Nodes {
     return node
   }
 
+  /** The node of an object by whichever name it has, if the guest knows one. */
+  of(stat: Stat): Node | undefined {
+    const node = this.#byKey.get(`${stat.dev}:${stat.ino}`)
+    return node !== undefined && isSame(node, stat) ? node : undefined
+  }
+
   /** After a hard link through the gate: the guest knows the same object under one more name. */
   linked(node: Node, parent: Node, name: string): void {
     // Given up meanwhile: counted up again it would never be let go.
