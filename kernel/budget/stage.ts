@@ -108,7 +108,7 @@ class BudgetLedger implements BudgetStage {
     const stated = actual === undefined ? null : charged(actual)
     const open = this.#find(reservation)
     if (open === null) return ALREADY_SETTLED
-    const used = (stated ?? open.held).spent
+    const used = (stated ?? (reservation.charges === open.held.charges ? open.held : charged(reservation.charges))).spent
     let overrun = false
     for (const place of used.places) if (at(used.amounts, place) > at(open.held.amounts, place)) overrun = true
     this.#close(reservation.id, open, used)

@@ -87,13 +87,16 @@ describe.each([CANCELLED, TIMED_OUT])('$code at each step', (reason) => {
 })
 
 describe('an effect that ignores its signal', () => {
-  test('is left behind after its grace; what it does later moves no bytes, and it is let go of only when it is over', async () => {
+  test.each([
+    ['bytes reserved', { bytes: 40 }],
+    ['none', {}],
+  ])('is left behind after its grace; what it does later moves no bytes, with %s, and it is let go of only when it is over', async (_, charges) => {
     const world = await makeWorld({ budgets: { calls: 2, bytes: 100 } })
     const control = new AbortController()
     const late = promise<void>()
     let lateLease = ''
     const effect = world.effect({
-      charges: { bytes: 40 },
+      charges,
       execute: async (permit) => {
         await late.promise
         lateLease = await codeOf(() => permit.lease())

@@ -1,12 +1,12 @@
 import type { AuthorityError } from '@authority/protocol'
 import { LogBytesExceeded } from '../audit/index.ts'
-import { classAccount } from '../budget/index.ts'
+import { classAccount, RUN_ACCOUNT } from '../budget/index.ts'
 import type { AccountName, ReserveResult } from '../budget/types.ts'
 import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.ts'
 import type { Charges, OperationName, Question } from '../vocabulary/index.ts'
 import { logRefusal } from './budget-refusal.ts'
 import { type FirstDenial, LookLedger } from './coalesce.ts'
-import { abortError, EffectRun, executeAndRecord, type Held, loggedOf } from './execute.ts'
+import { abortError, EffectRun, type Held, loggedOf, type Surroundings } from './execute.ts'
 import { type Allowed, claimedOf, isGuestEnforced, Judge } from './judge.ts'
 import { limitsLogBytes, worstLogBytes } from './log-charge.ts'
 import { OpenEffects } from './open-effects.ts'
@@ -23,17 +23,17 @@ import type { AdmitRequest, Gate, GateStatistics, LookRequest, Stages } from './
  * Decoding is the caller's: `effect` holds arguments checked against the operations table. What was asked is decided before anything is looked at;
  * what that turned out to be is decided again.
  */
-export class AdmitPipeline implements Gate {
-  private readonly stages: Stages
+export class AdmitPipeline implements Gate, Surroundings {
+  readonly stages: Stages
   private readonly nowUs: (() => number) | undefined
-  private readonly judge: Judge
+  readonly judge: Judge
   private readonly looks: LookLedger
   private readonly claimedLooks: LookLedger
   private readonly accounts = new WeakMap<readonly string[], Map<string, readonly AccountName[]>>()
   /** A block's limits are declared before it is asked first, and stay. */
   private readonly logLimited = new WeakMap<readonly string[], boolean>()
   private effects = 0
-  private readonly open = new OpenEffects()
+  readonly open = new OpenEffects()
 
   /** `nowUs`: the clock stages are timed with, µs; without one records say nothing of it. */
   constructor(stages: Stages, nowUs?: () => number) {
@@ -46,10 +46,11 @@ export class AdmitPipeline implements Gate {
 
   async admit(request: AdmitRequest): Promise<EffectResult> {
     const { effect } = request
-    const run = new EffectRun(effect)
-    const watch = new Stopwatch(this.nowUs)
+    const { audit } = this.stages
+    const watch = this.nowUs === undefined ? NO_WATCH : new Stopwatch(this.nowUs)
     /** What is reserved for an effect whose INTENT is not durable: nothing of it has happened. */
     let unbegun: Held | null = null
+    let run: EffectRun | null = null
     try {
       // Most answers are there at once, and waiting for one costs more than making it.
       let asked = this.judge.decide(request, effect.requested, effect.requestedText, 'first', watch)
@@ -63,22 +64,24 @@ export class AdmitPipeline implements Gate {
       if (held instanceof Promise) held = await held
       unbegun = held
       watch.lap('budget')
-      const before = this.stages.audit.frameBytes
       const intent = this.recordIntent(request, object, allowed, held)
-      held.intentBytes = this.stages.audit.frameBytes - before
-      await this.stages.audit.durable()
+      await audit.durable()
       unbegun = null
       watch.lap('intent')
       const stop = this.withdrawn(request, object.questions, intent)
       if (stop !== null) throw await this.refuseStarted(intent, held, stop)
       this.effects += 1
-      return await executeAndRecord(this.stages, request, run, intent, held, this.hooksFor(request, object, allowed), watch)
+      run = new EffectRun(this, request, { intent, object, allowed, held }, watch)
+      let result = run.execute()
+      if (result instanceof Promise) result = await result
+      run.recordOutcome(result)
+      await audit.durable()
+      return result
     } catch (error) {
-      // The only case besides an early stop in which a reservation is void.
-      if (unbegun !== null) this.voidHeld(unbegun)
-      throw error instanceof LogBytesExceeded ? await this.judge.refuseBudget(request, effect.requestedText, logRefusal(error)) : error
+      throw await this.failed(request, unbegun, run, error)
     } finally {
-      run.release()
+      if (run === null) effect.release()
+      else run.release()
     }
   }
 
@@ -124,19 +127,20 @@ export class AdmitPipeline implements Gate {
     return this.stages.audit.latched
   }
 
-  /** What is not there is told as well: that it was asked for is counted as a look. */
   private find(request: LookRequest, { rule }: Allowed, signal: () => AbortSignal): ResolvedObject | Promise<ResolvedObject> {
-    const failed = (error: unknown): never => {
-      const told = this.judge.refusedByEffect(request, error)
-      if (told === error) this.countLook(request, rule, request.effect.requestedText)
-      throw told
-    }
     try {
       const object = request.effect.resolve(signal)
-      return object instanceof Promise ? object.catch(failed) : object
+      return object instanceof Promise ? object.catch((error: unknown) => this.notFound(request, rule, error)) : object
     } catch (error) {
-      return failed(error)
+      return this.notFound(request, rule, error)
     }
+  }
+
+  /** What is not there is told as well: that it was asked for is counted as a look. */
+  private notFound(request: LookRequest, rule: string | null, error: unknown): never {
+    const told = this.judge.refusedByEffect(request, error)
+    if (told === error) this.countLook(request, rule, request.effect.requestedText)
+    throw told
   }
 
   private reserve(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Held | Promise<Held> {
@@ -150,7 +154,7 @@ export class AdmitPipeline implements Gate {
       bytes_written = 0,
       ...worst
     } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
-    const work = budget.reserveShared(accounts, { calls: 1, concurrency: 1, log_bytes, ...worst })
+    const work = budget.reserveShared(accounts, log_bytes === 0 && isEmpty(worst) ? ONE_CALL : { ...ONE_CALL, log_bytes, ...worst })
     if (!(work instanceof Promise) && work.ok && bytes === 0) return { work: work.reservation, lease: null, intentBytes: 0 }
     return this.reserveBytes(request, object, accounts, { bytes, bytes_in, bytes_out, bytes_written }, work)
   }
@@ -181,8 +185,16 @@ export class AdmitPipeline implements Gate {
   /** Who pays. A token keeps the list of its blocks as long as it lives. */
   private accountsOf(operation: OperationName, blocks: readonly string[]): readonly AccountName[] {
     const known = this.accounts.get(blocks) ?? new Map<string, readonly AccountName[]>()
-    const accounts = known.get(operation) ?? ['run', classAccount(operation), ...blocks.map((block) => `block:${block}`)]
-    if (!known.has(operation)) this.accounts.set(blocks, known.set(operation, accounts))
+    return known.get(operation) ?? this.newAccounts(operation, blocks, known)
+  }
+
+  private newAccounts(
+    operation: OperationName,
+    blocks: readonly string[],
+    known: Map<string, readonly AccountName[]>,
+  ): readonly AccountName[] {
+    const accounts = Object.freeze([RUN_ACCOUNT, classAccount(operation), ...blocks.map((block) => `block:${block}`)])
+    this.accounts.set(blocks, known.set(operation, accounts))
     return accounts
   }
 
@@ -194,10 +206,12 @@ export class AdmitPipeline implements Gate {
     return limited
   }
 
-  private recordIntent(request: AdmitRequest, object: ResolvedObject, allowed: Allowed, { work, lease }: Held): number {
+  private recordIntent(request: AdmitRequest, object: ResolvedObject, allowed: Allowed, held: Held): number {
     const { audit, policy } = this.stages
+    const { work, lease } = held
+    const before = audit.frameBytes
     // Always the same members, absent ones undefined: of objects made by spreading, JSON.stringify takes its slow way.
-    return audit.append({
+    const intent = audit.append({
       type: 'INTENT',
       op: request.operation,
       session: request.subject.session,
@@ -212,6 +226,8 @@ export class AdmitPipeline implements Gate {
       args: request.argsBytes === undefined ? undefined : audit.commit(request.argsBytes),
       claimed: claimedOf(request),
     })
+    held.intentBytes = audit.frameBytes - before
+    return intent
   }
 
   /**
@@ -223,7 +239,7 @@ export class AdmitPipeline implements Gate {
   }
 
   private async refuseStarted(intent: number, held: Held, stop: AuthorityError): Promise<AuthorityError> {
-    const captured = loggedOf(held, undefined, false)
+    const captured = loggedOf(held, undefined, false) ?? {}
     this.stages.budget.settle(held.work, captured)
     if (held.lease !== null) this.stages.budget.void(held.lease)
     this.stages.audit.append({ type: 'OUTCOME', intent, status: 'void', code: stop.code, captured })
@@ -236,23 +252,17 @@ export class AdmitPipeline implements Gate {
     if (lease !== null) this.stages.budget.void(lease)
   }
 
-  private hooksFor(request: AdmitRequest, object: ResolvedObject, allowed: Allowed): Parameters<typeof executeAndRecord>[5] {
-    const admittedUnder = this.stages.policy.id
-    // All that had to be allowed must be allowed still. Who accepts asks for every published port; one connection stands on its own.
-    const decided = [...(request.operation === 'net.accept' ? [] : request.effect.requested), ...object.questions]
-    return {
-      decideAgain: async (questions, requested) => {
-        await this.decideAgain(request, questions, requested)
-        decided.push(...questions)
-      },
-      withdrawn: () => this.judge.ended(request, allowed) ?? this.judge.outdated(request, decided, admittedUnder),
-      refuse: (refusal) => this.judge.refuseBudget(request, object.object, refusal),
-      open: this.open,
-    }
+  /** What a failed effect is answered, on record where it had begun. */
+  private async failed(request: AdmitRequest, unbegun: Held | null, run: EffectRun | null, error: unknown): Promise<unknown> {
+    // The only case besides an early stop in which a reservation is void.
+    if (unbegun !== null) this.voidHeld(unbegun)
+    const failure = run === null ? error : await run.recordFailure(error)
+    return failure instanceof LogBytesExceeded
+      ? this.judge.refuseBudget(request, request.effect.requestedText, logRefusal(failure))
+      : failure
   }
 
-  /** A further object of an effect under way: decided, and on record before it is touched. */
-  private async decideAgain(request: AdmitRequest, questions: readonly Question[], requested: string): Promise<void> {
+  async decideFurther(request: AdmitRequest, questions: readonly Question[], requested: string): Promise<void> {
     const { audit } = this.stages
     const { rule } = await this.judge.decide(request, questions, requested, 'again')
     const object = clipText(`${requested} → ${questions.map((question) => question.object).join(', ')}`)
@@ -283,7 +293,15 @@ export class AdmitPipeline implements Gate {
   }
 }
 
+/** The same each time: what every change costs is read by the budget once. */
+const ONE_CALL: Charges = Object.freeze({ calls: 1, concurrency: 1 })
+const NO_WATCH = new Stopwatch(undefined)
 const NEVER = new AbortController().signal
+
+function isEmpty(charges: Charges): boolean {
+  for (const _ in charges) return false
+  return true
+}
 
 const LOOK_PERMIT: Permit = {
   intent: 0,

@@ -1,13 +1,14 @@
 import { AuthorityError } from '@authority/protocol'
-import type { Reservation } from '../budget/types.ts'
-import type { ByteLease, EffectResult, Permit, PreparedEffect } from '../effects/contract.ts'
-import type { Charges, Dimension } from '../vocabulary/index.ts'
-import { type LeaseOptions, PipelineLease } from './lease.ts'
+import type { Reservation, Settlement } from '../budget/types.ts'
+import type { ByteLease, EffectResult, Permit, ResolvedObject } from '../effects/contract.ts'
+import type { Charges, Question } from '../vocabulary/index.ts'
+import type { Allowed, Judge } from './judge.ts'
+import { PipelineLease } from './lease.ts'
 import { ABORT_GRACE_MS } from './limits.ts'
 import { usedLogBytes } from './log-charge.ts'
 import type { OpenEffects } from './open-effects.ts'
 import { type Abortable, signalOf } from './request-abort.ts'
-import { reserveMore } from './reserve-more.ts'
+import { type ReserveMoreOptions, reserveMore } from './reserve-more.ts'
 import type { Stopwatch } from './stopwatch.ts'
 import { clipText } from './text.ts'
 import type { AdmitRequest, Stages } from './types.ts'
@@ -21,130 +22,214 @@ export interface Held {
   intentBytes: number
 }
 
-export interface ExecuteHooks extends Pick<LeaseOptions, 'withdrawn' | 'refuse'> {
-  readonly decideAgain: Permit['decideAgain']
+/** What the effects under way have in common. */
+export interface Surroundings {
+  readonly stages: Stages
+  readonly judge: Judge
   readonly open: OpenEffects
+  /** A further object of an effect under way: decided, and on record before it is touched. Throws the denial. */
+  decideFurther(request: AdmitRequest, questions: readonly Question[], requested: string): Promise<void>
 }
 
-/** An effect's own hold on the world is let go when it is over, not when its caller stopped waiting: one that was left behind still uses it. */
-export class EffectRun {
-  private readonly effect: PreparedEffect
+/** What was decided and reserved before an effect may begin. */
+export interface Admitted {
+  /** Sequence number of the INTENT, which is durable. */
+  readonly intent: number
+  readonly object: ResolvedObject
+  readonly allowed: Allowed
+  readonly held: Held
+}
+
+/**
+ * execute → audit OUTCOME, of one admitted effect; what the effect may use while it runs. Its own hold on the world is let go when it is over, not when its
+ * caller stopped waiting: one that was left behind still uses it.
+ */
+export class EffectRun implements Permit {
+  private readonly gate: Surroundings
+  private readonly request: AdmitRequest
+  private readonly admitted: Admitted
+  private readonly watch: Stopwatch
+  private readonly admittedUnder: string
   private work: 'none' | 'running' | 'settled' = 'none'
   private released = false
+  private settlement: Settlement | null = null
+  /** Bytes: the effect's own until it takes them, then the handle's. */
+  private reserved: Reservation | null
+  private taken: PipelineLease | null = null
+  private settled = false
+  /** What had to be allowed since. */
+  private further: readonly Question[] = []
 
-  constructor(effect: PreparedEffect) {
-    this.effect = effect
+  constructor(gate: Surroundings, request: AdmitRequest, admitted: Admitted, watch: Stopwatch) {
+    this.gate = gate
+    this.request = request
+    this.admitted = admitted
+    this.watch = watch
+    this.admittedUnder = gate.stages.policy.id
+    this.reserved = admitted.held.lease
   }
 
-  start(permit: Permit): EffectResult | Promise<EffectResult> {
-    const work = this.effect.execute(permit)
+  /** Up to the effect's first step this is synchronous, and as a whole where the effect is. */
+  execute(): EffectResult | Promise<EffectResult> {
+    const { effect, signal } = this.request
+    const work = effect.execute(this)
     if (!(work instanceof Promise)) return work
     this.work = 'running'
     const settled = (): void => {
       this.work = 'settled'
-      if (this.released) this.effect.release()
+      if (this.released) effect.release()
     }
     work.then(settled, settled)
-    return work
+    return withinGrace(signalOf(signal), work)
+  }
+
+  /** What was not captured is free again; the caller makes the record durable. */
+  recordOutcome({ captured, detail }: EffectResult): void {
+    const { audit, budget } = this.gate.stages
+    const { held, intent } = this.admitted
+    this.watch.lap('execute')
+    const logged = loggedOf(held, detail, this.taken !== null)
+    const used = captured === undefined && logged === null ? undefined : { ...held.work.charges, ...captured, ...logged }
+    this.settlement = budget.settle(held.work, used)
+    audit.append({
+      type: 'OUTCOME',
+      intent,
+      status: 'ok',
+      captured: this.settlement.captured,
+      leased: this.settleBytesUnlessTaken(),
+      overrun: this.settlement.overrun || undefined,
+      detail,
+      us: this.watch.times,
+    })
+  }
+
+  /** What may have happened is charged in full; only bytes, which move through the lease alone, are known. Resolves with what to answer, its record durable. */
+  async recordFailure(error: unknown): Promise<AuthorityError> {
+    const { audit, budget } = this.gate.stages
+    const { held, intent } = this.admitted
+    this.watch.lap('execute')
+    const failure = failureOf(this.request, error)
+    this.settlement ??= budget.settle(held.work)
+    const leased = this.settleBytesUnlessTaken()
+    // A failed effect has no handle that would close its lease.
+    const closed = this.taken?.close({ reason: failure.code }).catch(() => undefined)
+    try {
+      audit.append({
+        type: 'OUTCOME',
+        intent,
+        status: isUnknown(failure) ? 'unknown' : 'error',
+        code: failure.code,
+        captured: this.settlement.captured,
+        leased,
+        detail: { errno: failure.errno, message: clipText(failure.message) },
+        us: this.watch.times,
+      })
+      await closed
+      await audit.durable()
+      return failure
+    } catch (unrecorded) {
+      // Of an outcome that cannot be recorded nothing is told but that.
+      return failureOf(this.request, unrecorded)
+    }
   }
 
   /** Once, when the pipeline is through with it. */
   release(): void {
     this.released = true
-    if (this.work !== 'running') this.effect.release()
+    if (this.work !== 'running') this.request.effect.release()
   }
-}
 
-/** execute → audit OUTCOME (durable). The INTENT is durable already; up to the effect's first step this is synchronous. */
-export async function executeAndRecord(
-  stages: Stages,
-  request: AdmitRequest,
-  run: EffectRun,
-  intent: number,
-  held: Held,
-  hooks: ExecuteHooks,
-  watch: Stopwatch,
-): Promise<EffectResult> {
-  const { audit, budget } = stages
-  const lease = new LeaseOnce(stages, intent, held, hooks)
-  const permit: Permit = {
-    intent,
-    get signal() {
-      return signalOf(request.signal)
-    },
-    decideAgain: hooks.decideAgain,
-    reserveMore: (more) =>
-      reserveMore({ ...stages, intent, reservation: held.work, refuse: hooks.refuse }, more, (reservation) => {
-        lease.assertUnsettled()
-        held.work = reservation
-      }),
-    lease: () => lease.take(),
+  // ── Permit ──
+
+  get intent(): number {
+    return this.admitted.intent
   }
-  try {
-    const started = run.start(permit)
-    const result = started instanceof Promise ? await withinGrace(signalOf(request.signal), started) : started
-    watch.lap('execute')
-    const captured = { ...held.work.charges, ...result.captured, ...loggedOf(held, result.detail, lease.isTaken), concurrency: 0 }
-    const { overrun } = budget.settle(held.work, captured)
-    const leased = lease.settleUnlessTaken()
-    audit.append({
-      type: 'OUTCOME',
-      intent,
-      status: 'ok',
-      captured: spent(captured),
-      leased,
-      overrun: overrun || undefined,
-      detail: result.detail,
-      us: watch.times,
+
+  get signal(): AbortSignal {
+    return signalOf(this.request.signal)
+  }
+
+  async decideAgain(questions: readonly Question[], requested: string): Promise<void> {
+    await this.gate.decideFurther(this.request, questions, requested)
+    this.further = [...this.further, ...questions]
+  }
+
+  reserveMore(more: Charges): Promise<void> {
+    const { held } = this.admitted
+    return reserveMore(this.reserving(held.work), more, (reservation) => {
+      this.assertUnsettled()
+      held.work = reservation
     })
-    await audit.durable()
-    return result
-  } catch (error) {
-    throw await recordFailure(stages, request, intent, held, lease, watch, error)
+  }
+
+  lease(): ByteLease {
+    this.assertUnsettled()
+    if (this.taken !== null) throw new AuthorityError('E_CANCELLED', 'the effect is over')
+    const { open } = this.gate
+    // While the effect was under way: what it opened is not handed on.
+    const stop = this.withdrawn()
+    if (stop !== null) throw stop
+    this.reserved ??= this.reserveNothing()
+    const lease: PipelineLease = new PipelineLease({
+      ...this.reserving(this.reserved),
+      withdrawn: () => this.withdrawn(),
+      onClose: () => open.closed(lease),
+    })
+    open.opened(lease)
+    this.taken = lease
+    return lease
+  }
+
+  // ── Budget ──
+
+  private reserving(reservation: Reservation): ReserveMoreOptions {
+    const { stages, judge } = this.gate
+    const { audit, budget } = stages
+    const { object } = this.admitted.object
+    return { audit, budget, intent: this.intent, reservation, refuse: (refusal) => judge.refuseBudget(this.request, object, refusal) }
+  }
+
+  /** After the OUTCOME all is given back: an effect that was left behind must not move anything more. */
+  private assertUnsettled(): void {
+    if (this.settled) throw new AuthorityError('E_CANCELLED', 'the effect is over')
+  }
+
+  /** Why what it opened may not be used any more, or null. */
+  private withdrawn(): AuthorityError | null {
+    const { stages, judge } = this.gate
+    const ended = judge.ended(this.request, this.admitted.allowed)
+    // Answers at once while nothing was reloaded.
+    if (ended !== null || stages.policy.id === this.admittedUnder) return ended
+    return judge.outdated(this.request, this.decided)
+  }
+
+  /** All that had to be allowed must be allowed still. Who accepts asks for every published port; one connection stands on its own. */
+  private get decided(): readonly Question[] {
+    const { operation, effect } = this.request
+    return [...(operation === 'net.accept' ? [] : effect.requested), ...this.admitted.object.questions, ...this.further]
+  }
+
+  /** A lease that begins empty and grows as it is spent, of the accounts the work is charged to. */
+  private reserveNothing(): Reservation {
+    const reserved = this.gate.stages.budget.reserve(this.admitted.held.work.accounts, {})
+    if (reserved.ok) return reserved.reservation
+    throw new AuthorityError('E_BUDGET_EXCEEDED', `account ${reserved.account} is frozen: it was overrun`)
+  }
+
+  /** What the OUTCOME says is leased on, or undefined when nothing is. */
+  private settleBytesUnlessTaken(): Charges | undefined {
+    this.settled = true
+    if (this.reserved === null) return undefined
+    if (this.taken !== null) return this.taken.reserved
+    this.gate.stages.budget.settle(this.reserved, {})
+    return undefined
   }
 }
 
-/** What the records of an effect that did not fail are charged, where that is charged at all. */
-export function loggedOf({ work, intentBytes }: Held, detail: EffectResult['detail'], leased: boolean): Charges {
+/** What the records of an effect that did not fail are charged; null where that is not charged at all. */
+export function loggedOf({ work, intentBytes }: Held, detail: EffectResult['detail'], leased: boolean): Charges | null {
   const { log_bytes = 0 } = work.charges
-  return log_bytes === 0 ? {} : { log_bytes: usedLogBytes(log_bytes, intentBytes, detail, leased) }
-}
-
-/** What may have happened is charged in full; only bytes, which move through the lease alone, are known. */
-async function recordFailure(
-  stages: Stages,
-  request: AdmitRequest,
-  intent: number,
-  held: Held,
-  lease: LeaseOnce,
-  watch: Stopwatch,
-  error: unknown,
-): Promise<AuthorityError> {
-  const { audit, budget } = stages
-  watch.lap('execute')
-  const failure = failureOf(request, error)
-  const captured = { ...held.work.charges, concurrency: 0 }
-  budget.settle(held.work, captured)
-  const leased = lease.settleUnlessTaken()
-  const closed = lease.closeAfter(failure)
-  try {
-    audit.append({
-      type: 'OUTCOME',
-      intent,
-      status: isUnknown(failure) ? 'unknown' : 'error',
-      code: failure.code,
-      captured: spent(captured),
-      leased,
-      detail: { errno: failure.errno, message: clipText(failure.message) },
-      us: watch.times,
-    })
-    await closed
-    await audit.durable()
-    return failure
-  } catch (unrecorded) {
-    // Of an outcome that cannot be recorded nothing is told but that.
-    return failureOf(request, unrecorded)
-  }
+  return log_bytes === 0 ? null : { log_bytes: usedLogBytes(log_bytes, intentBytes, detail, leased) }
 }
 
 function failureOf(request: AdmitRequest, error: unknown): AuthorityError {
@@ -155,88 +240,6 @@ function failureOf(request: AdmitRequest, error: unknown): AuthorityError {
 /** Whether the effect may have happened although it failed. */
 function isUnknown(failure: AuthorityError): boolean {
   return ['E_TIMEOUT', 'E_CANCELLED', 'E_INTERNAL', 'E_AUDIT'].includes(failure.code)
-}
-
-/** The byte reservation of an effect: its own until taken, then the handle's. */
-class LeaseOnce {
-  private readonly stages: Stages
-  private readonly intent: number
-  private readonly held: Held
-  private reservation: Reservation | null
-  private readonly hooks: ExecuteHooks
-  private taken: PipelineLease | null = null
-  private settled = false
-
-  constructor(stages: Stages, intent: number, held: Held, hooks: ExecuteHooks) {
-    this.stages = stages
-    this.intent = intent
-    this.held = held
-    this.reservation = held.lease
-    this.hooks = hooks
-  }
-
-  take(): ByteLease {
-    this.assertUnsettled()
-    if (this.taken !== null) throw new AuthorityError('E_CANCELLED', 'the effect is over')
-    const { audit, budget } = this.stages
-    const { withdrawn, refuse, open } = this.hooks
-    // While the effect was under way: what it opened is not handed on.
-    const stop = withdrawn()
-    if (stop !== null) throw stop
-    this.reservation ??= this.reserveNothing()
-    const lease: PipelineLease = new PipelineLease({
-      audit,
-      budget,
-      intent: this.intent,
-      reservation: this.reservation,
-      withdrawn,
-      refuse,
-      onClose: () => open.closed(lease),
-    })
-    open.opened(lease)
-    this.taken = lease
-    return lease
-  }
-
-  /** After the OUTCOME all is given back: an effect that was left behind must not move anything more. */
-  assertUnsettled(): void {
-    if (this.settled) throw new AuthorityError('E_CANCELLED', 'the effect is over')
-  }
-
-  get isTaken(): boolean {
-    return this.taken !== null
-  }
-
-  /** What the OUTCOME says is leased on, or undefined when nothing is. */
-  settleUnlessTaken(): Charges | undefined {
-    this.settled = true
-    if (this.reservation === null) return undefined
-    if (this.taken !== null) return this.taken.reserved
-    this.stages.budget.settle(this.reservation, {})
-    return undefined
-  }
-
-  /** A lease that begins empty and grows as it is spent, of the accounts the work is charged to. */
-  private reserveNothing(): Reservation {
-    const reserved = this.stages.budget.reserve(this.held.work.accounts, {})
-    if (reserved.ok) return reserved.reservation
-    throw new AuthorityError('E_BUDGET_EXCEEDED', `account ${reserved.account} is frozen: it was overrun`)
-  }
-
-  /** A failed effect has no handle that would close its lease. */
-  async closeAfter(failure: AuthorityError): Promise<void> {
-    await this.taken?.close({ reason: failure.code }).catch(() => undefined)
-  }
-}
-
-/** Records hold no zeros: a dimension that is absent was not touched. */
-function spent(charges: Charges): Charges {
-  const some: Partial<Record<Dimension, number>> = {}
-  for (const name in charges) {
-    const amount = charges[name as Dimension]
-    if (amount !== undefined && amount !== 0) some[name as Dimension] = amount
-  }
-  return some
 }
 
 export function abortError(signal: Abortable): AuthorityError {

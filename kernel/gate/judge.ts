@@ -106,12 +106,8 @@ export class Judge {
     return !verdict.allow && verdict.code === 'E_CAP_EXPIRED' ? new AuthorityError(verdict.code, verdict.reason) : null
   }
 
-  /**
-   * What was opened under an earlier policy may be used as long as the present one allows it too. Answers at once while nothing was reloaded;
-   * what a person approved under the earlier one is not approved under this.
-   */
-  outdated(request: LookRequest, questions: readonly Question[], admittedUnder: string): AuthorityError | null {
-    if (this.stages.policy.id === admittedUnder) return null
+  /** What was opened under an earlier policy may be used as long as the present one allows it too; what a person approved under the earlier one is not approved under this. */
+  outdated(request: LookRequest, questions: readonly Question[]): AuthorityError | null {
     const verdict = this.judge(request, questions, 'again')
     if (verdict.allow) return null
     return new AuthorityError(verdict.code, 'the policy was changed and does not allow this any more', { errno: 'EACCES' })
@@ -148,17 +144,15 @@ export class Judge {
 
   /** A stage that fails decided nothing, and nothing is allowed by it. */
   private judge(request: LookRequest, questions: readonly Question[], turn: Turn, watch?: Stopwatch): Judgement {
-    const question = questions[0] ?? null
-    const refused = (code: ErrorCode, reason: string): Refusal => ({ allow: false, code, reason, rule: null, fix: null, question })
     // Every effect is about something. One that asks nothing would be allowed by every rule.
-    if (question === null && turn === 'first' && !mayAskNothing(request))
-      return refused('E_POLICY_DENY', 'the effect asks for no permission')
+    if (questions.length === 0 && turn === 'first' && !mayAskNothing(request))
+      return undecided('E_POLICY_DENY', 'the effect asks for no permission', questions)
     try {
       if (request.operation === 'image.open') return this.judgeImageFile(questions)
       return this.judgeEffect(request, questions, turn, watch)
     } catch (error) {
       if (error instanceof LogBytesExceeded) return budgetDenial(logRefusal(error))
-      return refused('E_INTERNAL', `it could not be decided: ${error instanceof Error ? error.message : 'unknown fault'}`)
+      return undecided('E_INTERNAL', `it could not be decided: ${error instanceof Error ? error.message : 'unknown fault'}`, questions)
     }
   }
 
@@ -247,6 +241,10 @@ export function isGuestEnforced({ operation }: LookRequest): boolean {
 export function claimedOf(request: LookRequest): Claimed | undefined {
   const { pid, executable } = request.subject
   return pid === undefined ? undefined : { pid, exe: clipText(executable ?? '') }
+}
+
+function undecided(code: ErrorCode, reason: string, questions: readonly Question[]): Refusal {
+  return { allow: false, code, reason, rule: null, fix: null, question: questions[0] ?? null }
 }
 
 function capabilityRefusal(verdict: Extract<CapabilityVerdict, { allow: false }>, questions: readonly Question[]): Refusal {

@@ -89,7 +89,8 @@ interface Exchange {
 
 /** Heads count like bodies: a URL carries bytes out as well as a body does. */
 async function oneHop(request: FetchRequest, { lease, permit, signal, upload, deps }: Exchange): Promise<HttpAnswer> {
-  const addresses = await vettedAddresses(targetOfUrl(request.url, deps.synthetic), { ...permit, signal }, deps)
+  const decideAgain: Permit['decideAgain'] = (questions, requested) => permit.decideAgain(questions, requested)
+  const addresses = await vettedAddresses(targetOfUrl(request.url, deps.synthetic), { signal, decideAgain }, deps)
   await lease.spend(headBytes(request) + (request.body?.length ?? 0), 'bytes_out')
   const { socket } = await dialFirst(deps.dial, addresses, portOf(request.url), signal)
   const answer = await sendOver(socket, request, deps.roots, signal, request.streamed === null ? null : upload)

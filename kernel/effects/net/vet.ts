@@ -18,7 +18,11 @@ export interface VetDependencies {
  * so a name that changes its answer between check and dial gains nothing. A non-global address needs a rule that names it; metadata and link-local have none.
  * Throws the denial, or E_UPSTREAM when the name has no address.
  */
-export async function vettedAddresses(target: Target, permit: Permit, deps: VetDependencies): Promise<readonly string[]> {
+export async function vettedAddresses(
+  target: Target,
+  permit: Pick<Permit, 'signal' | 'decideAgain'>,
+  deps: VetDependencies,
+): Promise<readonly string[]> {
   if (target.kind === 'nowhere') throw new AuthorityError('E_NOT_FOUND', `${target.text} is not a host`)
   // An address that was asked for literally was decided literally; those no rule may open are looked at here once more.
   if (target.kind === 'address') return [assertOpenable(target.address)]
