@@ -4,14 +4,34 @@ import { Deadlines } from './deadlines.ts'
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
 
-test('each expires at its own time, in whatever order they came, and one that is done does not', () => {
+interface One {
+  readonly id: number
+  due: number
+}
+
+/** What expired, and how to add one. */
+function deadlines(onExpired: (id: number) => void = () => undefined) {
   const expired: number[] = []
-  const deadlines = new Deadlines((id) => expired.push(id))
-  deadlines.add(1, 500)
-  deadlines.add(2, 100)
-  deadlines.add(3, 300)
-  deadlines.add(4, 50)
-  deadlines.delete(4)
+  const waiting = new Map<number, One>()
+  const all = new Deadlines<One>(waiting, ({ id }) => {
+    expired.push(id)
+    onExpired(id)
+  })
+  const add = (id: number, ms: number): void => {
+    const one = { id, due: 0 }
+    waiting.set(id, one)
+    all.start(one, ms)
+  }
+  return { expired, add, waiting, clear: () => all.clear() }
+}
+
+test('each expires once, at its own time, in whatever order they came, and one that is done does not', () => {
+  const { expired, add, waiting } = deadlines()
+  add(1, 500)
+  add(2, 100)
+  add(3, 300)
+  add(4, 50)
+  waiting.delete(4)
   vi.advanceTimersByTime(99)
   expect(expired).toEqual([])
   vi.advanceTimersByTime(2)
@@ -23,22 +43,20 @@ test('each expires at its own time, in whatever order they came, and one that is
 })
 
 test('one added while others expire is not forgotten', () => {
-  const expired: number[] = []
-  const deadlines = new Deadlines((id) => {
-    expired.push(id)
-    if (id === 1) deadlines.add(2, 10)
+  const { expired, add } = deadlines((id) => {
+    if (id === 1) add(2, 10)
   })
-  deadlines.add(1, 10)
+  add(1, 10)
   vi.advanceTimersByTime(11)
-  deadlines.add(3, 1_000)
+  add(3, 1_000)
   vi.advanceTimersByTime(11)
   expect(expired).toEqual([1, 2])
 })
 
 test('after clear none expires and no timer is left', () => {
-  const deadlines = new Deadlines(() => expect.unreachable())
-  deadlines.add(1, 10)
-  deadlines.clear()
+  const { add, clear } = deadlines(() => expect.unreachable())
+  add(1, 10)
+  clear()
   expect(vi.getTimerCount()).toBe(0)
   vi.advanceTimersByTime(100)
 })

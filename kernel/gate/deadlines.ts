@@ -1,28 +1,29 @@
+/** Something that may not take for ever. */
+export interface Due {
+  /** ms on the monotonic clock; Infinity: no more. */
+  due: number
+}
+
 /** Deadlines of a session's requests on one timer: nearly all are answered long before theirs, and a timer for each costs more than to answer it. */
-export class Deadlines {
-  /** When each is due, ms on the monotonic clock. */
-  private readonly due = new Map<number, number>()
-  private readonly expired: (id: number) => void
+export class Deadlines<T extends Due> {
+  private readonly waiting: ReadonlyMap<number, T>
+  private readonly expired: (one: T) => void
   private timer: ReturnType<typeof setTimeout> | undefined
   /** When the timer looks. It is not set back when what it was set for is done. */
   private looksAt = Number.POSITIVE_INFINITY
 
-  constructor(expired: (id: number) => void) {
+  /** `waiting`: all there are, put in before `start` and taken out when they are done. */
+  constructor(waiting: ReadonlyMap<number, T>, expired: (one: T) => void) {
+    this.waiting = waiting
     this.expired = expired
   }
 
-  add(id: number, ms: number): void {
-    const due = performance.now() + ms
-    this.due.set(id, due)
-    if (due < this.looksAt) this.lookAt(due, ms)
-  }
-
-  delete(id: number): void {
-    this.due.delete(id)
+  start(one: T, ms: number): void {
+    one.due = performance.now() + ms
+    if (one.due < this.looksAt) this.lookAt(one.due, ms)
   }
 
   clear(): void {
-    this.due.clear()
     clearTimeout(this.timer)
     this.looksAt = Number.POSITIVE_INFINITY
   }
@@ -38,11 +39,11 @@ export class Deadlines {
     this.looksAt = Number.POSITIVE_INFINITY
     const now = performance.now()
     let next = Number.POSITIVE_INFINITY
-    for (const [id, due] of this.due) {
-      if (due > now) next = Math.min(next, due)
+    for (const one of this.waiting.values()) {
+      if (one.due > now) next = Math.min(next, one.due)
       else {
-        this.due.delete(id)
-        this.expired(id)
+        one.due = Number.POSITIVE_INFINITY
+        this.expired(one)
       }
     }
     if (next < this.looksAt) this.lookAt(next, next - now)

@@ -1,4 +1,4 @@
-import { AuthorityError, type OperationName, operationRow, type WireValue } from '@authority/protocol'
+import { AuthorityError, type OperationName, operationRow, requestArgs, type WireValue } from '@authority/protocol'
 import { OPERATION_CLASSES } from '../budget/index.ts'
 import type { BudgetStage } from '../budget/types.ts'
 import type { CapabilityStage } from '../capability/types.ts'
@@ -15,9 +15,16 @@ export interface PerformRequest {
   readonly session: EffectSession
   readonly handle: number
   readonly signal: Abortable
-  /** The arguments' bytes, for the commitment in the INTENT. */
-  readonly argsBytes: () => Uint8Array
+  /** The request as it was received, for the commitment in the INTENT. */
+  readonly item: Uint8Array
   readonly approval?: ApprovalMode
+}
+
+/** What an operation answers; of an effect with what its record says. */
+export type Performed = readonly WireValue[] | EffectResult
+
+export function resultOf(performed: Performed): readonly WireValue[] {
+  return 'result' in performed ? performed.result : performed
 }
 
 /** What an operator may do through control.sock; the composition root supplies it. */
@@ -62,7 +69,7 @@ export class OperationRegistry {
   }
 
   /** Throws or rejects with AuthorityError; what needs no waiting is answered at once. */
-  perform(request: PerformRequest): readonly WireValue[] | Promise<readonly WireValue[]> {
+  perform(request: PerformRequest): Performed | Promise<Performed> {
     const { operation, args, session } = request
     const effect = this.effects.get(operation)
     if (effect !== undefined) return this.performEffect(request, effect)
@@ -73,15 +80,14 @@ export class OperationRegistry {
     return this.performControl(request)
   }
 
-  private performEffect(request: PerformRequest, effect: EffectClass): readonly WireValue[] | Promise<readonly WireValue[]> {
-    const { operation, session, handle, signal } = request
-    const prepared = effect.prepare(request.args, session)
-    const common = { operation, subject: session.subject, handle, effect: prepared }
-    const done =
-      operationRow(operation).class === 'look'
-        ? this.options.gate.look(common)
-        : this.options.gate.admit({ ...common, signal, argsBytes: request.argsBytes(), approval: request.approval ?? 'wait' })
-    return done instanceof Promise ? done.then(resultOf) : done.result
+  private performEffect(request: PerformRequest, implementation: EffectClass): EffectResult | Promise<EffectResult> {
+    const { operation, args, session, handle, signal } = request
+    const { subject } = session
+    const { gate } = this.options
+    const effect = implementation.prepare(args, session)
+    if (operationRow(operation).class === 'look') return gate.look({ operation, subject, handle, effect })
+    const argsBytes = requestArgs(request.item)
+    return gate.admit({ operation, subject, handle, effect, signal, argsBytes, approval: request.approval ?? 'wait' })
   }
 
   private performBytes(bytes: BytesOperation, args: readonly WireValue[], session: EffectSession): ReturnType<BytesOperation['perform']> {
@@ -136,8 +142,4 @@ export class OperationRegistry {
       ...verdict.blocks.map((block) => `block:${block}`),
     ]
   }
-}
-
-function resultOf({ result }: EffectResult): readonly WireValue[] {
-  return result
 }

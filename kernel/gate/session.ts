@@ -3,7 +3,7 @@ import {
   type ClientMessage,
   checkArguments,
   ERROR_CODES,
-  encode,
+  type ErrorReply,
   errorReply,
   type GateMessage,
   HELLO_DEADLINE_MS,
@@ -19,13 +19,14 @@ import {
   PROTOCOL_VERSION,
   parseClientMessage,
   type Request,
+  type Result,
   type WireValue,
 } from '@authority/protocol'
 import type { EffectSession, GateStream, HeldThing, StreamEnds } from '../effects/contract.ts'
 import type { Subject } from '../vocabulary/index.ts'
-import { Deadlines } from './deadlines.ts'
+import { Deadlines, type Due } from './deadlines.ts'
 import { SESSION_END_MS } from './limits.ts'
-import type { OperationRegistry } from './registry.ts'
+import { type OperationRegistry, type Performed, resultOf } from './registry.ts'
 import { RequestAbort } from './request-abort.ts'
 import { SessionStream } from './stream.ts'
 import type { ApprovalMode } from './types.ts'
@@ -42,11 +43,17 @@ export interface SessionOptions {
   readonly onEnd: () => void
 }
 
-interface InFlight {
-  readonly abort: RequestAbort
+/** A request that is not answered yet. */
+class InFlight extends RequestAbort implements Due {
+  due = Number.POSITIVE_INFINITY
   readonly deadlineMs: number
-  /** Resolves when the request is answered. */
+  /** Resolves when it is answered. */
   answered: Promise<void> | undefined
+
+  constructor(deadlineMs: number) {
+    super()
+    this.deadlineMs = deadlineMs
+  }
 }
 
 /** One client's conversation with the gate: SPEC.md's state table, in code. */
@@ -54,7 +61,7 @@ export class Session implements EffectSession {
   readonly subject: Subject
   private readonly options: SessionOptions
   private readonly inFlight = new Map<number, InFlight>()
-  private readonly deadlines = new Deadlines((id) => this.expire(id))
+  private readonly deadlines = new Deadlines(this.inFlight, expire)
   private readonly things = new Map<number, HeldThing>()
   private readonly streams = new Map<number, SessionStream>()
   private nextThing = 1
@@ -81,7 +88,7 @@ export class Session implements EffectSession {
   receive(item: Uint8Array): void {
     if (this.over) return
     try {
-      this.dispatch(parseClientMessage(item, this.generation))
+      this.dispatch(parseClientMessage(item, this.generation), item)
     } catch (error) {
       this.refuse(asAuthorityError(error))
     }
@@ -113,7 +120,7 @@ export class Session implements EffectSession {
     clearTimeout(this.helloTimer)
     this.deadlines.clear()
     const working = [...this.inFlight.values()].flatMap(({ answered }) => answered ?? [])
-    for (const { abort } of this.inFlight.values()) abort.abort(new AuthorityError('E_CANCELLED', 'the session ended'))
+    for (const request of this.inFlight.values()) request.abort(new AuthorityError('E_CANCELLED', 'the session ended'))
     const streams = [...this.streams.values()].map((stream) => stream.abandon())
     const things = [...this.things.values()]
     this.things.clear()
@@ -122,14 +129,14 @@ export class Session implements EffectSession {
     await within(SESSION_END_MS, [...working, ...streams, ...things.map((thing) => thing.close())])
   }
 
-  private dispatch(message: ClientMessage): void {
+  private dispatch(message: ClientMessage, item: Uint8Array): void {
     if (message.type === MESSAGE.HELLO) return this.onHello(message)
     if (!this.greeted) throw new AuthorityError('E_PROTOCOL', 'the first message must be a hello')
     switch (message.type) {
       case MESSAGE.REQUEST:
-        return this.onRequest(message)
+        return this.onRequest(message, item)
       case MESSAGE.CANCEL:
-        this.inFlight.get(message.id)?.abort.abort(new AuthorityError('E_CANCELLED', 'the client cancelled the request'))
+        this.inFlight.get(message.id)?.abort(new AuthorityError('E_CANCELLED', 'the client cancelled the request'))
         return
       case MESSAGE.STREAM_DATA:
         return this.streamOf(message.stream)?.onData(message.data)
@@ -170,34 +177,26 @@ export class Session implements EffectSession {
     return handle === 0 ? this.handle : handle
   }
 
-  private onRequest(request: Request): void {
+  private onRequest(request: Request, item: Uint8Array): void {
     if (request.id <= this.lastRequest)
       throw new AuthorityError('E_PROTOCOL', `request id ${request.id} does not follow ${this.lastRequest}: ids only grow`)
     if (this.inFlight.size >= MAX_IN_FLIGHT) throw new AuthorityError('E_PROTOCOL', `more than ${MAX_IN_FLIGHT} requests unanswered`)
     this.lastRequest = request.id
-    const abort = new RequestAbort()
-    const deadlineMs = request.deadlineMs === 0 ? MAX_DEADLINE_MS : Math.min(request.deadlineMs, MAX_DEADLINE_MS)
-    const inFlight: InFlight = { abort, deadlineMs, answered: undefined }
+    const inFlight = new InFlight(request.deadlineMs === 0 ? MAX_DEADLINE_MS : Math.min(request.deadlineMs, MAX_DEADLINE_MS))
     this.inFlight.set(request.id, inFlight)
-    this.deadlines.add(request.id, deadlineMs)
-    // What is known at once is answered in a later turn too: requests that come together count as unanswered together.
-    inFlight.answered = this.performed(request, abort).then(
-      (result) => this.settle(request.id, { type: MESSAGE.RESULT, id: request.id, result }),
-      (error: unknown) => this.settle(request.id, errorReply(request.id, asAuthorityError(error))),
-    )
+    this.deadlines.start(inFlight, inFlight.deadlineMs)
+    inFlight.answered = this.answer(request, item, inFlight)
   }
 
-  private performed(request: Request, abort: RequestAbort): Promise<readonly WireValue[]> {
+  private async answer(request: Request, item: Uint8Array, inFlight: InFlight): Promise<void> {
+    let message: GateMessage
     try {
-      return Promise.resolve(this.perform(request, abort))
+      // What is known at once is answered in a later turn too: requests that come together count as unanswered together.
+      message = { type: MESSAGE.RESULT, id: request.id, result: resultOf(await this.perform(request, item, inFlight)) }
     } catch (error) {
-      return Promise.reject(error)
+      message = errorReply(request.id, asAuthorityError(error))
     }
-  }
-
-  private expire(id: number): void {
-    const request = this.inFlight.get(id)
-    request?.abort.abort(new AuthorityError('E_TIMEOUT', `the request's deadline of ${request.deadlineMs} ms passed`))
+    this.settle(message)
   }
 
   /** For requests that come after it. */
@@ -207,7 +206,7 @@ export class Session implements EffectSession {
     return []
   }
 
-  private perform(request: Request, signal: RequestAbort): readonly WireValue[] | Promise<readonly WireValue[]> {
+  private perform(request: Request, item: Uint8Array, signal: RequestAbort): Performed | Promise<Performed> {
     const operation = operationOf(request.operation)
     if (operation === undefined) throw new AuthorityError('E_UNSUPPORTED', `operation ${request.operation} is unknown to this gate`)
     const row = operationRow(operation)
@@ -224,15 +223,13 @@ export class Session implements EffectSession {
       session: this,
       handle,
       signal,
-      argsBytes: () => encode(request.args),
+      item,
       approval: this.approval,
     })
   }
 
-  private settle(id: number, message: GateMessage): void {
-    const request = this.inFlight.get(id)
-    if (request === undefined) return
-    this.deadlines.delete(id)
+  private settle(message: Result | ErrorReply): void {
+    const { id } = message
     this.inFlight.delete(id)
     try {
       this.post(message)
@@ -307,6 +304,10 @@ export async function within(ms: number, all: readonly Promise<unknown>[]): Prom
   })
   await Promise.race([Promise.allSettled(all), late])
   clearTimeout(timer)
+}
+
+function expire(request: InFlight): void {
+  request.abort(new AuthorityError('E_TIMEOUT', `the request's deadline of ${request.deadlineMs} ms passed`))
 }
 
 /** A fault of ours says nothing of its inside to the peer. */

@@ -7,6 +7,9 @@ import { MESSAGES, type MessageRow } from './message-schema.ts'
 import { type ClientMessage, type ErrorReply, type GateMessage, type Goodbye, type Hello, MESSAGE, type StreamReset } from './messages.ts'
 import type { WireValue } from './value.ts'
 
+/** Fields of a request between its type and its arguments: id, operation, deadline, handle. */
+const REQUEST_NUMBERS = 4
+
 type AnyMessage = ClientMessage | GateMessage
 
 /** One frame holding the message. Throws as `encodeFrame`. */
@@ -76,6 +79,19 @@ export function parseClientMessage(item: Uint8Array, generation: number = GENERA
     default:
       return parseStreamMessage(values, generation) ?? unknownMessage(values, 'a client')
   }
+}
+
+/** A copy of a request's arguments as they were received: they are its last field. Of an item that `parseClientMessage` took for a request. */
+export function requestArgs(item: Uint8Array): Uint8Array {
+  let at = 1
+  for (let field = 0; field <= REQUEST_NUMBERS; field++) {
+    const info = (item[at] as number) & 0x1f
+    at += info < 24 ? 1 : 1 + (1 << (info - 24))
+  }
+  // What opens something is remembered as long as that is open: a view would keep all that arrived with it, and `slice` of a Buffer is one.
+  const copy = new Uint8Array(item.length - at)
+  copy.set(item.subarray(at))
+  return copy
 }
 
 /** The same for what a gate sent. A welcome must name this version and a generation this build speaks. */
