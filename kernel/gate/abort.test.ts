@@ -90,34 +90,37 @@ describe('an effect that ignores its signal', () => {
   test.each([
     ['bytes reserved', { bytes: 40 }],
     ['none', {}],
-  ])('is left behind after its grace; what it does later moves no bytes, with %s, and it is let go of only when it is over', async (_, charges) => {
-    const world = await makeWorld({ budgets: { calls: 2, bytes: 100 } })
-    const control = new AbortController()
-    const late = promise<void>()
-    let lateLease = ''
-    const effect = world.effect({
-      charges,
-      execute: async (permit) => {
-        await late.promise
-        lateLease = await codeOf(() => permit.lease())
-        return { result: [] }
-      },
-    })
-    const admitted = codeOf(world.admit(effect, { signal: control.signal }))
-    await vi.waitFor(() => expect(effect.happened).toBe(1))
-    vi.useFakeTimers({ toFake: ['setTimeout'] })
-    control.abort(TIMED_OUT)
-    vi.advanceTimersByTime(ABORT_GRACE_MS)
-    vi.useRealTimers()
-    expect(await admitted).toBe('E_TIMEOUT')
-    expect(world.appended.at(-1)).toMatchObject({ type: 'OUTCOME', status: 'unknown', captured: { calls: 1 } })
-    expect([reserved(world.budget), captured(world.budget, 'calls'), captured(world.budget, 'bytes')]).toEqual([0, 1, 0])
-    // What it holds (a descriptor) must not become another file's under its hands.
-    expect(effect.releases).toBe(0)
-    late.resolve()
-    await settle()
-    expect([effect.releases, effect.releasedWhileRunning, lateLease]).toEqual([1, false, 'E_CANCELLED'])
-  })
+  ])(
+    'is left behind after its grace; what it does later moves no bytes, with %s, and it is let go of only when it is over',
+    async (_, charges) => {
+      const world = await makeWorld({ budgets: { calls: 2, bytes: 100 } })
+      const control = new AbortController()
+      const late = promise<void>()
+      let lateLease = ''
+      const effect = world.effect({
+        charges,
+        execute: async (permit) => {
+          await late.promise
+          lateLease = await codeOf(() => permit.lease())
+          return { result: [] }
+        },
+      })
+      const admitted = codeOf(world.admit(effect, { signal: control.signal }))
+      await vi.waitFor(() => expect(effect.happened).toBe(1))
+      vi.useFakeTimers({ toFake: ['setTimeout'] })
+      control.abort(TIMED_OUT)
+      vi.advanceTimersByTime(ABORT_GRACE_MS)
+      vi.useRealTimers()
+      expect(await admitted).toBe('E_TIMEOUT')
+      expect(world.appended.at(-1)).toMatchObject({ type: 'OUTCOME', status: 'unknown', captured: { calls: 1 } })
+      expect([reserved(world.budget), captured(world.budget, 'calls'), captured(world.budget, 'bytes')]).toEqual([0, 1, 0])
+      // What it holds (a descriptor) must not become another file's under its hands.
+      expect(effect.releases).toBe(0)
+      late.resolve()
+      await settle()
+      expect([effect.releases, effect.releasedWhileRunning, lateLease]).toEqual([1, false, 'E_CANCELLED'])
+    },
+  )
 
   test('a lease it took before is closed when it is left behind', async () => {
     const world = await makeWorld({ budgets: { bytes: 100 } })

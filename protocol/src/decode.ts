@@ -8,6 +8,8 @@ const TWO_POW_32 = 0x1_0000_0000
 /** Upper half of the greatest argument an integer within 2^53−1 can have. */
 const MAX_HIGH = 0x1f_ffff
 
+const NOTHING = new Uint8Array(0)
+
 /** Without ignoreBOM a leading U+FEFF would vanish, and the name decided would not be the name sent. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -17,25 +19,42 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  * Nothing is allocated from a length the input only claims: an array needs a byte per element, a string all its bytes.
  */
 export function decode(bytes: Uint8Array): WireValue {
-  const reader = new Reader(bytes)
-  const value = reader.item()
-  reader.finish()
+  READER.begin(bytes, 0)
+  const value = READER.item()
+  READER.finish()
   return value
 }
 
-class Reader {
-  readonly #bytes: Uint8Array
+/** What `decode` reads with, for those who know what comes first. */
+export class ItemReader {
+  #bytes: Uint8Array = NOTHING
   #at = 0
   #depth = 0
   #values = 0
 
-  constructor(bytes: Uint8Array) {
+  /** `inside`: how many one-byte values at its beginning are read already, the first of which is the array around all others; 0: none. */
+  begin(bytes: Uint8Array, inside: number): void {
     this.#bytes = bytes
+    this.#at = inside
+    this.#depth = inside === 0 ? 0 : 1
+    this.#values = inside
   }
 
   finish(): void {
     const left = this.#bytes.length - this.#at
     if (left > 0) throw refused(this.#at, `${left} bytes after the end of the item`)
+    // Kept between items, the bytes of the last are not.
+    this.#bytes = NOTHING
+  }
+
+  /** An unsigned integer, or -1 where something else or nothing stands. */
+  uint(): number {
+    const start = this.#at
+    const initial = this.#bytes[start]
+    if (initial === undefined || initial >> 5 !== 0) return -1
+    this.#at = start + 1
+    this.#values++
+    return this.#argument(initial, start)
   }
 
   item(): WireValue {
@@ -128,6 +147,9 @@ class Reader {
     return shortest(high * TWO_POW_32 + readU32(bytes, at + 4), TWO_POW_32, start)
   }
 }
+
+/** Kept between calls: decoding is synchronous and calls nobody, so two decodings never overlap. */
+export const READER = new ItemReader()
 
 function simple(initial: number, start: number): WireValue {
   switch (initial) {

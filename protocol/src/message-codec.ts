@@ -1,14 +1,46 @@
 import { checkFields } from './arguments.ts'
-import { decode } from './decode.ts'
+import { decode, READER } from './decode.ts'
 import { encodeFrame } from './encode.ts'
 import { AuthorityError, type Denial, ERROR_CODES, errorCodeOf } from './errors.ts'
 import { GENERATION, MAX_FIX_BYTES, MAX_MESSAGE_BYTES, MAX_OBJECT_BYTES, PROTOCOL_VERSION } from './limits.ts'
 import { MESSAGES, type MessageRow } from './message-schema.ts'
-import { type ClientMessage, type ErrorReply, type GateMessage, type Goodbye, type Hello, MESSAGE, type StreamReset } from './messages.ts'
+import {
+  type ClientMessage,
+  type ErrorReply,
+  type GateMessage,
+  type Goodbye,
+  type Hello,
+  MESSAGE,
+  type Request,
+  type StreamReset,
+} from './messages.ts'
+import type { Field } from './schema.ts'
 import type { WireValue } from './value.ts'
 
 /** Fields of a request between its type and its arguments: id, operation, deadline, handle. */
 const REQUEST_NUMBERS = 4
+/** The initial byte of its array. */
+const REQUEST_ARRAY = 0x80 | (1 + MESSAGES.REQUEST.fields.length)
+const [ID, OPERATION, DEADLINE, HANDLE] = MESSAGES.REQUEST.fields.slice(0, REQUEST_NUMBERS).map(boundsOf) as [
+  Bounds,
+  Bounds,
+  Bounds,
+  Bounds,
+]
+
+interface Bounds {
+  readonly least: number
+  readonly most: number
+}
+
+function boundsOf({ name, type }: Field): Bounds {
+  if (type.kind !== 'uint') throw new TypeError(`field ${name} of a request is no number`)
+  return { least: type.min ?? 0, most: type.max }
+}
+
+function isWithin({ least, most }: Bounds, value: number): boolean {
+  return value >= least && value <= most
+}
 
 type AnyMessage = ClientMessage | GateMessage
 
@@ -59,6 +91,8 @@ export function itemOf(message: AnyMessage): readonly WireValue[] {
  * Throws E_PROTOCOL for anything that is not exactly such a message, E_UNSUPPORTED for a hello of another protocol version.
  */
 export function parseClientMessage(item: Uint8Array, generation: number = GENERATION): ClientMessage {
+  const request = generation === GENERATION ? plainRequest(item) : null
+  if (request !== null) return request
   const values = messageValues(item)
   switch (values[0]) {
     case MESSAGE.HELLO:
@@ -78,6 +112,24 @@ export function parseClientMessage(item: Uint8Array, generation: number = GENERA
       return { type: MESSAGE.CANCEL, id: values[1] as number }
     default:
       return parseStreamMessage(values, generation) ?? unknownMessage(values, 'a client')
+  }
+}
+
+/** What nearly every message is, read straight into its fields. Null for any other and for a request that is not as declared: the general way says what it is. */
+function plainRequest(item: Uint8Array): Request | null {
+  if (item[0] !== REQUEST_ARRAY || item[1] !== MESSAGE.REQUEST) return null
+  try {
+    READER.begin(item, 2)
+    const id = READER.uint()
+    const operation = READER.uint()
+    const deadlineMs = READER.uint()
+    const handle = READER.uint()
+    if (!(isWithin(ID, id) && isWithin(OPERATION, operation) && isWithin(DEADLINE, deadlineMs) && isWithin(HANDLE, handle))) return null
+    const args = READER.item()
+    READER.finish()
+    return Array.isArray(args) ? { type: MESSAGE.REQUEST, id, operation, deadlineMs, handle, args } : null
+  } catch {
+    return null
   }
 }
 
