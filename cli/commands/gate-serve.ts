@@ -12,6 +12,7 @@ import { assertFree, defaultSocket, serve } from '../runs/serve.ts'
 import { markLine, startLine } from '../ui/run-lines.ts'
 import { safe } from '../ui/text.ts'
 import { approvalDesk } from './approver.ts'
+import { authoritiesOf } from './authorities.ts'
 import { parseBudgets } from './budgets.ts'
 import type { Command } from './index.ts'
 import { policyOfFile } from './load-policy.ts'
@@ -61,6 +62,7 @@ export const command: Command<typeof GATE_SERVE> = async ({ flags, rest }, conte
     ...(flags.keep === undefined ? {} : { keep: join(home.path, 'gates', flags.keep) }),
     hosts: hostPairs(flags.host),
     resolver: parseResolver(flags.resolver),
+    authorities: authoritiesOf(flags.ca, [], cwd),
     published: publishedPorts(flags.publish),
     given,
     budgets,

@@ -78,6 +78,7 @@ test('everything a command line can say', () => {
     hosts: [['a.example', '127.0.0.1']],
     published: [{ address: '127.0.0.1', port: 8080, guestPort: 80 }],
     resolver: { kind: 'servers', servers: [{ address: '192.0.2.53', port: 53 }] },
+    authorities: [],
     timeoutMs: 90_000,
     memoryMib: 1024,
     cpus: 2,

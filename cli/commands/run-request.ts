@@ -4,6 +4,7 @@ import { type Config, parseConfig, parseCount, parseDuration, parseEnvArgument, 
 import { CliError } from '../runs/errors.ts'
 import { isProgramPath, type RunRequest } from '../runs/prepare.ts'
 import type { Arguments } from './arguments.ts'
+import { authoritiesOf } from './authorities.ts'
 import { parseBudgets } from './budgets.ts'
 import type { Context } from './index.ts'
 import { mountsOf } from './mounts.ts'
@@ -53,6 +54,7 @@ export function runRequest({ flags, positionals, rest }: Arguments<typeof RUN>, 
     budgets: parseBudgets(flags.budget),
     hosts: hostPairs(flags.host),
     resolver: flags.resolver.length > 0 ? parseResolver(flags.resolver) : (config?.resolver ?? { kind: 'system' }),
+    authorities: authoritiesOf(flags.ca, config?.authorities ?? [], context.cwd),
     published: publishedPorts(flags.publish),
     timeoutMs: flags.timeout === undefined ? null : parseDuration(flags.timeout),
     memoryMib: memoryMib(flags.memory, config),

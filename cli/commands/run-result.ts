@@ -37,6 +37,7 @@ function resultOf(start: StartFacts | null, end: EndFacts): unknown {
     isolation: start?.isolation ?? null,
     policy: start?.policy ?? null,
     resolver: start?.resolver ?? null,
+    authorities: start?.authorities ?? [],
     mounts: start?.mounts ?? [],
     scratch: start?.scratch ?? [],
     effects: end.effects,

@@ -7,7 +7,7 @@ export const CONFIG = {
   kind: 'text',
   short: 'c',
   value: 'FILE',
-  doc: 'config.json: Program, Args, Env, Dirs, Files, MapDirs, Policy, Memory, Cpus, Resolver',
+  doc: 'config.json: Program, Args, Env, Dirs, Files, MapDirs, Policy, Memory, Cpus, Resolver, Ca',
 } as const
 export const MOUNT = {
   kind: 'list',
@@ -26,6 +26,11 @@ export const RESOLVER = {
   kind: 'list',
   value: 'WHO',
   doc: 'whom the gate asks for addresses: system (the default), ADDRESS[:PORT] of a DNS server (several: again), or https://NAME/PATH=ADDRESS',
+} as const
+export const CA = {
+  kind: 'list',
+  value: 'FILE',
+  doc: 'certificate authorities (PEM) that net.fetch and DNS over HTTPS trust beside the public ones; programs inside trust what their image holds',
 } as const
 export const BUDGET = {
   kind: 'list',

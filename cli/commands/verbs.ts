@@ -1,5 +1,5 @@
 import type { Verb } from './arguments.ts'
-import { BUDGET, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, PUBLISH, RESOLVER, RUN_NOTE } from './verb-flags.ts'
+import { BUDGET, CA, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, PUBLISH, RESOLVER, RUN_NOTE } from './verb-flags.ts'
 import { AUDIT_CHECKPOINT, AUDIT_EXPORT, AUDIT_PROVE, AUDIT_SHOW, AUDIT_VERIFY, KEY_EXPORT, KEY_ROTATE, KEY_SHOW } from './verbs-audit.ts'
 import { BUDGET_LIMIT, BUDGET_TOP, CAP_REVOKE, CAP_SEAL, CAP_WHY } from './verbs-cap.ts'
 import {
@@ -78,6 +78,7 @@ export const RUN = {
     kernel: { kind: 'text', value: 'FILE', doc: 'boot this kernel instead of Debian’s' },
     host: HOST,
     resolver: RESOLVER,
+    ca: CA,
     timing: { kind: 'switch', doc: 'print when each step happened' },
     console: { kind: 'switch', doc: 'show the guest kernel’s log on stderr' },
     interactive: { kind: 'switch', short: 'i', doc: 'with -t: see there' },
@@ -197,6 +198,7 @@ export const GATE_SERVE = {
     publish: PUBLISH,
     host: HOST,
     resolver: RESOLVER,
+    ca: CA,
     'approve-with': APPROVE_WITH,
     budget: BUDGET,
     json: { kind: 'switch-or-text', value: 'FILE', doc: 'as with `authority run`' },

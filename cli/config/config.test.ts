@@ -22,7 +22,7 @@ describe('config.json', () => {
     expect(
       config(`{
         "Program": "agent.py", "Args": ["-v", ""], "Env": { "MODE": "x" }, "Dirs": ["static/css/"], "Files": ["a.txt"],
-        "MapDirs": { "../shared/*": "/data/" }, "Policy": "./policy.json", "Memory": "256MiB", "Cpus": 2
+        "MapDirs": { "../shared/*": "/data/" }, "Policy": "./policy.json", "Memory": "256MiB", "Cpus": 2, "Ca": ["ca.pem", "/etc/ours.pem"]
       }`),
     ).toEqual({
       file: '/home/me/app/config.json',
@@ -37,8 +37,10 @@ describe('config.json', () => {
       policy: '/home/me/app/policy.json',
       memoryBytes: 256 * 1024 ** 2,
       cpus: 2,
+      authorities: ['/home/me/app/ca.pem', '/etc/ours.pem'],
     })
-    expect(config('{}')).toMatchObject({ program: undefined, args: [], extras: [], env: {} })
+    expect(config('{ "Ca": "ca.pem" }').authorities).toEqual(['/home/me/app/ca.pem'])
+    expect(config('{}')).toMatchObject({ authorities: [], program: undefined, args: [], extras: [], env: {} })
   })
 
   test.each([

@@ -22,9 +22,11 @@ export interface Config {
   readonly cpus: number | undefined
   /** Whom the gate asks for addresses. */
   readonly resolver: ResolverChoice | undefined
+  /** Files of certificate authorities. */
+  readonly authorities: readonly string[]
 }
 
-const KEYS = ['Program', 'Args', 'Env', 'Dirs', 'Files', 'MapDirs', 'Policy', 'Memory', 'Cpus', 'Resolver'] as const
+const KEYS = ['Program', 'Args', 'Env', 'Dirs', 'Files', 'MapDirs', 'Policy', 'Memory', 'Cpus', 'Resolver', 'Ca'] as const
 type Key = (typeof KEYS)[number]
 
 /**
@@ -62,6 +64,7 @@ export function parseConfig(bytes: Uint8Array, file: string): Config {
     memoryBytes: get('Memory', memory),
     cpus: get('Cpus', cpus),
     resolver: get('Resolver', resolver),
+    authorities: get('Ca', (value, key) => oneOrMore(value, key).map((each) => path(each, key))) ?? [],
   }
 }
 
@@ -182,7 +185,7 @@ function memory(value: Located, key: Key): number {
 
 /** One text, or a list of DNS servers. */
 function resolver(value: Located, key: Key): ResolverChoice {
-  const items = value.kind === 'string' ? [value] : list(value, key)
+  const items = oneOrMore(value, key)
   if (items.length === 0) throw new ConfigError(value.at, `${key} is empty`, 'leave it out for the resolver of this machine')
   try {
     return parseResolver(items.map((item) => text(item, key)))
@@ -198,4 +201,8 @@ function cpus(value: Located, key: Key): number {
   if (!Number.isInteger(value.value) || value.value < 1 || value.value > MAX_CPUS)
     throw new ConfigError(value.at, `${key}: ${value.value} is out of range`, `from 1 to ${MAX_CPUS}`)
   return value.value
+}
+
+function oneOrMore(value: Located, key: Key): readonly Located[] {
+  return value.kind === 'string' ? [value] : list(value, key)
 }

@@ -8,6 +8,9 @@ export const MAX_ARGS = 1024
 export const MAX_ENV = 1024
 /** Bytes of one argument or environment variable (Linux MAX_ARG_STRLEN less its NUL). */
 export const MAX_ARG_BYTES = 131_071
+/** Bytes of a file of certificate authorities, and certificates in all of them. */
+export const MAX_AUTHORITY_BYTES = 1024 * 1024
+export const MAX_AUTHORITIES = 256
 /** Files and folders a config may copy into an image. */
 export const MAX_EXTRAS = 1024
 /** Bytes of memory a machine may be asked to have, at least and at most. */

@@ -44,6 +44,7 @@ export interface RunRequest {
   readonly budgets: Charges
   readonly hosts: RunSpec['hosts']
   readonly resolver: RunSpec['resolver']
+  readonly authorities: RunSpec['authorities']
   readonly published: NonNullable<RunSpec['published']>
   readonly timeoutMs: number | null
   readonly memoryMib: number | null
@@ -124,6 +125,7 @@ export async function prepareRun(request: RunRequest, tools: PrepareTools): Prom
       guarded: [request.policyPath, request.configPath, ...policy.paths].filter((path): path is string => path !== null),
       hosts: request.hosts,
       resolver: request.resolver,
+      authorities: request.authorities,
       published: request.published,
       budgets: request.budgets,
       timeoutMs: request.timeoutMs,

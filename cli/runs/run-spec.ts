@@ -44,6 +44,8 @@ export interface RunSpec {
   readonly hosts: readonly (readonly [name: string, address: string])[]
   /** Whom the gate asks for addresses of names. */
   readonly resolver: ResolverChoice
+  /** `--ca`: PEM certificates the gate trusts beside the public ones. */
+  readonly authorities: readonly string[]
   /** `-p`: ports of this machine that lead to one of the guest. */
   readonly published?: readonly { readonly address: string; readonly port: number; readonly guestPort: number }[]
   /** `--budget`: limits in kernel units; the lower of these and the policy's wins. */
@@ -57,7 +59,7 @@ export interface RunSpec {
 export interface ServeSpec
   extends Pick<
     RunSpec,
-    'format' | 'run' | 'home' | 'build' | 'given' | 'mounts' | 'guarded' | 'hosts' | 'resolver' | 'published' | 'budgets'
+    'format' | 'run' | 'home' | 'build' | 'given' | 'mounts' | 'guarded' | 'hosts' | 'resolver' | 'authorities' | 'published' | 'budgets'
   > {
   readonly kind: 'serve'
   /** Words of the command, or what stands for it. */
@@ -111,6 +113,8 @@ export interface StartFacts {
   readonly scratch: readonly string[]
   /** As `--resolver` takes it, each server by itself. */
   readonly resolver: readonly string[]
+  /** SHA-256 of each certificate of `--ca`. */
+  readonly authorities: readonly string[]
   readonly audit: string
   readonly console: boolean
   readonly unfilteredTerminal: boolean

@@ -7,6 +7,8 @@ import { dimensionName, formatCharge, formatMs } from './units.ts'
 const MAX_SHOWN = 400
 const SEPARATOR = ' · '
 const POLICY_ID = 8
+/** Hex digits of a certificate's digest, to compare by eye. */
+const FINGERPRINT = 16
 /** Held while something is under way, never spent: what counts is how much at once. */
 const LEVEL = 'concurrency'
 
@@ -23,11 +25,18 @@ export function startLine(start: StartFacts, style: Style): string {
     mounts.length === 0 ? 'no mounts' : `mounts ${mounts.map(mountText).join(', ')}`,
     scratch.length === 0 ? 'no scratch' : `scratch ${scratch.map(safe).join(', ')} (gone at the end)`,
     ...(start.resolver[0] === 'system' ? [] : [`resolver ${start.resolver.map(safe).join(', ')}`]),
+    ...authoritiesText(start.authorities),
     ...(start.console ? ['kernel log on stderr'] : []),
     ...(start.unfilteredTerminal ? ['terminal sequences pass unfiltered'] : []),
     `log ${safe(start.audit)}`,
   ]
   return `${style.bold('authority:')} ${parts.join(SEPARATOR)}`
+}
+
+/** Whose word the gate takes for who a server is. */
+function authoritiesText(authorities: readonly string[]): string[] {
+  if (authorities.length === 0) return []
+  return [`also trusts ${authorities.map((sha256) => `certificate ${sha256.slice(0, FINGERPRINT)}`).join(', ')}`]
 }
 
 function mountText({ host, guest, readonly, cacheSeconds }: StartFacts['mounts'][number]): string {

@@ -85,6 +85,7 @@ const START: StartFacts = {
   scratch: ['/tmp'],
   audit: '/home/runs/x/audit',
   resolver: ['system'],
+  authorities: [],
   console: false,
   unfilteredTerminal: false,
 }

@@ -142,6 +142,7 @@ function specOf(hostile: Hostile, run: HostileRun, id: string, image: { path: st
     guarded: [],
     hosts: run.hosts ?? [],
     resolver: { kind: 'system' },
+    authorities: [],
     published: run.published ?? [],
     budgets: {},
     timeoutMs: run.timeoutMs ?? RUN_MS,

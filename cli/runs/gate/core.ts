@@ -56,6 +56,8 @@ export interface CoreOptions {
   readonly hosts: readonly (readonly [name: string, address: string])[]
   /** Whom the gate asks for addresses of names. */
   readonly resolver: ResolverChoice
+  /** Certificates, PEM, trusted beside the public ones. Left out: none. */
+  readonly authorities?: readonly string[]
   /** `-p` */
   readonly published?: readonly PublishedPort[]
   /** `--budget` */
@@ -204,7 +206,8 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     madeFolder: (guest) => repositories.made(guest),
   }
   const fs = fsEffects(fsContext)
-  const net = netEffects({ resolve: createResolver(options.resolver, builtInRoots), hosts: policy.hosts, published })
+  const roots = [...builtInRoots, ...(options.authorities ?? [])]
+  const net = netEffects({ resolve: createResolver(options.resolver, roots), hosts: policy.hosts, published, roots })
   const registry = new OperationRegistry({
     gate: pipeline,
     capability,

@@ -7,6 +7,7 @@ import { processStartTicks, type RunRecord, runFolder, writeRun } from '../run-r
 import type { EndFacts, GateEvent, RunSpec, SupervisorCommand } from '../run-spec.ts'
 import { type GateCore, openGateCore, sharedFacts } from './core.ts'
 import { type End, sealRun } from './ending.ts'
+import { fingerprints } from './fingerprints.ts'
 import { MachineRun } from './machine-run.ts'
 import { operatorOperations } from './operator.ts'
 import { publishedFacts } from './published-facts.ts'
@@ -84,6 +85,7 @@ export class GateRun {
       },
       hosts: spec.hosts,
       resolver: spec.resolver,
+      authorities: spec.authorities,
       published: spec.published ?? [],
       budgets: spec.budgets,
       ...(spec.given === undefined ? {} : { given: spec.given }),
@@ -189,6 +191,7 @@ export class GateRun {
       mounts: spec.mounts,
       scratch: spec.scratch.map(({ guest }) => guest),
       resolver: resolverTexts(spec.resolver),
+      authorities: fingerprints(spec.authorities),
       audit: core.audit.path,
       console: spec.machine.console,
       unfilteredTerminal: spec.agent.tty,
@@ -225,6 +228,7 @@ function firstRecordFacts(spec: RunSpec): Parameters<typeof openGateCore>[0]['de
     scratch: spec.scratch.map(({ guest, bytes }) => ({ guest, bytes })),
     hosts: spec.hosts.map(([name, address]) => ({ name, address })),
     resolver: resolverTexts(spec.resolver),
+    authorities: fingerprints(spec.authorities),
     published: publishedFacts(spec),
   }
 }

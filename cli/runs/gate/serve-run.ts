@@ -6,6 +6,7 @@ import { processStartTicks, type RunRecord, runFolder, writeRun } from '../run-r
 import type { EndFacts, GateEvent, ServeSpec, SupervisorCommand } from '../run-spec.ts'
 import { type GateCore, openGateCore, sharedFacts } from './core.ts'
 import { type End, sealRun } from './ending.ts'
+import { fingerprints } from './fingerprints.ts'
 import { operatorOperations } from './operator.ts'
 import { publishedFacts } from './published-facts.ts'
 import { TimeKeeper } from './time-keeper.ts'
@@ -96,6 +97,7 @@ export class ServeRun {
       },
       hosts: spec.hosts,
       resolver: spec.resolver,
+      authorities: spec.authorities,
       published: spec.published ?? [],
       budgets: spec.budgets,
       ...(spec.keep === undefined ? {} : { keep: spec.keep }),
@@ -107,6 +109,7 @@ export class ServeRun {
         mounts: spec.mounts.map(({ host, guest, readonly }) => ({ host, guest, readonly })),
         hosts: spec.hosts.map(([name, address]) => ({ name, address })),
         resolver: resolverTexts(spec.resolver),
+        authorities: fingerprints(spec.authorities),
         published: publishedFacts(spec),
       },
       cpus: null,
@@ -169,6 +172,7 @@ export class ServeRun {
         scratch: [],
         audit: core.audit.path,
         resolver: resolverTexts(spec.resolver),
+        authorities: fingerprints(spec.authorities),
         console: false,
         unfilteredTerminal: false,
       },
