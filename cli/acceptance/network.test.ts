@@ -103,6 +103,10 @@ describe('a Python program', () => {
     expect(of('non-blocking').found).toEqual([true, 0])
   })
 
+  test('a byte sent as urgent arrives as an ordinary one, in its place', () => {
+    expect(of('urgent').found).toBe('before!after, heard')
+  })
+
   test('bytes arrive whole, both ways', () => {
     expect(of('download').found).toEqual([BIG.length, createHash('sha256').update(BIG).digest('hex')])
     expect(of('upload').found).toBe(true)

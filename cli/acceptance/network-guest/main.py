@@ -36,6 +36,15 @@ def half_close():
         return read_all(connection).decode()
 
 
+def urgent():
+    with connect("web.test", ECHO) as connection:
+        connection.sendall(b"before")
+        connection.send(b"!", socket.MSG_OOB)
+        connection.sendall(b"after")
+        connection.shutdown(socket.SHUT_WR)
+        return read_all(connection).decode()
+
+
 def download():
     body = get(f"http://web.test:{WEB}/big")
     return [len(body), hashlib.sha256(body).hexdigest()]
@@ -191,6 +200,7 @@ QUESTIONS = {
     "udp": unreachable_udp,
     "raw": lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1),
     "half-close": half_close,
+    "urgent": urgent,
     "reset": reset,
     "non-blocking": non_blocking,
     "download": download,

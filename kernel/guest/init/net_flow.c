@@ -261,6 +261,8 @@ static void join(struct flow *flow, int fd)
 	const int on = 1;
 	struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)flow->generation << 32 | (uint64_t)(flow - flows)};
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	/* A byte sent as urgent stays in its place: the kernel would take it out of what is read, and nobody would get it. */
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 	flow->fd = fd;
 	flow->state = OPEN;
 	flow->watched = EPOLLIN;

@@ -29,6 +29,7 @@ void test_messages(void);
 void test_clients(void);
 void test_paths(void);
 void test_net(void);
+void test_flows(void);
 void fuzz_messages(unsigned rounds);
 
 #endif

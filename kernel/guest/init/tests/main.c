@@ -42,6 +42,7 @@ int main(int count, char **arguments)
 	test_clients();
 	test_paths();
 	test_net();
+	test_flows();
 	TEST(fuzzed_messages);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed == 0 ? 0 : 1;
