@@ -1,15 +1,20 @@
-/** The sweeps of which kernel/effects/net/fuzz.test.ts and cli/acceptance/hostile-guest.test.ts run small ones: fuzz, then floods by a hostile guest with the gate's memory measured. */
+/** The sweeps of which kernel/effects/net/fuzz.test.ts, cli/acceptance/network-rebinding.test.ts and cli/acceptance/hostile-guest.test.ts run small ones: fuzz, lies of resolvers, then floods by a hostile guest with the gate's memory measured. */
 import { fuzzPackets, networkConversation } from '@authority/kernel/effects/net/fuzz'
 import { type Hostile, prepareHostile, runHostile } from '../acceptance/hostile-guest/gate.ts'
 import { networkAttack, openServers, type Sizes } from '../acceptance/hostile-guest/network-attacks.ts'
+import { RESOLVERS, rebound, wronglyReached } from '../acceptance/network-guest/rebinding.ts'
 import { freePort } from '../acceptance/network-guest/world.ts'
+import { freshFolder, removeFolder } from '../acceptance/vm-support.ts'
 
 export const about =
-  '20,000 conversations and 5 million packets that break rules; a million dials, DNS queries and opened connections of a hostile guest: [DIVISOR of the sizes] [FIRST-SEED]'
+  '20,000 conversations and 5 million packets that break rules; 6,000 names whose addresses change; a million dials, DNS queries and opened connections of a hostile guest: [DIVISOR of the sizes] [FIRST-SEED]'
 
 const CONVERSATIONS = 20_000
 const STEPS = 300
 const PACKETS = 5_000_000
+/** Names for each kind of resolver, in processes of so many: a run may resolve 1,024. */
+const REBOUND = 2_000
+const REBOUND_AT_ONCE = 200
 const MILLION = 1_000_000
 /** What the gate may take at most, MiB: as in the acceptance test. */
 const MAX_GATE_MIB = 224
@@ -22,6 +27,7 @@ export async function campaign([divisor = '1', firstSeed = String(Date.now() % 1
   let broken = tell(`${part(PACKETS)} packets`, fuzzPackets(seed, part(PACKETS)))
   for (let i = 0; i < part(CONVERSATIONS); i++) broken += told(await networkConversation(seed + i, STEPS))
   console.log(`${part(CONVERSATIONS)} conversations of ${STEPS} steps`)
+  for (const kind of RESOLVERS) broken += tell(`${part(REBOUND)} names that change, resolver ${kind}`, changing(kind, seed, part(REBOUND)))
   const hostile = await prepareHostile()
   const none: Sizes = { dials: 0, queries: 0, opens: 0 }
   try {
@@ -30,6 +36,20 @@ export async function campaign([divisor = '1', firstSeed = String(Date.now() % 1
     hostile.clean()
   }
   return broken
+}
+
+function changing(kind: (typeof RESOLVERS)[number], seed: number, names: number): readonly string[] {
+  const folder = freshFolder('rebinding-')
+  try {
+    const wrong: string[] = []
+    for (let done = 0; done < names; done += REBOUND_AT_ONCE) {
+      const some = { seed: seed + done, names: Math.min(REBOUND_AT_ONCE, names - done) }
+      wrong.push(...wronglyReached(rebound(kind, folder, some)).map((sentence) => `seed ${some.seed}: ${sentence}`))
+    }
+    return wrong
+  } finally {
+    removeFolder(folder)
+  }
 }
 
 async function flooded(hostile: Hostile, what: keyof Sizes, sizes: Sizes): Promise<number> {

@@ -1,54 +1,27 @@
 /**
  * A hostile resolver and the servers it would lead to, at their true addresses. Runs as root of a network and a mount namespace of its own, which
- * cli/acceptance/network-rebinding.test.ts makes. argv: system | servers | https, and a folder for files. Prints one JSON object: what each connection came to, and each server's own log.
+ * cli/acceptance/network-rebinding.test.ts makes. argv: system | servers | https, a folder for files and,
+ * for random lies instead of the chosen ones, their seed and number. Prints one JSON object: what each connection came to, and each server's own log.
  */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { createServer as createHttps } from 'node:https'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import type { Answer } from 'dns-packet'
 import { greeted } from '../../../gate/testing/serve.ts'
 import { makeWorld } from '../../../gate/testing/world.ts'
 import { createResolver, netEffects, type ResolverChoice } from '../index.ts'
 import { AUTHORITY, SERVER } from './certificates.ts'
 import { answering, askedOf, type DnsAsked, dnsServer } from './dns-server.ts'
+import { CHOSEN_LIES, FORBIDDEN, GOOD, type Lies, randomLies } from './rebinding-lies.ts'
 
 const PORT = 8000
-const GOOD = '93.184.216.34'
-/** Each has a server of its own here. */
-const FORBIDDEN = ['127.0.0.1', '10.9.8.7', '192.168.1.1', '100.64.0.1', '169.254.169.254', '100.100.100.200', '::1', 'fd00::1'] as const
-
-const four = (name: string, data: string): Answer => ({ type: 'A', name, data, ttl: 0 })
-const six = (name: string, data: string): Answer => ({ type: 'AAAA', name, data, ttl: 0 })
-const alias = (name: string, data: string): Answer => ({ type: 'CNAME', name, data, ttl: 0 })
-
-/** What the resolver says to the first, second… question of each type about a name; the last goes on. */
-const LIES: Readonly<Record<string, readonly (readonly Answer[])[]>> = {
-  'good.attack.example': [[four('good.attack.example', GOOD)]],
-  'later.attack.example': [[four('later.attack.example', GOOD)], [four('later.attack.example', '127.0.0.1')]],
-  'before.attack.example': [[four('before.attack.example', '10.9.8.7')], [four('before.attack.example', GOOD)]],
-  'mixed.attack.example': [
-    ['10.9.8.7', '169.254.169.254', GOOD, '127.0.0.1']
-      .map((address) => four('mixed.attack.example', address))
-      .concat([six('mixed.attack.example', '::1'), six('mixed.attack.example', 'fd00::1')]),
-  ],
-  'private.attack.example': [[four('private.attack.example', '192.168.1.1'), four('private.attack.example', '100.64.0.1')]],
-  'metadata.attack.example': [[four('metadata.attack.example', '169.254.169.254'), four('metadata.attack.example', '100.100.100.200')]],
-  'loopback.attack.example': [[four('loopback.attack.example', '127.0.0.1'), six('loopback.attack.example', '::1')]],
-  'zero.attack.example': [[four('zero.attack.example', '0.0.0.0'), six('zero.attack.example', '::')]],
-  'mapped.attack.example': [
-    ['::ffff:127.0.0.1', '::ffff:10.9.8.7', '64:ff9b::a00:1', '2002:7f00:1::'].map((address) => six('mapped.attack.example', address)),
-  ],
-  'alias.attack.example': [[alias('alias.attack.example', 'localhost'), four('localhost', '127.0.0.1'), six('localhost', '::1')]],
-  'inside.attack.example': [[alias('inside.attack.example', 'db.corp.example'), four('db.corp.example', '10.9.8.7')]],
-  'cut.attack.example': [[four('cut.attack.example', '10.9.8.7')]],
-}
 
 const counts = new Map<string, number>()
+let lies: Lies = CHOSEN_LIES
 function lie(asked: DnsAsked): readonly Uint8Array[] {
   const name = asked.name.toLowerCase()
-  const turns = LIES[name]
+  const turns = lies[name]
   if (turns === undefined) return [answering(asked, [], { flags: 0x0183 })]
   if (name.startsWith('cut') && asked.over === 'udp') return [answering(asked, [], { flags: 0x0380 })]
   const turn = counts.get(`${name} ${asked.type}`) ?? 0
@@ -108,7 +81,8 @@ async function choiceOf(kind: string): Promise<ResolverChoice> {
 }
 
 if (import.meta.main) {
-  const [kind = 'system', folder = '.'] = process.argv.slice(2)
+  const [kind = 'system', folder = '.', seed, count] = process.argv.slice(2)
+  if (seed !== undefined) lies = randomLies(Number(seed), Number(count))
   furnish(folder)
   const choice = await choiceOf(kind)
   const good = await greeting(GOOD)
@@ -119,7 +93,7 @@ if (import.meta.main) {
   })
   const { peer } = await greeted(world)
   const outcomes: Record<string, unknown[]> = {}
-  for (const name of Object.keys(LIES)) {
+  for (const name of Object.keys(lies)) {
     outcomes[name] = []
     for (let turn = 0; turn < 2; turn++) {
       const connected = await peer.call('net.connect', [name, PORT])
