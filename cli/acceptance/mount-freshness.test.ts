@@ -1,4 +1,4 @@
-/** What a guest keeps in mind of a host folder, in a VM: files nobody changes are asked for once, and what the host changes is seen all the same. */
+/** What a guest keeps in mind of a host folder, in a VM: files nobody changes are asked for once, and what the host changes is seen all the same, under a lock even where the mount is kept in mind for a minute. */
 import { spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ const FILES = 200
 
 /** Waits until nothing changed for a while, looks at all files three times, over more than two seconds, and then for each of the host's changes. */
 const PROGRAM = `
-import os, sys, time
+import fcntl, os, sys, time
 def size(name):
     try: return os.stat(name).st_size
     except FileNotFoundError: return None
@@ -22,8 +22,13 @@ while time.time() - os.stat(".").st_ctime < 8: time.sleep(0.1)
 for _ in range(3):
     assert sum(map(size, names)) == ${FILES}
     time.sleep(1.2)
+locked = [os.open(f"/locked/{n}", os.O_RDWR) for n in "fp"]
+assert [os.pread(f, 9, 0) for f in locked] == [b"before"] * 2
 print("looked", flush=True)
 sys.stdin.readline()
+fcntl.flock(locked[0], fcntl.LOCK_EX)
+fcntl.lockf(locked[1], fcntl.LOCK_EX)
+print(*[os.pread(f, 9, 0).decode() for f in locked], flush=True)
 for name, after in [("d0/f0", 7), ("d1/f1", None), ("d2/f2", None), ("d3/f3", 11)]:
     while size(name) != after: time.sleep(0.05)
 print(open("d0/f0").read(), open("d3/f3").read(), size("d2/moved"), flush=True)
@@ -39,15 +44,33 @@ beforeAll(async () => {
     writeFileSync(src(`d${i % 4}/f${i}`), 'x')
   }
   chmodSync(join(folder, 'src'), 0o755)
+  mkdirSync(join(folder, 'locked'))
+  for (const name of ['f', 'p']) writeFileSync(join(folder, 'locked', name), 'before')
   writeFileSync(join(folder, 'agent.py'), PROGRAM)
-  writeFileSync(join(folder, 'policy.json'), JSON.stringify({ version: '1.0', profiles: ['python'], fs: { read: ['/src/**'] } }))
+  writeFileSync(
+    join(folder, 'policy.json'),
+    JSON.stringify({ version: '1.0', profiles: ['python'], fs: { read: ['/src/**', '/locked/**'], write: ['/locked/**'] } }),
+  )
 }, 180_000)
 afterAll(() => removeFolder(folder))
 const src = (name: string): string => join(folder, 'src', name)
 
-test('200 files are asked for once in three walks over three seconds; then contents, removal, a rename and a replacement by the host are seen', async () => {
+test('200 files are asked for once in three walks over three seconds; then what the host changes is seen, and under a lock at once', async () => {
   const env = { PATH: process.env['PATH'] ?? '', HOME: folder, AUTHORITY_HOME: freshHome(folder).path }
-  const line = ['run', './agent.py', '--policy', 'policy.json', '-v', './src:/src', '--accel', 'tcg', '--timeout', '2m']
+  const line = [
+    'run',
+    './agent.py',
+    '--policy',
+    'policy.json',
+    '-v',
+    './src:/src',
+    '-v',
+    './locked:/locked:cache=60s',
+    '--accel',
+    'tcg',
+    '--timeout',
+    '2m',
+  ]
   const child = spawn(BINARY, line, { cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'] })
   let [out, err] = ['', '']
   child.stderr.on('data', (data) => (err += data))
@@ -59,13 +82,14 @@ test('200 files are asked for once in three walks over three seconds; then conte
     })
     child.on('close', () => resolve())
   })
+  for (const name of ['f', 'p']) writeFileSync(join(folder, 'locked', name), 'after')
   writeFileSync(src('d0/f0'), 'changed')
   rmSync(src('d1/f1'))
   renameSync(src('d2/f2'), src('d2/moved'))
   writeFileSync(join(folder, 'src/new'), 'replacement')
   renameSync(src('new'), src('d3/f3'))
   child.stdin.end('go\n')
-  expect([await ended, out], err).toEqual([0, 'looked\nchanged replacement 1\n'])
+  expect([await ended, out], err).toEqual([0, 'looked\nafter after\nchanged replacement 1\n'])
   const shown = await runProgram([BINARY, 'audit', 'show', 'last', '--json'], { env })
   const looks = Buffer.from(shown.stdout)
     .toString()

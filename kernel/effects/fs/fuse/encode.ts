@@ -25,6 +25,8 @@ export const INIT_FLAG = {
   PARALLEL_DIROPS: 1 << 18,
   MAX_PAGES: 1 << 22,
 } as const
+/** INIT flag of a guest that mounts a virtio-fs device: there nothing can be told it that answers nothing (Linux has no queue for that). */
+export const FROM_VIRTIO_FS = 1 << 27
 const WANTED = Object.values(INIT_FLAG).reduce((all, flag) => all | flag, 0)
 
 /** The guest may keep cached pages over an opening; AUTO_INVAL_DATA drops them when size or time changed on the host. */

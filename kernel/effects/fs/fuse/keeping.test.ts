@@ -4,10 +4,11 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { parseChanges } from '../changes.ts'
-import { followFolders } from '../index.ts'
+import { followFolders, type HostChanges } from '../index.ts'
 import { FOLLOW_STEP_MS, FOLLOWED_VALID_SECONDS, FUSE_VALID_SECONDS, QUIET_MS } from '../limits.ts'
 import { type KernelMount, mountWithKernel } from '../testing/kernel-client.ts'
 import { makeWorld, type World, type WorldOptions } from '../testing/pipeline.ts'
+import { fields, message, RawGuest } from '../testing/raw-fuse.ts'
 import { OPCODE } from './messages.ts'
 
 let world: World
@@ -16,6 +17,16 @@ let mounted: KernelMount | null = null
 let poll = (): void => undefined
 let rules = ''
 let laterMs = 0
+const HOST: HostChanges = {
+  follow: followFolders,
+  wallMs: () => Date.now() + laterMs,
+  steadyMs: () => performance.now(),
+  rules: () => rules,
+  every: (_, call) => {
+    poll = call
+    return () => undefined
+  },
+}
 
 function start(options: WorldOptions = {}, files: readonly string[] = []): KernelMount {
   world = makeWorld(options)
@@ -28,20 +39,7 @@ function start(options: WorldOptions = {}, files: readonly string[] = []): Kerne
   // Long after everything was last changed.
   laterMs = 2 * QUIET_MS
   rules = ''
-  mounted = mountWithKernel(
-    world,
-    {},
-    {
-      follow: followFolders,
-      wallMs: () => Date.now() + laterMs,
-      steadyMs: () => performance.now(),
-      rules: () => rules,
-      every: (_, call) => {
-        poll = call
-        return () => undefined
-      },
-    },
-  )
+  mounted = mountWithKernel(world, {}, HOST)
   if (mounted === null) throw new Error('could mount a moment ago')
   return mounted
 }
@@ -238,12 +236,22 @@ step(4); print(os.fstat(held).st_nlink, os.path.exists('f2'))" < <(while sleep 0
     expect(await out).toBe('1\necat: f: No such file or directory\ncat: e: No such file or directory')
   })
 
-  it('missed changes count as changes of everything', async () => {
-    start({}, ['f', 'e'])
-    await agent('stat -c %s f e')
-    const follow = followFolders()
-    expect(follow).not.toBeNull()
-    follow?.close()
+  it.each([
+    ['a guest that can be told of changes', 1, BigInt(FOLLOWED_VALID_SECONDS)],
+    ['a guest on virtio-fs, which cannot', 1 | (1 << 27), BigInt(FUSE_VALID_SECONDS)],
+  ])('%s', async (_, flags, seconds) => {
+    start({}, ['f'])
+    const guest = new RawGuest(world, {}, HOST)
+    await guest.start(message(OPCODE.INIT, 1, 0, fields(7, 38, 131072, flags)))
+    // The first look finds out that the folder folds no names.
+    await guest.ask(OPCODE.LOOKUP, 1, fields('f'))
+    const { body } = await guest.ask(OPCODE.LOOKUP, 1, fields('f'))
+    expect([body.readBigUInt64LE(16), body.readBigUInt64LE(24)]).toEqual([seconds, seconds])
+    await guest.server.close()
+  })
+
+  it('what is cut off or was lost counts as missed', () => {
+    world = makeWorld()
     expect(parseChanges(new Uint8Array([255, 255, 255, 255, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))).toEqual([
       { watch: -1, what: 'missed', name: '' },
     ])

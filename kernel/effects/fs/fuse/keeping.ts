@@ -48,7 +48,7 @@ export class Keeping {
   readonly #sys: Syscalls
   readonly #nodes: Nodes
   readonly #tell: (message: Uint8Array) => void
-  readonly #following: Following | null
+  #following: Following | null
   readonly #folders = new Map<Node, Folder>()
   readonly #byWatch = new Map<number, Folder>()
   /** Told away from a guest that may not have heard of them yet, with the time; told again. */
@@ -133,8 +133,14 @@ export class Keeping {
     while ((this.#again[0]?.at ?? Number.POSITIVE_INFINITY) <= this.#now()) this.#tellAway(this.#again.shift()?.node)
   }
 
-  close(): void {
+  /** Nothing can be taken back from this guest: all is kept briefly. Before anything is told. */
+  stop(): void {
     this.#following?.followed.close()
+    this.#following = null
+  }
+
+  close(): void {
+    this.stop()
   }
 
   /** A file with other names may change through those, and what just changed likely does so again. */

@@ -8,7 +8,7 @@ import { ERRNO, errnoNumber, hostError } from '../errno.ts'
 import { FOLLOW_STEP_MS, MAX_FUSE_HANDLES, MAX_FUSE_IN_FLIGHT, MAX_FUSE_PENDING_BYTES, MAX_NODE_DESCRIPTORS, MAX_NODES } from '../limits.ts'
 import * as bytes from './bytes.ts'
 import * as changing from './changing.ts'
-import { empty, finish, init, type Reply } from './encode.ts'
+import { empty, FROM_VIRTIO_FS, finish, init, type Reply } from './encode.ts'
 import type { Following } from './keeping.ts'
 import * as locking from './locking.ts'
 import * as looking from './looking.ts'
@@ -251,6 +251,7 @@ function onNode(mount: FuseMount, node: ReturnType<FuseMount['nodes']['get']>, b
 function start(live: Live, body: Extract<Body, { op: 'init' }>): Reply {
   if (body.major !== FUSE_MAJOR || body.minor < FUSE_MINOR_MIN) throw hostError('EPROTO', `FUSE ${body.major}.${body.minor}`)
   live.started = true
+  if ((body.flags & FROM_VIRTIO_FS) !== 0) live.mount.keeping.stop()
   return init(body.minor, body.readahead, body.flags)
 }
 

@@ -2,7 +2,7 @@
 
 import { OPCODE } from '../fuse/messages.ts'
 import type { FuseLimits } from '../fuse/mount.ts'
-import { FuseServer } from '../index.ts'
+import { FuseServer, type HostChanges } from '../index.ts'
 import type { World } from './pipeline.ts'
 
 export interface Answer {
@@ -48,12 +48,13 @@ export class RawGuest {
   #unique = 100
   readonly #awaited = new Map<bigint, (answer: Answer) => void>()
 
-  constructor(world: World, limits: Partial<FuseLimits> = {}) {
+  constructor(world: World, limits: Partial<FuseLimits> = {}, host?: HostChanges) {
     this.server = new FuseServer({
       context: world.context,
       gate: world.gate,
       subject: { session: 'fuse:0', via: 'fuse' },
       limits,
+      ...(host === undefined ? {} : { host }),
       send: (_mount, bytes) => {
         const out = Buffer.from(bytes)
         if (out.length < 16 || out.readUInt32LE(0) !== out.length) throw new Error('an answer with a wrong length')
@@ -71,8 +72,8 @@ export class RawGuest {
     return answered
   }
 
-  async start(): Promise<Answer> {
-    this.server.handle(0, INIT)
+  async start(hello: Buffer = INIT): Promise<Answer> {
+    this.server.handle(0, hello)
     const answer = this.answers.get(1n)
     if (answer === undefined) throw new Error('no answer to INIT')
     return answer
