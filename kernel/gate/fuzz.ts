@@ -25,10 +25,10 @@ export function seeded(seed: number): (below: number) => number {
 export async function fuzzConversation(seed: number, steps: number): Promise<FuzzReport> {
   const below = seeded(seed)
   const far = new FarEnd()
-  const { effect, bytes } = things(1024)
+  const { effect, bytes } = things(1024, 'fs.mkdir')
   const named = openClass()
   const world = await makeWorld({
-    effects: [{ ...effect, operation: 'fs.mkdir' }, named.effect, far.effect],
+    effects: [effect, named.effect, far.effect],
     bytes: [bytes],
     budgets: { calls: 200 },
   })

@@ -192,7 +192,9 @@ export class Session implements EffectSession {
     let message: GateMessage
     try {
       // What is known at once is answered in a later turn too: requests that come together count as unanswered together.
-      message = { type: MESSAGE.RESULT, id: request.id, result: resultOf(await this.perform(request, item, inFlight)) }
+      const result = resultOf(await this.perform(request, item, inFlight))
+      assertDeclared(request.operation, result, this.generation)
+      message = { type: MESSAGE.RESULT, id: request.id, result }
     } catch (error) {
       message = errorReply(request.id, asAuthorityError(error))
     }
@@ -304,6 +306,17 @@ export async function within(ms: number, all: readonly Promise<unknown>[]): Prom
   })
   await Promise.race([Promise.allSettled(all), late])
   clearTimeout(timer)
+}
+
+/** An answer clients would have to refuse is a fault of ours, and said to be one. What happened is on record as it happened. */
+function assertDeclared(code: number, result: readonly WireValue[], generation: number | undefined): void {
+  const operation = operationOf(code)
+  if (operation === undefined) return
+  try {
+    checkArguments(operationRow(operation).result, result, operation, generation)
+  } catch (cause) {
+    throw new AuthorityError('E_INTERNAL', `a fault in the gate: the result of ${operation} is not as declared`, { cause })
+  }
 }
 
 function expire(request: InFlight): void {

@@ -124,18 +124,22 @@ export class FarEnd {
   }
 }
 
-/** fs.mkdir that keeps a thing, fs.read that reads `size` bytes of it. */
-export function things(size = 1): { effect: EffectClass; bytes: BytesOperation; closed: number[] } {
+/** fs.open that keeps a thing, or fs.mkdir, which does not tell its number; fs.read that reads `size` bytes of one. */
+export function things(
+  size = 1,
+  operation: 'fs.open' | 'fs.mkdir' = 'fs.open',
+): { effect: EffectClass; bytes: BytesOperation; closed: number[] } {
   const closed: number[] = []
   let made = 0
   const effect: EffectClass = {
-    operation: 'fs.open',
+    operation,
     prepare: (_args, session) =>
       new TestEffect([], {
         execute: () => {
           const mine = ++made
           const thing: HeldThing = { kind: 'fs.file', close: async () => void closed.push(mine) }
-          return { result: [session.hold(thing), 0] }
+          const number = session.hold(thing)
+          return { result: operation === 'fs.open' ? [number, 0] : [] }
         },
       }),
   }

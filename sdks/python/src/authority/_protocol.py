@@ -185,7 +185,7 @@ ERRORS: Dict[str, ErrorCode] = {
     "E_INTERNAL": ErrorCode(
         57,
         "EIO",
-        "a fault in the gate; nothing was allowed by it",
+        "a fault in the gate; nothing was allowed by it, and what had begun is told by its record",
     ),
 }
 
