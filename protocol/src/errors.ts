@@ -35,7 +35,11 @@ export const ERROR_CODES = {
   E_TIMEOUT: { code: 54, errno: 'ETIMEDOUT', meaning: 'the deadline passed' },
   E_CANCELLED: { code: 55, errno: 'ECANCELED', meaning: 'the caller or the end of the run cancelled it' },
   E_UPSTREAM: { code: 56, errno: 'ECONNREFUSED', meaning: 'the remote end failed' },
-  E_INTERNAL: { code: 57, errno: 'EIO', meaning: 'a fault in the gate; nothing was allowed by it, and what had begun is told by its record' },
+  E_INTERNAL: {
+    code: 57,
+    errno: 'EIO',
+    meaning: 'a fault in the gate; nothing was allowed by it, and what had begun is told by its record',
+  },
 } as const satisfies Record<string, ErrorCodeRow>
 
 export type ErrorCode = keyof typeof ERROR_CODES
