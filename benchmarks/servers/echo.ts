@@ -18,6 +18,7 @@ const reader = new LinkReader({ maxFrameBytes: MAX_FRAME_BYTES })
 Bun.listen({
   unix: path,
   socket: {
+    binaryType: 'uint8array',
     data(socket, chunk) {
       reader.push(chunk, () => {
         socket.write(first ? welcome : answer)

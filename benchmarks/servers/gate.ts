@@ -78,6 +78,7 @@ const registry = new OperationRegistry({
 Bun.listen<BunTransport>({
   unix: path,
   socket: {
+    binaryType: 'uint8array',
     open(socket) {
       serveSocketSession({
         transport: new BunTransport(socket),

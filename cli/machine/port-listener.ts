@@ -32,6 +32,7 @@ export function listenOnce(path: string): PortListener {
     listener = Bun.listen<BunTransport>({
       unix: path,
       socket: {
+        binaryType: 'uint8array',
         open(socket) {
           // A second one slipped into the backlog: it gets nothing.
           if (taken) return void socket.terminate()

@@ -2,8 +2,8 @@ import { AuthorityError } from './errors.ts'
 import { MAX_CBOR_ARRAY, MAX_CBOR_DEPTH, MAX_CBOR_VALUES } from './limits.ts'
 import type { WireValue } from './value.ts'
 
-/** Bytes up to which an ASCII text is read by hand: below it the loop is quicker than TextDecoder. */
-const SHORT_TEXT = 24
+/** Bytes up to which an ASCII text is read by hand: below it the loop is quicker than TextDecoder (5 bytes: 90 ns against 180; 23 bytes: 265 against 145). */
+const SHORT_TEXT = 12
 const TWO_POW_32 = 0x1_0000_0000
 /** Upper half of the greatest argument an integer within 2^53−1 can have. */
 const MAX_HIGH = 0x1f_ffff

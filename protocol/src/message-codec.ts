@@ -141,9 +141,7 @@ export function requestArgs(item: Uint8Array): Uint8Array {
     at += info < 24 ? 1 : 1 + (1 << (info - 24))
   }
   // What opens something is remembered as long as that is open: a view would keep all that arrived with it, and `slice` of a Buffer is one.
-  const copy = new Uint8Array(item.length - at)
-  copy.set(item.subarray(at))
-  return copy
+  return item.constructor === Uint8Array ? item.slice(at) : new Uint8Array(item.subarray(at))
 }
 
 /** The same for what a gate sent. A welcome must name this version and a generation this build speaks. */

@@ -34,6 +34,7 @@ export function listenUnix(path: string, onClient: (transport: Transport, number
     const server = Bun.listen<BunTransport>({
       unix: path,
       socket: {
+        binaryType: 'uint8array',
         open(socket) {
           const transport = new BunTransport(socket)
           clients += 1
