@@ -39,7 +39,7 @@ export async function filesSuite(): Promise<readonly Row[]> {
   const scratch = scratchFolder()
   try {
     chmodSync(scratch.path, 0o755)
-    const machines = await prepareMachines(scratch.path, { source: join(GUEST, 'measure.c'), cache: 'bench-home', kernel: KERNEL })
+    const machines = await prepareMachines(scratch.path, { sources: GUEST, cache: 'bench-home', kernel: KERNEL })
     return [...againstNine(scratch.path, machines), ...programs(scratch.path, machines)]
   } finally {
     scratch.remove()

@@ -5,11 +5,12 @@ import { EMULATED_CPU, ensureInitrd, ensureKernel, type KernelOptions } from '@a
 import { builtBinary } from './binary.ts'
 
 const ROOT = join(import.meta.dirname, '..')
+const SHARED = join(import.meta.dirname, 'guest')
 const MEMORY = '768'
 
 export interface Wanted {
-  /** C source of the program that measures: PID 1 of the bare machine; it is compiled to `measure` in the folder. */
-  readonly source: string
+  /** Folder with the C sources of the program that measures: PID 1 of the bare machine; with those of `guest/` they become `measure` in the folder. */
+  readonly sources: string
   /** Below .cache; outlives the benchmark: a kernel is 30 to 70 MB to fetch. */
   readonly cache: string
   readonly kernel: Pick<KernelOptions, 'metapackage' | 'moreModules'>
@@ -37,7 +38,10 @@ export async function prepareMachines(folder: string, wanted: Wanted): Promise<M
   const kernel = await ensureKernel({ cacheFolder: cache, arch: 'x86_64', ...wanted.kernel })
   const measure = join(folder, 'measure')
   const headers = ['-idirafter', '/usr/include', '-idirafter', '/usr/include/x86_64-linux-gnu']
-  call(['musl-gcc', '-static', '-O2', '-Wall', '-Wextra', '-Werror', ...headers, '-o', measure, wanted.source], folder)
+  const sources = [wanted.sources, SHARED].flatMap((from) =>
+    readdirSync(from).flatMap((name) => (name.endsWith('.c') ? join(from, name) : [])),
+  )
+  call(['musl-gcc', '-static', '-O2', '-Wall', '-Wextra', '-Werror', ...headers, '-I', SHARED, '-o', measure, ...sources], folder)
   const initrd = ensureInitrd(kernel, readFileSync(measure)).path
   const home = join(folder, 'home')
   const ours = (...line: readonly string[]) => call([binary, ...line], folder, home)

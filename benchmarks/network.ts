@@ -8,7 +8,7 @@ import { type Machines, type Measured, measured, prepareMachines } from './machi
 import { scratchFolder } from './server-process.ts'
 import { atMost, median, type Row } from './statistics.ts'
 
-const GUEST = join(import.meta.dirname, 'network-guest/measure.c')
+const GUEST = join(import.meta.dirname, 'network-guest')
 /** Machines of each kind, in turn, so that what disturbs one disturbs the other. */
 const ROUNDS = 3
 
@@ -31,7 +31,7 @@ export async function networkSuite(): Promise<readonly Row[]> {
   try {
     chmodSync(scratch.path, 0o755)
     const machines = await prepareMachines(scratch.path, {
-      source: GUEST,
+      sources: GUEST,
       cache: 'bench-net-home',
       kernel: { moreModules: ['virtio_net'] },
     })

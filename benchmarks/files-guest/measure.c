@@ -6,51 +6,28 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/reboot.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measuring.h"
 
 enum { FILES = 1000, SMALL_BYTES = 4096, STEP = 128 << 10, BIG_MIB = 256, AGENT = 1000 };
 
 static char buffer[STEP];
 
-static _Noreturn void fail(const char *what)
-{
-	printf("failed %s: %s\n", what, strerror(errno));
-	fflush(stdout);
-	exit(1);
-}
-
-static double now_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	double one = *(const double *)a, two = *(const double *)b;
-	return (one > two) - (one < two);
-}
-
 static double samples[FILES];
 
 static void say_median(const char *folder, const char *name)
 {
-	qsort(samples, FILES, sizeof *samples, ascending);
-	printf("%s %s %.1f\n", folder, name, samples[FILES / 2]);
-	fflush(stdout);
+	sort_samples(samples, FILES);
+	say(folder, name, samples[FILES / 2]);
 }
 
 static void read_small(const char *folder, const char *name)
@@ -93,8 +70,7 @@ static void create_small(const char *folder)
 			fail(path);
 		close(fd);
 	}
-	printf("%s create %.1f\n", folder, (now_us() - start) / FILES);
-	fflush(stdout);
+	say(folder, "create", (now_us() - start) / FILES);
 }
 
 static void look_at_all(const char *folder, const char *name)
@@ -109,8 +85,7 @@ static void look_at_all(const char *folder, const char *name)
 	if (listing == NULL || count < FILES)
 		fail("small");
 	closedir(listing);
-	printf("%s %s %.1f\n", folder, name, (now_us() - start) / count);
-	fflush(stdout);
+	say(folder, name, (now_us() - start) / count);
 }
 
 static void read_big(const char *folder)
@@ -124,8 +99,7 @@ static void read_big(const char *folder)
 	close(fd);
 	if (total != (long)BIG_MIB << 20)
 		fail("big");
-	printf("%s read %.2f\n", folder, BIG_MIB * 1e6 / (now_us() - start));
-	fflush(stdout);
+	say(folder, "read", BIG_MIB * 1e6 / (now_us() - start));
 }
 
 /* Until the host has it: fsync is in the time. */
@@ -139,8 +113,7 @@ static void write_big(const char *folder)
 	if (fsync(fd) != 0)
 		fail("fsync");
 	close(fd);
-	printf("%s write %.2f\n", folder, BIG_MIB * 1e6 / (now_us() - start));
-	fflush(stdout);
+	say(folder, "write", BIG_MIB * 1e6 / (now_us() - start));
 	unlink("written");
 }
 
@@ -180,20 +153,6 @@ static void measure(const char *folder)
 }
 
 /* ---- as PID 1 ---- */
-
-static void load_modules(void)
-{
-	char name[128], path[160];
-	FILE *list = fopen("/modules/list", "r");
-	while (list != NULL && fscanf(list, "%127s", name) == 1) {
-		snprintf(path, sizeof path, "/modules/%s", name);
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd >= 0)
-			syscall(SYS_finit_module, fd, "", 0), close(fd);
-	}
-	if (list != NULL)
-		fclose(list);
-}
 
 static void become_agent(void)
 {
@@ -251,31 +210,23 @@ static void run_bare(void)
 	waitpid(child, NULL, 0);
 }
 
+static void measure_bare(char **arguments)
+{
+	if (arguments[1] != NULL && strcmp(arguments[1], "9p") == 0)
+		serve_9p();
+	else
+		run_bare();
+}
+
 int main(int count, char **arguments)
 {
 	umask(022);
-	if (getpid() != 1) {
-		for (int i = 1; i < count; i++)
-			if (strncmp(arguments[i], "/tmp", 4) == 0)
-				prepare(arguments[1], arguments[i]), measure_small(arguments[i]);
-			else
-				measure(arguments[i]);
-		return 0;
-	}
-	mkdir("/dev", 0755);
-	mount("dev", "/dev", "devtmpfs", 0, NULL);
-	int console = open("/dev/ttyS0", O_WRONLY);
-	dup2(console, 1);
-	load_modules();
-	pid_t worker = fork();
-	if (worker == 0) {
-		if (count > 1 && strcmp(arguments[1], "9p") == 0)
-			serve_9p();
+	if (getpid() == 1)
+		be_first_process(measure_bare, arguments);
+	for (int i = 1; i < count; i++)
+		if (strncmp(arguments[i], "/tmp", 4) == 0)
+			prepare(arguments[1], arguments[i]), measure_small(arguments[i]);
 		else
-			run_bare();
-		exit(0);
-	}
-	waitpid(worker, NULL, 0);
-	reboot(RB_AUTOBOOT);
+			measure(arguments[i]);
 	return 0;
 }
