@@ -1,11 +1,13 @@
 /** TLS passed through by the real gate: what reaches the server is known from the server's own log. */
 import { MESSAGE } from '@authority/protocol'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { greeted } from '../../gate/testing/serve.ts'
 import { closeWorlds, makeWorld } from '../../gate/testing/world.ts'
 import { dialTcp } from './dial.ts'
 import { netEffects } from './index.ts'
+import { HELLO_FLIGHT_DEADLINE_MS, MAX_HELLO_FLIGHT_BYTES, MAX_HELLO_PIECES } from './limits.ts'
 import { type Witness, witness } from './testing/world.ts'
+import { TlsCheck } from './tls-check.ts'
 
 const GRANTED = 'granted.example'
 const ECH = 0xfe0d
@@ -100,6 +102,10 @@ describe('not a byte reaches the server, and its greeting reaches nobody', () =>
     ['plain HTTP', [Buffer.from(`GET / HTTP/1.1\r\nHost: ${GRANTED}\r\n\r\n`)]],
     ['plain HTTP with the hello behind it', [Buffer.from('GET / HTTP/1.1\r\n\r\n'), right]],
     ['SSH', [Buffer.from('SSH-2.0-client\r\n')]],
+    [
+      'a hello in more pieces than any client sends',
+      bytewise(hello(serverName(GRANTED), extension(ECH, Buffer.alloc(4 * MAX_HELLO_PIECES)))).slice(0, 2 * MAX_HELLO_PIECES),
+    ],
     ['a hello that has another message in its record', [Buffer.concat([hello(serverName('other.example')), right])]],
   ])('%s', async (_what, pieces) => {
     const { world, far, peer, stream } = await send(pieces)
@@ -118,4 +124,30 @@ describe('not a byte reaches the server, and its greeting reaches nobody', () =>
     expect([far.received.length, peer.streamed(stream).length]).toEqual([0, 0])
     expect(JSON.stringify(world.appended)).not.toContain('"tls":"passthrough"')
   })
+
+  test('no hello at all: given up after its deadline', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const { far, peer, stream } = await send([right.subarray(0, 60)])
+      vi.advanceTimersByTime(HELLO_FLIGHT_DEADLINE_MS)
+      await peer.until(() => peer.received.some((message) => message.type === MESSAGE.STREAM_RESET && message.stream === stream))
+      expect(peer.names.filter((name) => name.startsWith('STREAM'))).toEqual(['STREAM_RESET E_TIMEOUT'])
+      expect(far.received.length).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('too much at once behind a right hello', () => {
+    const check = new TlsCheck(GRANTED, 443)
+    expect(check.take(Buffer.concat([right, Buffer.alloc(MAX_HELLO_FLIGHT_BYTES)])).state).toBe('refused')
+  })
+})
+
+test('the record says which other name a client wanted', async () => {
+  const { world, peer, stream } = await send([hello(serverName('other.example'))])
+  await peer.until(() => peer.received.some((message) => message.type === MESSAGE.STREAM_RESET && message.stream === stream))
+  expect(world.appended.filter(({ type }) => type === 'DENY')).toMatchObject([
+    { object: 'other.example:443', requested: 'granted.example:443' },
+  ])
 })
