@@ -28,6 +28,27 @@ const bytes = (hex: readonly string[]): Uint8Array[] => hex.map((h) => new Uint8
 const trees = fc.array(fc.uint8Array({ minLength: 0, maxLength: 8 }), { minLength: 1, maxLength: 70 }).map((list) => list.map(leafHash))
 
 describe('Merkle tree', () => {
+  it('is the same wherever its range was looked at while it grew', () => {
+    fc.assert(
+      fc.property(fc.nat(200), fc.uniqueArray(fc.nat(200)), fc.constantFrom(0, 1, 5, 31, 32, 33, 1000), (count, looks, before) => {
+        const all = Array.from({ length: before + count }, (_, i) => leafHash(Uint8Array.of(i, i >> 8)))
+        const begun = new CompactRange()
+        for (const leaf of all.slice(0, before)) begun.append(leaf)
+        let range = new CompactRange(begun.size, begun.hashes)
+        const independent = new Tree()
+        for (const leaf of all.slice(0, before)) independent.add(Buffer.from(leaf))
+        for (const [i, leaf] of all.slice(before).entries()) {
+          range.append(leaf)
+          independent.add(Buffer.from(leaf))
+          expect(range.size).toBe(before + i + 1)
+          if (looks.includes(i)) expect(toHex(range.root())).toBe(toHex(independent.root()))
+          if (looks.includes(i + 100)) range = range.copy()
+        }
+        expect(toHex(range.root())).toBe(toHex(independent.root()))
+      }),
+    )
+  })
+
   it('has the roots Certificate Transparency publishes for its test leaves', () => {
     expect(toHex(EMPTY_ROOT)).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')
     vectors.roots.forEach((root, i) => {
