@@ -8,6 +8,7 @@ import { BLOCK_HEADER_BYTES, type Block, blockEnd, blockType, HEADER_BYTES, type
  * The first byte separates the three uses of HMAC: "c" of "cap1", 0x01, 0x02.
  */
 export const BLOCK_ID_BYTES = 16
+const VALUE_WORDS = TAG_BYTES / 4
 const LABEL_HEADER = ascii('cap1')
 const LABEL_SEAL = ascii('\x02seal')
 const LABEL_ID = ascii('id')
@@ -38,7 +39,7 @@ export function blockId(mac: Mac, chainValue: Uint8Array): string {
 
 export interface VerifiedChain {
   /** The chain value of each block, root first, one after the other: with one of them its block can be extended. */
-  readonly values: Uint8Array
+  readonly values: Uint32Array<ArrayBuffer>
   readonly sealed: boolean
 }
 
@@ -49,7 +50,7 @@ export interface VerifiedChain {
 export function verifyChain(mac: Mac, runKey: Uint8Array, { bytes, blocks }: Layout, root?: Uint8Array): VerifiedChain | null {
   const { chain } = mac
   const tagAt = bytes.length - TAG_BYTES
-  const values = new Uint8Array(blocks.length * TAG_BYTES)
+  const values = new Uint32Array(blocks.length * VALUE_WORDS)
   chain.begin(root ?? runKey)
   if (root === undefined) chain.next(LABEL_HEADER, bytes, 0, HEADER_BYTES)
   else chain.read(values, 0)
@@ -58,7 +59,7 @@ export function verifyChain(mac: Mac, runKey: Uint8Array, { bytes, blocks }: Lay
     const from = at + BLOCK_HEADER_BYTES
     const to = blockEnd(bytes, at)
     chain.next(headOf(blockType(bytes, at), to - from), bytes, from, to)
-    chain.read(values, i * TAG_BYTES)
+    chain.read(values, i * VALUE_WORDS)
   }
   if (chain.equals(bytes, tagAt)) return { values, sealed: false }
   chain.next(LABEL_SEAL, bytes, 0, 0)
@@ -67,7 +68,12 @@ export function verifyChain(mac: Mac, runKey: Uint8Array, { bytes, blocks }: Lay
 
 /** Ids of the blocks, root first. */
 export function idsOf(mac: Mac, { values }: VerifiedChain): readonly string[] {
-  return Array.from({ length: values.length / TAG_BYTES }, (_, i) => blockId(mac, values.subarray(i * TAG_BYTES, (i + 1) * TAG_BYTES)))
+  return Array.from({ length: values.length / VALUE_WORDS }, (_, i) => blockId(mac, chainValueOf(values, i)))
+}
+
+/** The bytes of the chain value of one block. They are erased with `values`. */
+export function chainValueOf(values: Uint32Array<ArrayBuffer>, block: number): Uint8Array {
+  return new Uint8Array(values.buffer, block * TAG_BYTES, TAG_BYTES)
 }
 
 /** Good until it is called again. */

@@ -31,7 +31,7 @@ const innerOf: Buffer[] = []
 const chain: MacChain = {
   begin: (key) => {
     if (key.length !== DIGEST) throw new RangeError(`a key has ${DIGEST} bytes, not ${key.length}`)
-    value.set(key)
+    copy(key, 0, DIGEST, value, 0)
   },
   next: (head, bytes, from, to) => {
     const length = BLOCK + head.length + to - from
@@ -47,7 +47,9 @@ const chain: MacChain = {
     Bun.SHA256.hash(innerOf[length], innerDigest)
     Bun.SHA256.hash(outer, value)
   },
-  read: (into, at) => copy(value, 0, DIGEST, into, at),
+  read: (into, at) => {
+    for (let i = 0; i < valueWords.length; i++) into[at + i] = valueWords[i] as number
+  },
   name: (label) => {
     const from = MAX_LABEL - label.length
     copy(label, 0, label.length, named, from)

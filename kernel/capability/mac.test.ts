@@ -52,6 +52,10 @@ describe('the native and the portable MAC are each other’s oracle', () => {
     )
   })
 
+  test('the gate’s chain begins with a key of 32 bytes or not at all', () => {
+    for (const length of [0, 16, 31, 33, 64]) expect(() => bunMac.chain.begin(new Uint8Array(length))).toThrow(RangeError)
+  })
+
   test('comparison: equal only when every byte and the length are', () => {
     fc.assert(
       fc.property(key, fc.nat(31), fc.integer({ min: 1, max: 255 }), (a, at, change) => {

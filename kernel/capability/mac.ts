@@ -18,8 +18,8 @@ export interface MacChain {
   begin(key: Uint8Array): void
   /** The value so far becomes the key of `head ‖ bytes[from…to)`, and the result the value. */
   next(head: Uint8Array, bytes: Uint8Array, from: number, to: number): void
-  /** Copies the value to `into`, at `at`. */
-  read(into: Uint8Array, at: number): void
+  /** Copies the value's bytes to the eight words of `into` from `at` on, as they stand in memory. */
+  read(into: Uint32Array, at: number): void
   /** The first 16 bytes of the SHA-256 of `label ‖ value`, in lower-case hex. A label has at most MAX_LABEL bytes. */
   name(label: Uint8Array): string
   /** Whether the bytes from `at` to the end are the value, in a time that tells nothing. */
@@ -54,7 +54,7 @@ function portableChain(): MacChain {
     next: (head, bytes, from, to) => {
       value = portableHmac(value, head, bytes.subarray(from, to))
     },
-    read: (into, at) => into.set(value, at),
+    read: (into, at) => new Uint8Array(into.buffer, into.byteOffset + at * 4, value.length).set(value),
     name: (label) => hex(sha256.create().update(label).update(value).digest().subarray(0, 16)),
     equals: (bytes, at) => equal(value, bytes.subarray(at)),
   }

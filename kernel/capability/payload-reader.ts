@@ -163,14 +163,12 @@ export class PayloadReader {
     const at = this.#at
     const width = 1 << (info - 24)
     this.#at = this.#end(name, width)
-    const byte = (offset: number): number => bytes[at + offset] as number
-    const u32 = (offset: number): number =>
-      byte(offset) * 0x100_0000 + byte(offset + 1) * 0x1_0000 + byte(offset + 2) * 0x100 + byte(offset + 3)
-    if (width === 1) return this.#shortest(name, byte(0), 24)
-    if (width === 2) return this.#shortest(name, byte(0) * 0x100 + byte(1), 0x100)
-    if (width === 4) return this.#shortest(name, u32(0), 0x1_0000)
-    if (u32(0) > MAX_SAFE_HIGH) throw this.#malformed(name, 'is above 2^53−1')
-    return this.#shortest(name, u32(0) * TWO_POW_32 + u32(4), TWO_POW_32)
+    if (width === 1) return this.#shortest(name, bytes[at] as number, 24)
+    if (width === 2) return this.#shortest(name, (bytes[at] as number) * 0x100 + (bytes[at + 1] as number), 0x100)
+    const high = readU32(bytes, at)
+    if (width === 4) return this.#shortest(name, high, 0x1_0000)
+    if (high > MAX_SAFE_HIGH) throw this.#malformed(name, 'is above 2^53−1')
+    return this.#shortest(name, high * TWO_POW_32 + readU32(bytes, at + 4), TWO_POW_32)
   }
 
   #shortest(name: string, value: number, least: number): number {
@@ -181,4 +179,13 @@ export class PayloadReader {
   #malformed(name: string, cause: string): Error {
     return malformed(`block ${this.#block}: ${name} ${cause}`)
   }
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  return (
+    (bytes[at] as number) * 0x100_0000 +
+    (bytes[at + 1] as number) * 0x1_0000 +
+    (bytes[at + 2] as number) * 0x100 +
+    (bytes[at + 3] as number)
+  )
 }

@@ -64,6 +64,18 @@ test('a payload is read from its own bytes alone, whatever stands behind it', ()
     ).toBe('E_CAP_INVALID')
 })
 
+test('an array that says it holds fewer elements than follow, or more, is refused', () => {
+  for (const closed of [true, false])
+    for (const expires of [undefined, 5]) {
+      const { type, payload } = encodeBlock({ kind: 'restrict', closed, sections: new Map([['tools', ['a']]]), expires })
+      for (let head = 0x80; head <= 0x97; head++)
+        expect(
+          codeOf(() => decodeBlock({ type, payload: payload.with(0, head) }, 1)),
+          `${head - 0x80}`,
+        ).toBe(head === payload[0] ? 'accepted' : 'E_CAP_INVALID')
+    }
+})
+
 test('the runtime’s base64url decoder, checked, takes exactly what the portable one takes', () => {
   const letter = fc.constantFrom(...'ABab01-_zZ89', '+', '/', '=', ' ', '\n', '\t', '\u0000', 'Ā', 'é')
   const nearly = fc.uint8Array({ maxLength: 40 }).map(encodeBase64url)

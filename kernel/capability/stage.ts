@@ -2,7 +2,7 @@ import { encode } from '@authority/protocol'
 import type { Charges, Clock, Question, RandomBytes } from '../vocabulary/index.ts'
 import { type BlockBody, type Limits, writeAdded, writeSections } from './blocks.ts'
 import { readBodies } from './bodies.ts'
-import { unhex } from './chain.ts'
+import { chainValueOf, unhex } from './chain.ts'
 import { type Counters, continuedCounters, freshCounters, refusesUse, takeUse } from './counters.ts'
 import { refuse } from './errors.ts'
 import { HandleTable } from './handles.ts'
@@ -16,7 +16,7 @@ import { type Grant, readGrant } from './restriction.ts'
 import { type CompileRules, isPlain, plainAllows, type Rules, rulesOf } from './rules.ts'
 import { sectionsOf } from './sections.ts'
 import { gateTime } from './time.ts'
-import { layoutOf, NONCE_BYTES, RUN_BYTES, readText, TAG_BYTES } from './token.ts'
+import { layoutOf, NONCE_BYTES, RUN_BYTES, readText } from './token.ts'
 import type { CapabilityStage, CapabilityVerdict, Grants } from './types.ts'
 import { VerifiedCache } from './verified-cache.ts'
 import { BlockNames, VerifiedToken } from './verified-token.ts'
@@ -153,7 +153,8 @@ class HmacCapabilities implements OperatorCapabilities {
   /** The first block that does not allow it, or −1. */
   #outside({ bodies, rules }: VerifiedToken, question: Question): number {
     for (let index = 0; index < bodies.length; index++) {
-      const made = rules[index] ?? null
+      // Few tokens have any: what lies beyond an array's end is slow to ask for.
+      const made = index < rules.length ? (rules[index] ?? null) : null
       if (!allows(bodies[index] as BlockBody, made, question, this.#options.compile)) return index
     }
     return -1
@@ -189,7 +190,7 @@ class HmacCapabilities implements OperatorCapabilities {
     const token = layoutOf(bytes)
     const root = this.#roots.find(token)
     const chain = verifyLayout(token, key, this.#options.mac, root?.value)
-    const rootValue = root === undefined && this.#roots.sawBefore(token) ? chain.values.slice(0, TAG_BYTES) : null
+    const rootValue = root === undefined && this.#roots.sawBefore(token) ? chainValueOf(chain.values, 0).slice() : null
     const names = new BlockNames(this.#options.mac, chain)
     this.#assertLive(token, names, now)
     const bodies = readBodies(token, this.#options.compile.plain, root?.body)

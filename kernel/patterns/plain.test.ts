@@ -83,3 +83,10 @@ test('no name of a host is decided by a glance', () => {
     expect(plainPatterns.decides(action)).toBe(false)
   }
 })
+
+test('an object that is not canonical is refused each time it is asked about, whatever was allowed before', () => {
+  const bytes = new TextEncoder().encode('/work/**')
+  const asked = (object: string): boolean => plainPatterns.allows({ action: 'fs.read', object }, bytes, 0, bytes.length)
+  for (const object of ['/work/../etc', '/work//a', '/work/./a', '/work/a/', '/work/a\u0000'])
+    expect([asked('/work/a'), asked(object), asked(object), asked('/work/a')], object).toEqual([true, false, false, true])
+})

@@ -26,8 +26,18 @@ export const plainPatterns = {
     if (isOfNames(action)) return object.length === to - from && beginsWith(object, bytes, from, to)
     const base = withoutTree(bytes, from, to)
     if (base === to ? object.length !== to - from : !isWithin(object, base - from)) return false
-    return beginsWith(object, bytes, from, base) && (isPlainText(object) || pathSegments(object) !== null)
+    return beginsWith(object, bytes, from, base) && isCanonical(object)
   },
+}
+
+/** The last object that was: every block of a token is asked about the same one. */
+let canonical = ''
+
+function isCanonical(object: string): boolean {
+  if (object === canonical) return true
+  if (!isPlainText(object) && pathSegments(object) === null) return false
+  canonical = object
+  return true
 }
 
 function isOfPaths(action: Action): boolean {
