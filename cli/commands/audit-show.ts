@@ -66,7 +66,7 @@ function denialText({ record, count }: Denied): string[] {
     `${seq}  ${safe(op)} ${safe(object)}${requested === object || requested === '' ? '' : ` (asked for ${safe(requested)})`}${count > 1 ? `, ${count} times` : ''}`,
     `    ${safe(code)}: ${safe(reason)}`,
     `    rule: ${rule === null ? 'none, so denied' : safe(rule)}`,
-    `    fix: ${fix === null ? withoutFix(code) : safe(fix)}`,
+    `    fix: ${fix === null ? withoutFix(code, rule) : safe(fix)}`,
     ...(claimed === undefined ? [] : [`    the guest claims: ${claimed.exe === '' ? '' : `${safe(claimed.exe)} `}pid ${claimed.pid}`]),
   ]
 }

@@ -21,6 +21,11 @@ const KEYS: Readonly<Record<string, { readonly dimension: Dimension; readonly re
   log_bytes: { dimension: 'log_bytes', read: parseSize },
 }
 
+/** As records, tokens and policies name it, in its own unit. */
+const PLAIN: ReadonlyMap<string, Dimension> = new Map(
+  (['cost_nano_usd', 'wall_time_ms', 'cpu_ms'] as const).map((dimension) => [dimension, dimension]),
+)
+
 /** Time passes for the run as a whole, and the log is the run's. */
 const OF_RUN_ONLY = ['wall_time', 'cpu', 'log_bytes']
 
@@ -35,9 +40,10 @@ export function parseBudgets(given: readonly string[]): Readonly<Record<string, 
     const base = name.slice(dot + 1)
     if (dot >= 0 && !isClass(name.slice(0, dot)))
       throw new CliError('usage', `\`${name.slice(0, dot)}\` is not a class of operations`, `classes are ${OPERATION_CLASSES.join(', ')}`)
-    if (dot >= 0 && OF_RUN_ONLY.includes(base))
+    const plain = PLAIN.get(base)
+    if (dot >= 0 && (OF_RUN_ONLY.includes(base) || (plain ?? '').endsWith('_ms')))
       throw new CliError('usage', `${base} is a budget of the whole run`, `write it as --budget ${base}=N`)
-    const key = Object.hasOwn(KEYS, base) ? KEYS[base] : undefined
+    const key = plain === undefined ? (Object.hasOwn(KEYS, base) ? KEYS[base] : undefined) : { dimension: plain, read: parseCount }
     if (key === undefined) {
       const near = nearest(base, Object.keys(KEYS))
       throw new CliError(

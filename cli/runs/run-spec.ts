@@ -138,6 +138,7 @@ export interface EndFacts {
     readonly code: string
     readonly object: string
     readonly fix: string | null
+    readonly rule: string | null
   }[]
   readonly audit: { readonly path: string; readonly root: string | null; readonly records: number }
   /** ms since the supervisor began, in order; empty without --timing. */

@@ -1,7 +1,7 @@
 import type { BudgetMark, EndFacts, SharedLimit, StartFacts } from '../runs/run-spec.ts'
 import type { Style } from './terminal.ts'
 import { clip, count, safe, shortId } from './text.ts'
-import { dimensionName, formatCharge, formatMs } from './units.ts'
+import { budgetKey, dimensionName, formatCharge, formatMs } from './units.ts'
 
 /** Characters of one object or fix in the lines about a run. */
 const MAX_SHOWN = 400
@@ -46,18 +46,41 @@ function mountText({ host, guest, readonly, cacheSeconds }: StartFacts['mounts']
 
 /** Each distinct denial in one line with the policy text that would allow it. */
 export function denialLines(end: EndFacts, style: Style): string[] {
-  const lines = end.shownDenials.map(({ permission, code, object, fix }) => {
-    const remedy = fix === null || fix === '' ? withoutFix(code) : `allow it with ${clip(safe(fix), MAX_SHOWN)}`
-    return `${style.red('authority: denied')} ${permission} ${clip(safe(object), MAX_SHOWN)}${SEPARATOR}${remedy}`
+  const lines = end.shownDenials.map(({ permission, code, object, fix, rule }) => {
+    const remedy = fix === null || fix === '' ? withoutFix(code, rule) : `allow it with ${clip(safe(fix), MAX_SHOWN)}`
+    const what = code === 'E_BUDGET_EXCEEDED' ? `by ${budgetText(rule)}:` : permission
+    return `${style.red('authority: denied')} ${what} ${clip(safe(object), MAX_SHOWN)}${SEPARATOR}${remedy}`
   })
   return [...new Set(lines)]
 }
 
 /** What to do about a denial that no policy text lifts. */
-export function withoutFix(code: string): string {
+export function withoutFix(code: string, rule: string | null = null): string {
   if (code === 'E_APPROVAL_DENIED') return 'a person refused it, or nobody answered in time'
   if (code === 'E_APPROVAL_REQUIRED') return 'a person must approve it: `authority approvals ls RUN` while it waits'
-  return code === 'E_BUDGET_EXCEEDED' ? 'raise the limit: --budget KIND=N, or "budgets" in the policy' : 'no rule can allow it'
+  return code === 'E_BUDGET_EXCEEDED' ? withoutBudget(rule) : 'no rule can allow it'
+}
+
+/** `budget:run/calls`, as the gate names the budget that refused. */
+const BUDGET_RULE = /^budget:(run|installation|class:[a-z]+|block:[0-9a-f]{32})\/([a-z_]+)$/
+
+function budgetText(rule: string | null): string {
+  const [, account = '', dimension = ''] = BUDGET_RULE.exec(rule ?? '') ?? []
+  if (account === '') return 'a budget'
+  const name = dimensionName(dimension)
+  if (account === 'run') return `the ${name} budget of the run`
+  if (account === 'installation') return `the ${name} budget all runs share`
+  if (account.startsWith('class:')) return `the ${account.slice('class:'.length)} ${name} budget of the run`
+  return `the ${name} budget of token block ${shortId(account.slice('block:'.length))}`
+}
+
+function withoutBudget(rule: string | null): string {
+  const [, account = '', dimension = ''] = BUDGET_RULE.exec(rule ?? '') ?? []
+  const key = budgetKey(dimension)
+  if (account === 'installation') return `see and raise it: authority budget limit --budget ${key}=N`
+  if (account.startsWith('block:')) return 'the token says so: hand out one with a larger budget'
+  const scope = account.startsWith('class:') ? `${account.slice('class:'.length)}.` : ''
+  return `raise the limit: --budget ${account === '' ? 'KIND' : scope + key}=N, or "budgets" in the policy`
 }
 
 /** Whether a policy could allow some of what was denied. Denials only the guest enforces are counted, not shown: a profile allows those. */

@@ -99,11 +99,11 @@ const END: EndFacts = {
   spent: { calls: 1, wall_time_ms: 3200 },
   limits: { calls: 100 },
   shownDenials: [
-    { seq: 3, permission: 'fs.write', code: 'E_POLICY_DENY', object: '/a\x1b[2Jb', fix: '{"version":"1.0"}' },
-    { seq: 4, permission: 'fs.write', code: 'E_POLICY_DENY', object: '/a\x1b[2Jb', fix: '{"version":"1.0"}' },
-    { seq: 5, permission: 'net.connect', code: 'E_POLICY_DENY', object: 'ip:169.254.169.254:80', fix: null },
-    { seq: 6, permission: 'fs.write', code: 'E_APPROVAL_DENIED', object: '/asked', fix: null },
-    { seq: 7, permission: 'fs.write', code: 'E_APPROVAL_REQUIRED', object: '/asked', fix: null },
+    { seq: 3, permission: 'fs.write', code: 'E_POLICY_DENY', object: '/a\x1b[2Jb', fix: '{"version":"1.0"}', rule: null },
+    { seq: 4, permission: 'fs.write', code: 'E_POLICY_DENY', object: '/a\x1b[2Jb', fix: '{"version":"1.0"}', rule: null },
+    { seq: 5, permission: 'net.connect', code: 'E_POLICY_DENY', object: 'ip:169.254.169.254:80', fix: null, rule: null },
+    { seq: 6, permission: 'fs.write', code: 'E_APPROVAL_DENIED', object: '/asked', fix: null, rule: null },
+    { seq: 7, permission: 'fs.write', code: 'E_APPROVAL_REQUIRED', object: '/asked', fix: null, rule: null },
   ],
   audit: { path: '/home/runs/x/audit', root: null, records: 9 },
   timing: [
@@ -128,6 +128,32 @@ describe('lines about a run', () => {
       'authority: denied fs.write /asked · a person refused it, or nobody answered in time',
       'authority: denied fs.write /asked · a person must approve it: `authority approvals ls RUN` while it waits',
     ]))
+  test.each([
+    ['budget:run/calls', 'by the calls budget of the run: /a · raise the limit: --budget calls=N, or "budgets" in the policy'],
+    ['budget:run/cost_nano_usd', 'by the cost budget of the run: /a · raise the limit: --budget cost=N, or "budgets" in the policy'],
+    [
+      'budget:class:net/bytes_out',
+      'by the net bytes out budget of the run: /a · raise the limit: --budget net.bytes_out=N, or "budgets" in the policy',
+    ],
+    ['budget:installation/calls', 'by the calls budget all runs share: /a · see and raise it: authority budget limit --budget calls=N'],
+    [
+      `budget:block:${'ab'.repeat(16)}/calls`,
+      'by the calls budget of token block abababababab: /a · the token says so: hand out one with a larger budget',
+    ],
+    [null, 'by a budget: /a · raise the limit: --budget KIND=N, or "budgets" in the policy'],
+  ])('a denial by %s says whose budget it was and what raises it', (rule, line) => {
+    const denial = { seq: 3, permission: 'E_BUDGET_EXCEEDED', code: 'E_BUDGET_EXCEEDED', object: '/a', fix: null, rule }
+    expect(denialLines({ ...END, shownDenials: [denial] }, PLAIN)).toEqual([`authority: denied ${line}`])
+  })
+  test('what runs share stands in both lines, and of places how many were taken at once', () => {
+    const shared = [
+      { dimension: 'cost_nano_usd', limit: 5_000_000_000, used: 1_250_000_000 },
+      { dimension: 'concurrency', limit: 4, used: 1 },
+    ]
+    expect(startLine({ ...START, shared }, PLAIN)).toContain('· shared by all runs: cost $3.75 of $5.00 left, concurrency 3 of 4 left ·')
+    const end = endLine({ ...END, shared, limits: { concurrency: 4 }, spent: { concurrency: 2 } }, PLAIN)
+    expect(end).toContain('spent concurrency at most 2 of 4 · shared by all runs: cost $3.75 of $5.00 left ·')
+  })
   test('the end line', () =>
     expect(endLine(END, PLAIN)).toBe(
       'authority: ended with exit code 0 · 1 effect · 2 denials · spent calls 1 of 100, wall time 3.2 s · authority policy suggest 0123456789ab',

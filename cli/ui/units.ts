@@ -45,6 +45,13 @@ export function formatCharge(dimension: string, value: number): string {
 
 const NAMES: Readonly<Record<string, string>> = { cost_nano_usd: 'cost', wall_time_ms: 'wall time', cpu_ms: 'CPU time' }
 
+const KEYS: Readonly<Record<string, string>> = { cost_nano_usd: 'cost', wall_time_ms: 'wall_time', cpu_ms: 'cpu' }
+
+/** As `--budget` takes it. */
+export function budgetKey(dimension: string): string {
+  return KEYS[dimension] ?? dimension
+}
+
 export function dimensionName(dimension: string): string {
   const cut = dimension.indexOf('.')
   // `net.calls` of one class of operations.

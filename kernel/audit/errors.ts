@@ -23,9 +23,13 @@ export class LogBytesExceeded extends AuthorityError {
 
   constructor(refusal: LogRefusal) {
     const { limit, available, asked } = refusal
-    super('E_BUDGET_EXCEEDED', `the log_bytes budget of run does not hold it: ${asked} needed, ${available} of ${limit} left`, {
-      hint: 'Give the run a larger log_bytes budget.',
-    })
+    super(
+      'E_BUDGET_EXCEEDED',
+      `the log bytes budget of this run has no room for this: ${asked} bytes needed, ${available} of ${limit} left`,
+      {
+        hint: 'Give the run a larger log_bytes budget.',
+      },
+    )
     this.refusal = refusal
   }
 }

@@ -1,5 +1,5 @@
 import { DIMENSIONS, type Dimension } from '../vocabulary/index.ts'
-import { type Amounts, at, type Charged, isOnlyTime, isTime, noAmounts } from './amounts.ts'
+import { type Amounts, at, type Charged, CONCURRENCY, isOnlyTime, isTime, LOG_BYTES, noAmounts } from './amounts.ts'
 import { AccountHistory, type Histories } from './history.ts'
 import { MAX_AMOUNT } from './limits.ts'
 import type { HistoryPoint } from './types.ts'
@@ -15,6 +15,9 @@ export class Account {
   #frozenBy: number | null = null
   /** Reservations that stand on it. */
   open = 0
+  /** Effects under way: the most there ever were. */
+  mostAtOnce = 0
+  #logBytes: (() => number) | null = null
   /** Someone stated limits for it, if only none. */
   declared = false
   hasLimits = false
@@ -52,6 +55,7 @@ export class Account {
   /** Only after `refuses` said -1 for every account of the reservation. */
   hold({ amounts, places }: Charged): void {
     for (const place of places) this.#reserved[place] = this.reservedOf(place) + at(amounts, place)
+    if (this.reservedOf(CONCURRENCY) > this.mostAtOnce) this.mostAtOnce = this.reservedOf(CONCURRENCY)
   }
 
   /** Ends a hold. What was used is captured in full even when it is more than was held; an account that cannot hold it is frozen. `now` is ms since the epoch, for the history. */
@@ -65,6 +69,12 @@ export class Account {
       this.#captured[place] = this.capturedOf(place) + Math.min(amount, room)
       this.#freezeIfOver(place)
     }
+    if (this.#logBytes !== null && this.isLimited(LOG_BYTES)) this.#history?.note(LOG_BYTES, now, this.toldOf(LOG_BYTES))
+  }
+
+  /** From here on somebody else counts this account's log bytes, records beside effects included; what effects were charged of them still counts against the limit here. */
+  measureLogBytes(bytes: () => number): void {
+    this.#logBytes = bytes
   }
 
   available(index: number): number {
@@ -86,13 +96,18 @@ export class Account {
     return at(this.#captured, index)
   }
 
+  /** What is said to be spent. */
+  toldOf(index: number): number {
+    return index === LOG_BYTES && this.#logBytes !== null ? this.#logBytes() : this.capturedOf(index)
+  }
+
   reservedOf(index: number): number {
     return at(this.#reserved, index)
   }
 
   /** When its spending grew, oldest first; the last point is what is captured now. */
   historyOf(index: number): readonly HistoryPoint[] {
-    return this.#history?.points(index, this.capturedOf(index)) ?? []
+    return this.#history?.points(index, this.toldOf(index)) ?? []
   }
 
   /** Its history makes room for that of others. */

@@ -93,6 +93,9 @@ export function indexOf(dimension: Dimension): number {
 /** A gauge, not a quantity: held while something runs, never spent. */
 export const CONCURRENCY = indexOf('concurrency')
 
+/** Of a run counted by its log, which holds them to the limit itself. */
+export const LOG_BYTES = indexOf('log_bytes')
+
 export const TIME_DIMENSIONS = ['wall_time_ms', 'cpu_ms'] as const satisfies readonly Dimension[]
 export type TimeDimension = (typeof TIME_DIMENSIONS)[number]
 

@@ -28,7 +28,7 @@ export class SoftMarks {
       const dimension = DIMENSIONS[index]
       if (dimension === undefined || !account.isLimited(index)) continue
       const limit = account.limitOf(index)
-      const captured = account.capturedOf(index)
+      const captured = account.toldOf(index)
       for (let mark = told[index] ?? 0; mark < SOFT_MARKS.length; mark++) {
         const percent = SOFT_MARKS[mark]
         // Divided, not multiplied: a limit near 2^53 times 100 would not be exact.

@@ -1,5 +1,5 @@
 import type { InstallationRecord } from '../audit/index.ts'
-import type { Charges } from '../vocabulary/index.ts'
+import type { Charges, Dimension } from '../vocabulary/index.ts'
 import { TIME_DIMENSIONS, type TimeDimension } from './amounts.ts'
 import { MAX_TIME_LEASE_MS, POOL_DIMENSIONS, SLICE_MS, TIME_AHEAD_MS, TIME_LEASE_SLICES } from './limits.ts'
 import type { OnMark } from './marks.ts'
@@ -74,6 +74,11 @@ export class PoolShare implements SharedBudget {
 
   shares(dimension: PoolDimension): boolean {
     return this.#dimensions.includes(dimension)
+  }
+
+  obtainable(dimension: Dimension): number {
+    const shared = this.#dimensions.find((each) => each === dimension)
+    return shared === undefined ? Number.POSITIVE_INFINITY : this.#available(shared) + this.#pool.free(shared)
   }
 
   /** Tries the reservation, leases what it lacks of the installation's budget, and tries again; both in one turn, so that no other request takes what was leased for it. */

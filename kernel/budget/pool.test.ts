@@ -57,6 +57,21 @@ test('limits that are lowered hold for the next lease; a forged return makes no 
   expect(pool.counted).toEqual({})
 })
 
+test('what can be had is what is leased and what is still to lease, never more than the own limit', async () => {
+  const { log } = memoryLog({ bytes: 100 })
+  const [a, b] = await Promise.all([gateOf(log, 1), gateOf(log, 2)])
+  const seen = (gate: typeof a) => gate.budget.availableShared(['run'], 'bytes')
+  await b.budget.reserveShared(['run'], { bytes: 60 })
+  expect([seen(a), seen(b)]).toEqual([100, 40])
+  // Refused, it has seen what is left.
+  expect((await a.budget.reserveShared(['run'], { bytes: 100 })).ok).toBe(false)
+  expect(seen(a)).toBe(40)
+  expect((await a.budget.reserveShared(['run'], { bytes: 40 })).ok).toBe(true)
+  b.budget.limit('run', { bytes: 65 })
+  expect(seen(b)).toBe(5)
+  expect(b.budget.availableShared(['run'], 'calls')).toBe(Number.POSITIVE_INFINITY)
+})
+
 test('two requests of one run at once each get what is leased for them', async () => {
   const { log, records } = memoryLog({ calls: 10 })
   const { budget } = await gateOf(log, 1)

@@ -16,6 +16,44 @@ function taken(stage: BudgetStage, accounts: readonly string[], charges: Charges
 const row = (stage: BudgetStage, account: string, dimension: string) =>
   stage.rows([account]).find((each) => each.account === account && each.dimension === dimension)
 
+describe('log bytes of the run', () => {
+  test('are what its log counts: rows, marks and history say so, and effects of tokens still pay', () => {
+    let bytes = 400
+    let now = 10_000
+    const told: string[] = []
+    const stage = createBudgetStage({
+      limits: { log_bytes: 1000, calls: 100 },
+      logBytes: () => bytes,
+      wallMs: () => now,
+      onMark: ({ dimension, percent, captured }) => told.push(`${dimension} ${percent} ${captured}`),
+    })
+    stage.settle(taken(stage, ['run'], { calls: 1 }), { calls: 1 })
+    bytes = 800
+    now += 5000
+    stage.settle(taken(stage, ['run'], { calls: 1 }), { calls: 1 })
+    bytes = 820
+    expect(row(stage, 'run', 'log_bytes')).toMatchObject({ limit: 1000, captured: 820, reserved: 0 })
+    expect(told).toEqual(['log_bytes 50 800', 'log_bytes 80 800'])
+    expect(
+      stage
+        .history('run')
+        .find(({ dimension }) => dimension === 'log_bytes')
+        ?.points.map(({ captured }) => captured),
+    ).toEqual([800, 820])
+    expect(stage.reserve(['run'], { log_bytes: 1001 })).toMatchObject({ ok: false, dimension: 'log_bytes' })
+  })
+  test('without a limit are not told', () => {
+    expect(row(createBudgetStage({ logBytes: () => 5 }), 'run', 'log_bytes')).toBe(undefined)
+  })
+})
+
+test('how many effects were under way at most is remembered', () => {
+  const stage = createBudgetStage()
+  const both = [taken(stage, ['run'], { concurrency: 1 }), taken(stage, ['run', 'class:fs'], { concurrency: 1 })]
+  for (const each of both) stage.settle(each, {})
+  expect([stage.mostAtOnce('run'), stage.mostAtOnce('class:fs'), stage.mostAtOnce('class:net')]).toEqual([2, 1, 0])
+})
+
 describe('a limit holds', () => {
   test('1,000 concurrent effects against a budget of 50: exactly 50 happen', async () => {
     const stage = createBudgetStage({ limits: { calls: 50 } })

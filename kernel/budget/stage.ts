@@ -16,6 +16,8 @@ export interface BudgetOptions {
   readonly limits?: Charges
   /** Told once for each account, dimension and mark (50, 80, 95 % of the limit captured). Must not call back into the stage. */
   readonly onMark?: OnMark
+  /** Bytes of the log so far: what the run has spent of `log_bytes`, where that has a limit. */
+  readonly logBytes?: () => number
   /** ms since the epoch, for the history; absent, none is kept. */
   readonly wallMs?: () => number
 }
@@ -38,11 +40,12 @@ class BudgetLedger implements BudgetStage {
   #next = 1
   #shared: SharedBudget | null = null
 
-  constructor({ limits, onMark, wallMs }: BudgetOptions) {
+  constructor({ limits, onMark, wallMs, logBytes }: BudgetOptions) {
     this.#accounts = new Accounts(wallMs === undefined ? null : new Histories(wallMs()))
     this.#wallMs = wallMs ?? null
     this.#marks = onMark === undefined ? null : new SoftMarks(onMark)
     this.limit(RUN_ACCOUNT, limits ?? {})
+    if (logBytes !== undefined) this.#accounts.declare(RUN_ACCOUNT).measureLogBytes(logBytes)
   }
 
   reserve(accounts: readonly AccountName[], charges: Charges): ReserveResult {
@@ -83,6 +86,10 @@ class BudgetLedger implements BudgetStage {
     const shared = this.#shared
     if (shared === null) return this.extend(reservation, more)
     return shared.reserve(() => this.extend(reservation, more), more)
+  }
+
+  availableShared(accounts: readonly AccountName[], dimension: Dimension): number {
+    return Math.min(this.available(accounts, dimension), this.#shared?.obtainable(dimension) ?? Number.POSITIVE_INFINITY)
   }
 
   join(share: SharedBudget): void {
@@ -141,6 +148,10 @@ class BudgetLedger implements BudgetStage {
     return chosen.flatMap(rowsOf)
   }
 
+  mostAtOnce(account: AccountName): number {
+    return this.#accounts.find(account)?.mostAtOnce ?? 0
+  }
+
   history(account: AccountName): readonly HistoryRow[] {
     const found = this.#accounts.find(account)
     if (found === undefined) return []
@@ -196,6 +207,14 @@ function rowsOf(account: Account): BudgetRow[] {
     const reserved = account.reservedOf(index)
     const limited = account.isLimited(index)
     if (!limited && captured === 0 && reserved === 0) return []
-    return [{ account: account.name, dimension, limit: limited ? account.limitOf(index) : null, captured, reserved }]
+    return [
+      {
+        account: account.name,
+        dimension,
+        limit: limited ? account.limitOf(index) : null,
+        captured: limited ? account.toldOf(index) : captured,
+        reserved,
+      },
+    ]
   })
 }

@@ -53,6 +53,8 @@ export interface HistoryRow {
 /** A part of a budget that several runs share, leased as it is needed. */
 export interface SharedBudget {
   readonly account: AccountName
+  /** What can be reserved of it at most, as far as was seen last: leased or still to lease. Infinity where it is not shared. */
+  obtainable(dimension: Dimension): number
   /** Tries, leases what is lacking, tries again. */
   reserve(attempt: () => ReserveResult, charges: Charges): Promise<ReserveResult>
 }
@@ -73,6 +75,8 @@ export interface BudgetStage {
   readonly sharedAccount: AccountName | null
   /** How much of a dimension is still free on the tightest of these accounts; Infinity when unlimited. */
   available(accounts: readonly AccountName[], dimension: Dimension): number
+  /** As `available`, of what runs share too: other runs may have taken of that since. */
+  availableShared(accounts: readonly AccountName[], dimension: Dimension): number
   /** Captures what was used and frees the rest. A dimension left out of `actual` was not used, and without it all of the reservation was; `concurrency` is only ever freed. More than reserved: captured in full, `overrun` true, the accounts that no longer fit are frozen. Twice: no-op. */
   settle(reservation: Reservation, actual?: Charges): Settlement
   /** Frees everything: only when it is known that nothing happened. Twice: no-op. */
@@ -82,6 +86,8 @@ export interface BudgetStage {
   /** Sets the limits of an account that leases its share of something larger: up and down, never below what is spent and held. */
   lease(account: AccountName, limits: Charges): void
   rows(accounts?: readonly AccountName[]): readonly BudgetRow[]
+  /** Effects under way under this account: the most there ever were (`concurrency` is held, so nothing of it is captured). */
+  mostAtOnce(account: AccountName): number
   /** A row for each dimension of which the account captured something; at most MAX_HISTORY_POINTS points each. Empty without a clock. */
   history(account: AccountName): readonly HistoryRow[]
 }

@@ -147,16 +147,17 @@ export class AdmitPipeline implements Gate, Surroundings {
     const { budget } = this.stages
     const accounts = this.accountsOf(request.operation, allowed.blocks)
     const log_bytes = this.limitsLog(allowed.blocks) ? worstLogBytes(request, object, allowed) : 0
-    const {
-      bytes = 0,
-      bytes_in = 0,
-      bytes_out = 0,
-      bytes_written = 0,
-      ...worst
-    } = request.effect.worstCase((dimension) => budget.available(accounts, dimension))
-    const work = budget.reserveShared(accounts, log_bytes === 0 && isEmpty(worst) ? ONE_CALL : { ...ONE_CALL, log_bytes, ...worst })
-    if (!(work instanceof Promise) && work.ok && bytes === 0) return { work: work.reservation, lease: null, intentBytes: 0 }
-    return this.reserveBytes(request, object, accounts, { bytes, bytes_in, bytes_out, bytes_written }, work)
+    const { moved, rest } = this.worstCase(request, accounts)
+    const work = budget.reserveShared(accounts, log_bytes === 0 && isEmpty(rest) ? ONE_CALL : { ...ONE_CALL, log_bytes, ...rest })
+    if (!(work instanceof Promise) && work.ok && moved.bytes === 0) return { work: work.reservation, lease: null, intentBytes: 0 }
+    return this.reserveBytes(request, object, accounts, moved, work)
+  }
+
+  /** Bytes are a reservation of their own: a handle or stream takes it over. */
+  private worstCase({ effect }: AdmitRequest, accounts: readonly AccountName[]): { readonly moved: Charges; readonly rest: Charges } {
+    const worst = effect.worstCase((dimension) => this.stages.budget.availableShared(accounts, dimension))
+    const { bytes = 0, bytes_in = 0, bytes_out = 0, bytes_written = 0, ...rest } = worst
+    return { moved: { bytes, bytes_in, bytes_out, bytes_written }, rest }
   }
 
   private async reserveBytes(
@@ -173,6 +174,9 @@ export class AdmitPipeline implements Gate, Surroundings {
     try {
       let lease = budget.reserveShared(accounts, moved)
       if (lease instanceof Promise) lease = await lease
+      // Other runs took of it since it was looked at; what is left now may do.
+      if (!lease.ok && lease.account === budget.sharedAccount)
+        lease = await budget.reserveShared(accounts, this.worstCase(request, accounts).moved)
       if (lease.ok) return { work: work.reservation, lease: lease.reservation, intentBytes: 0 }
       budget.void(work.reservation)
       throw await this.judge.refuseBudget(request, object.object, lease)

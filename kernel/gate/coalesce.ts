@@ -22,6 +22,8 @@ export interface FirstDenial {
   readonly code: string
   readonly object: string
   readonly fix: string | null
+  /** Which rule, or `budget:ACCOUNT/DIMENSION`. */
+  readonly rule: string | null
 }
 
 interface Repeats {
@@ -77,7 +79,14 @@ export class DenialLedger {
     const seq = this.append({ ...denial, object: clipText(denial.object), requested: clipText(denial.requested), fix })
     this.seen.set(keyOf(denial), { seq, count: 0 })
     if (this.first.length < MAX_FIRST_DENIALS && denial.guest_claimed !== true)
-      this.first.push({ seq, permission: denial.action ?? denial.code, code: denial.code, object: clipText(denial.requested), fix })
+      this.first.push({
+        seq,
+        permission: denial.action ?? denial.code,
+        code: denial.code,
+        object: clipText(denial.requested),
+        fix,
+        rule: denial.rule === null ? null : clipText(denial.rule),
+      })
     return seq
   }
 

@@ -146,7 +146,7 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
     appendUnlessLatched(audit, { type: 'MARK', ...mark })
     if (!mark.account.startsWith('block:')) options.onMark?.(mark)
   }
-  const budget = createBudgetStage({ wallMs: () => clock.wallMs(), onMark })
+  const budget = createBudgetStage({ wallMs: () => clock.wallMs(), logBytes: () => audit.frameBytes, onMark })
   for (const [account, charges] of accounts) budget.limit(account, charges)
   const shared = await joinSharedBudget({
     installation,

@@ -1,3 +1,4 @@
+import { limitsByAccount } from '@authority/kernel/budget'
 import { removeLeftovers } from '../registry.ts'
 import type { EndedBy, RunRecord } from '../run-record.ts'
 import { type EndFacts, MAX_SHOWN_DENIALS } from '../run-spec.ts'
@@ -39,10 +40,20 @@ export async function sealRun(options: {
     reason,
     effects,
     denials,
-    spent: { ...runSpending(core.budget), ...(core.limits.log_bytes === undefined ? {} : { log_bytes: core.audit.frameBytes }) },
+    spent: {
+      ...runSpending(core.budget),
+      ...mostAtOnce(core),
+      ...(core.limits.log_bytes === undefined ? {} : { log_bytes: core.audit.frameBytes }),
+    },
     limits: core.limits,
     ...sharedFacts(core),
     shownDenials: core.pipeline.firstDenials.slice(0, MAX_SHOWN_DENIALS),
     audit: { path: core.audit.path, root: sealed?.root ?? null, records: sealed === null ? 0 : sealed.seq + 1 },
   }
+}
+
+/** Of `concurrency` nothing is ever spent: where it has a limit, how much was held at once is what its owner wants to know. */
+function mostAtOnce({ limits, budget }: GateCore): Readonly<Record<string, number>> {
+  const limited = Object.keys(limits).filter((key) => key === 'concurrency' || key.endsWith('.concurrency'))
+  return Object.fromEntries(limited.map((key) => [key, budget.mostAtOnce([...limitsByAccount({ [key]: 0 }).keys()][0] ?? '')]))
 }

@@ -3,7 +3,6 @@ import type { OperatorOperation } from '@authority/kernel/gate'
 import { AuthorityError, type OperationName, type WireValue } from '@authority/protocol'
 import type { RunRecord } from '../run-record.ts'
 import { type GateCore, type PolicyFileSet, runSpending } from './core.ts'
-import { withLogBytes } from './log-bytes.ts'
 import { PolicyUpload } from './policy-upload.ts'
 
 export interface OperatorSubject {
@@ -25,7 +24,7 @@ export function operatorOperations({ core, record, stop }: OperatorSubject): Rea
           statistics: core().pipeline.statistics,
           spent: runSpending(core().budget),
           limits: core().limits,
-          rows: withLogBytes(core().budget.rows(), core().audit.frameBytes),
+          rows: core().budget.rows(),
         }),
       ],
     ],
