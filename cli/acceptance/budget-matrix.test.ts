@@ -249,5 +249,7 @@ test('a refusal says whose budget it was and how much was left, to the agent; wh
   const { lines, code } = await authority('gate', 'serve', '--policy', 'p.json', ...flags, '--', 'python3', '-c', reads)
   expect(code).toBe(1)
   expect(lines).toContain('the calls budget of fs operations of this run has no room for this: 1 needed, 0 of 1 left')
-  expect(lines).toContain('denied by the fs calls budget of the run: /in/a · raise the limit: --budget fs.calls=N, or "budgets" in the policy')
+  expect(lines).toContain(
+    'denied by the fs calls budget of the run: /in/a · raise the limit: --budget fs.calls=N, or "budgets" in the policy',
+  )
 })

@@ -1,6 +1,6 @@
 /** What tests of shared budgets need. */
 import { expect } from 'vitest'
-import type { InstallationRecord } from '../audit/installation-records.ts'
+import type { InstallationRecord } from '../audit/index.ts'
 import type { Charges } from '../vocabulary/index.ts'
 import type { OnMark } from './marks.ts'
 import { Pool } from './pool.ts'
