@@ -76,6 +76,22 @@ describe('spending', () => {
     expect((await world.sealed()).verdict.findings).toEqual([])
   })
 
+  test('closed before its OUTCOME with nothing moved, all of it is another’s from its CLOSE on', async () => {
+    const world = await makeWorld({ budgets: { bytes_out: 100 } })
+    const charges = { bytes: 10, bytes_out: 100 }
+    await world.admit(
+      world.effect({
+        charges,
+        execute: async (permit) => {
+          await permit.lease().close({})
+          await world.admit(world.effect({ charges }))
+          return { result: [] }
+        },
+      }),
+    )
+    expect((await world.sealed()).verdict.findings).toEqual([])
+  })
+
   test('each way has a budget of its own beside the total, and none lends to another', async () => {
     const { world, lease } = await leased(0, { budgets: { bytes: 100, bytes_in: 10, bytes_out: 20 } })
     await lease.spend(10, 'bytes_in')

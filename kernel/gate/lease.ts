@@ -126,7 +126,7 @@ export class PipelineLease implements ByteLease {
   private async finish(detail: { readonly [key: string]: Json }): Promise<void> {
     const { audit, budget, reservation, intent, onClose } = this.options
     await this.renewing
-    const captured = this.spent
+    const captured = { ...nothingOf(this.recorded), ...this.spent }
     budget.settle(reservation, captured)
     onClose()
     try {
@@ -136,4 +136,9 @@ export class PipelineLease implements ByteLease {
       this.onClosed()
     }
   }
+}
+
+/** A CLOSE names all it held, also that of which nothing moved: a reader frees what it names, and before the OUTCOME nothing else. */
+function nothingOf(held: Charges): Partial<Record<Dimension, number>> {
+  return Object.fromEntries(MOVED.filter((dimension) => (held[dimension] ?? 0) > 0).map((dimension) => [dimension, 0]))
 }

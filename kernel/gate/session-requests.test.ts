@@ -1,6 +1,6 @@
 import { MAX_IN_FLIGHT, MESSAGE } from '@authority/protocol'
 import { afterEach, expect, test } from 'vitest'
-import type { EffectClass } from '../effects/contract.ts'
+import type { BytesOperation, EffectClass } from '../effects/contract.ts'
 import { TestEffect } from './testing/effect.ts'
 import { greeted, openClass } from './testing/serve.ts'
 import { closeWorlds, makeWorld, reserved, settle } from './testing/world.ts'
@@ -57,6 +57,29 @@ test('answers come in any order, one for each', async () => {
   await peer.answer(slow)
   const ids = peer.received.flatMap((message) => (message.type === MESSAGE.RESULT ? [message.id] : []))
   expect(ids).toEqual([quick, slow])
+})
+
+test('bytes and looks that take too long are answered, once, and left to end; too many of those under way refuse what comes next', async () => {
+  const ending: (() => void)[] = []
+  const hanging: BytesOperation = {
+    operation: 'fs.read',
+    perform: () => new Promise((resolve) => ending.push(() => resolve([new Uint8Array(1)]))),
+  }
+  const world = await makeWorld({ bytes: [hanging] })
+  const { peer, session } = await greeted(world)
+  expect(await peer.call('fs.read', [1, 0, 1], { deadlineMs: 1 })).toBe('E_TIMEOUT')
+  const id = peer.request('fs.read', [1, 0, 1])
+  await settle()
+  peer.send({ type: MESSAGE.CANCEL, id })
+  expect(await peer.answer(id)).toMatchObject({ type: MESSAGE.ERROR, code: 55 })
+  for (let i = 2; i < MAX_IN_FLIGHT; i++) expect(await peer.call('fs.read', [1, 0, 1], { deadlineMs: 1 })).toBe('E_TIMEOUT')
+  expect(await peer.call('fs.read', [1, 0, 1])).toBe('E_RATE_LIMIT')
+  const answers = peer.received.length
+  for (const end of ending) end()
+  await settle()
+  expect(peer.received.length).toBe(answers)
+  expect(await peer.call('session.ping', [new Uint8Array(1)])).toEqual([new Uint8Array(1)])
+  await session.end()
 })
 
 test('a result that does not fit the wire is an error of that request, and the gate lives', async () => {

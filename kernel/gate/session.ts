@@ -46,13 +46,17 @@ export interface SessionOptions {
 /** A request that is not answered yet. */
 class InFlight extends RequestAbort implements Due {
   due = Number.POSITIVE_INFINITY
+  readonly request: Request
   readonly deadlineMs: number
-  /** Resolves when it is answered. */
+  /** Resolves when it has ended, and is answered unless it was before. */
   answered: Promise<void> | undefined
+  /** It was answered before it ended. */
+  isLeft = false
 
-  constructor(deadlineMs: number) {
+  constructor(request: Request) {
     super()
-    this.deadlineMs = deadlineMs
+    this.request = request
+    this.deadlineMs = request.deadlineMs === 0 ? MAX_DEADLINE_MS : Math.min(request.deadlineMs, MAX_DEADLINE_MS)
   }
 }
 
@@ -61,7 +65,9 @@ export class Session implements EffectSession {
   readonly subject: Subject
   private readonly options: SessionOptions
   private readonly inFlight = new Map<number, InFlight>()
-  private readonly deadlines = new Deadlines(this.inFlight, expire)
+  /** What goes on although it was answered. */
+  private readonly left = new Set<Promise<void>>()
+  private readonly deadlines = new Deadlines(this.inFlight, (one) => this.giveUp(one, timeoutOf(one)))
   private readonly things = new Map<number, HeldThing>()
   private readonly streams = new Map<number, SessionStream>()
   private nextThing = 1
@@ -119,7 +125,7 @@ export class Session implements EffectSession {
     this.over = true
     clearTimeout(this.helloTimer)
     this.deadlines.clear()
-    const working = [...this.inFlight.values()].flatMap(({ answered }) => answered ?? [])
+    const working = [...this.left, ...[...this.inFlight.values()].flatMap(({ answered }) => answered ?? [])]
     for (const request of this.inFlight.values()) request.abort(new AuthorityError('E_CANCELLED', 'the session ended'))
     const streams = [...this.streams.values()].map((stream) => stream.abandon())
     const things = [...this.things.values()]
@@ -136,8 +142,7 @@ export class Session implements EffectSession {
       case MESSAGE.REQUEST:
         return this.onRequest(message, item)
       case MESSAGE.CANCEL:
-        this.inFlight.get(message.id)?.abort(new AuthorityError('E_CANCELLED', 'the client cancelled the request'))
-        return
+        return this.onCancel(message.id)
       case MESSAGE.STREAM_DATA:
         return this.streamOf(message.stream)?.onData(message.data)
       case MESSAGE.STREAM_END:
@@ -182,7 +187,7 @@ export class Session implements EffectSession {
       throw new AuthorityError('E_PROTOCOL', `request id ${request.id} does not follow ${this.lastRequest}: ids only grow`)
     if (this.inFlight.size >= MAX_IN_FLIGHT) throw new AuthorityError('E_PROTOCOL', `more than ${MAX_IN_FLIGHT} requests unanswered`)
     this.lastRequest = request.id
-    const inFlight = new InFlight(request.deadlineMs === 0 ? MAX_DEADLINE_MS : Math.min(request.deadlineMs, MAX_DEADLINE_MS))
+    const inFlight = new InFlight(request)
     this.inFlight.set(request.id, inFlight)
     this.deadlines.start(inFlight, inFlight.deadlineMs)
     inFlight.answered = this.answer(request, item, inFlight)
@@ -198,7 +203,23 @@ export class Session implements EffectSession {
     } catch (error) {
       message = errorReply(request.id, asAuthorityError(error))
     }
-    this.settle(message)
+    if (!inFlight.isLeft) this.settle(message)
+  }
+
+  private onCancel(id: number): void {
+    const inFlight = this.inFlight.get(id)
+    if (inFlight !== undefined) this.giveUp(inFlight, new AuthorityError('E_CANCELLED', 'the client cancelled the request'))
+  }
+
+  /** An effect ends by itself then, and says what is known of it. Of bytes and looks nothing more would be known: they are answered, and left to end as no disk can be stopped. */
+  private giveUp(inFlight: InFlight, error: AuthorityError): void {
+    inFlight.abort(error)
+    const { request, answered } = inFlight
+    if (answered === undefined || !mayBeLeft(request)) return
+    inFlight.isLeft = true
+    this.settle(errorReply(request.id, error))
+    this.left.add(answered)
+    void answered.then(() => this.left.delete(answered))
   }
 
   /** For requests that come after it. */
@@ -209,6 +230,9 @@ export class Session implements EffectSession {
   }
 
   private perform(request: Request, item: Uint8Array, signal: RequestAbort): Performed | Promise<Performed> {
+    // Otherwise short deadlines would let a client have any number under way.
+    if (this.left.size >= MAX_IN_FLIGHT)
+      throw new AuthorityError('E_RATE_LIMIT', `${MAX_IN_FLIGHT} requests of this session that were given up are still under way`)
     const operation = operationOf(request.operation)
     if (operation === undefined) throw new AuthorityError('E_UNSUPPORTED', `operation ${request.operation} is unknown to this gate`)
     const row = operationRow(operation)
@@ -319,8 +343,13 @@ function assertDeclared(code: number, result: readonly WireValue[], generation: 
   }
 }
 
-function expire(request: InFlight): void {
-  request.abort(new AuthorityError('E_TIMEOUT', `the request's deadline of ${request.deadlineMs} ms passed`))
+function timeoutOf({ deadlineMs }: InFlight): AuthorityError {
+  return new AuthorityError('E_TIMEOUT', `the request's deadline of ${deadlineMs} ms passed`)
+}
+
+function mayBeLeft(request: Request): boolean {
+  const operation = operationOf(request.operation)
+  return operation !== undefined && ['bytes', 'look'].includes(operationRow(operation).class)
 }
 
 /** A fault of ours says nothing of its inside to the peer. */

@@ -23,7 +23,7 @@ export interface StreamedBody {
   readonly bytes: number | null
 }
 
-const METHOD = /^[A-Z]{1,16}$/
+const METHOD = /^[A-Z][A-Z-]{0,15}$/
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/
 /** Tunnels are connections in disguise; TRACE echoes what others may have added. */
 const REFUSED_METHODS = ['CONNECT', 'TRACE']

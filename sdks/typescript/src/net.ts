@@ -42,7 +42,7 @@ export class Net {
     const pairs: readonly (readonly [string, string])[] = Array.isArray(headers) ? headers : Object.entries(headers)
     const body = bodyOf(options?.body, options?.bodyBytes)
     const timeoutMs = Math.ceil(options?.timeoutMs ?? this.#scope.connection.timeoutMs)
-    const common = [options?.method ?? 'GET', String(url), pairs] as const
+    const common = [(options?.method ?? 'GET').toUpperCase(), String(url), pairs] as const
     const caps = [maxBytes, timeoutMs, options?.redirects ?? DEFAULT_REDIRECTS] as const
     const { values, stream } =
       body === null || body instanceof Uint8Array

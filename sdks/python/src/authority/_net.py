@@ -116,9 +116,9 @@ class Net:
         caps = [max_bytes, exchange_ms, redirects]
         if isinstance(given, BodySource):
             with Upload(self._scope, given, exchange_ms, timeout_ms) as upload:
-                answer = self._scope.open("net.fetch", [method, url, pairs, None, *caps, upload.number, given.bytes], timeout_ms)
+                answer = self._scope.open("net.fetch", [method.upper(), url, pairs, None, *caps, upload.number, given.bytes], timeout_ms)
         else:
-            answer = self._scope.open("net.fetch", [method, url, pairs, given, *caps, 0, None], timeout_ms)
+            answer = self._scope.open("net.fetch", [method.upper(), url, pairs, given, *caps, 0, None], timeout_ms)
         status, final_url, answered, _ = answer.values
         assert answer.stream is not None
         # The gate keeps a stream until both ends have ended it, and a response is only read.
