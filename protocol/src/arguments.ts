@@ -53,6 +53,8 @@ function mismatch(type: FieldType, value: WireValue): string | undefined {
   switch (type.kind) {
     case 'text':
       if (typeof value !== 'string') return expected('a text string', value)
+      // No UTF-16 unit needs more than 3 bytes: most texts need not be gone through.
+      if (value.length * 3 <= type.maxBytes && value.length >= (type.minBytes ?? 0)) return undefined
       return sizeMismatch(textBytes(value, type.maxBytes), type.minBytes ?? 0, type.maxBytes)
     case 'bytes':
       if (!(value instanceof Uint8Array)) return expected('a byte string', value)
