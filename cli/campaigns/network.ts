@@ -12,9 +12,9 @@ export const about =
 const CONVERSATIONS = 20_000
 const STEPS = 300
 const PACKETS = 5_000_000
-/** Names for each kind of resolver, in processes of so many: a run may resolve 1,024. */
+/** Names for each kind of resolver, in processes of so many: each is connected to four times, and one session has 256 streams. */
 const REBOUND = 2_000
-const REBOUND_AT_ONCE = 200
+const REBOUND_AT_ONCE = 60
 const MILLION = 1_000_000
 /** What the gate may take at most, MiB: as in the acceptance test. */
 const MAX_GATE_MIB = 224
