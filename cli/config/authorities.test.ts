@@ -1,5 +1,5 @@
+import { AUTHORITY } from '@authority/kernel/effects/net/certificates'
 import { expect, test } from 'vitest'
-import { AUTHORITY } from '../../kernel/effects/net/testing/certificates.ts'
 import { fingerprints } from '../runs/gate/fingerprints.ts'
 import { parseAuthorities } from './authorities.ts'
 

@@ -116,10 +116,10 @@ def reset():
         return read_all(connection).decode()
 
 
-def dns_packet(name, kind, edns=False):
+def dns_packet(name, kind, edns=False, identity=0x1234):
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     option = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0) if edns else b""
-    return struct.pack("!HHHHHH", 0x1234, 0x0100, 1, 0, 0, len(option) and 1) + labels + b"\0" + struct.pack("!HH", kind, 1) + option
+    return struct.pack("!HHHHHH", identity, 0x0100, 1, 0, 0, len(option) and 1) + labels + b"\0" + struct.pack("!HH", kind, 1) + option
 
 
 def describe(answer):
@@ -136,13 +136,15 @@ def ask_udp(name, kind, server="192.0.2.53", edns=False):
 
 
 def ask_tcp(*names):
+    """All at once; answers come in any order (RFC 7766, 6.2.1.1) and are told apart by their identity: given back in the order of the questions."""
     with connect("127.0.0.1", 53) as connection:
-        connection.sendall(b"".join(struct.pack("!H", len(packet)) + packet for packet in (dns_packet(name, 1) for name in names)))
+        packets = [dns_packet(name, 1, identity=number) for number, name in enumerate(names)]
+        connection.sendall(b"".join(struct.pack("!H", len(packet)) + packet for packet in packets))
         found = []
         stream = connection.makefile("rb")
         for _ in names:
             found.append(describe(stream.read(struct.unpack("!H", stream.read(2))[0])))
-        return found
+        return sorted(found, key=lambda answer: answer["id"])
 
 
 def hostile_dns():
