@@ -1,5 +1,6 @@
 /** The sweeps of which kernel/effects/net/fuzz.test.ts, cli/acceptance/network-rebinding.test.ts and cli/acceptance/hostile-guest.test.ts run small ones: fuzz, lies of resolvers, then floods by a hostile guest with the gate's memory measured. */
 import { fuzzPackets, networkConversation } from '@authority/kernel/effects/net/fuzz'
+import { uploadConversation } from '@authority/kernel/effects/net/fuzz-uploads'
 import { type Hostile, prepareHostile, runHostile } from '../acceptance/hostile-guest/gate.ts'
 import { networkAttack, openServers, type Sizes } from '../acceptance/hostile-guest/network-attacks.ts'
 import { RESOLVERS, rebound, wronglyReached } from '../acceptance/network-guest/rebinding.ts'
@@ -7,10 +8,12 @@ import { freePort } from '../acceptance/network-guest/world.ts'
 import { freshFolder, removeFolder } from '../acceptance/vm-support.ts'
 
 export const about =
-  '20,000 conversations and 5 million packets that break rules; 6,000 names whose addresses change; a million dials, DNS queries and opened connections of a hostile guest: [DIVISOR of the sizes] [FIRST-SEED]'
+  '22,000 conversations and 5 million packets that break rules; 6,000 names whose addresses change; a million dials, DNS queries and opened connections of a hostile guest: [DIVISOR of the sizes] [FIRST-SEED]'
 
 const CONVERSATIONS = 20_000
 const STEPS = 300
+const UPLOADS = 2000
+const UPLOAD_STEPS = 400
 const PACKETS = 5_000_000
 /** Names for each kind of resolver, in processes of so many: each is connected to four times, and one session has 256 streams. */
 const REBOUND = 2_000
@@ -27,6 +30,8 @@ export async function campaign([divisor = '1', firstSeed = String(Date.now() % 1
   let broken = tell(`${part(PACKETS)} packets`, fuzzPackets(seed, part(PACKETS)))
   for (let i = 0; i < part(CONVERSATIONS); i++) broken += told(await networkConversation(seed + i, STEPS))
   console.log(`${part(CONVERSATIONS)} conversations of ${STEPS} steps`)
+  for (let i = 0; i < part(UPLOADS); i++) broken += told(await uploadConversation(seed + i, UPLOAD_STEPS))
+  console.log(`${part(UPLOADS)} conversations of streamed request bodies`)
   for (const kind of RESOLVERS) broken += tell(`${part(REBOUND)} names that change, resolver ${kind}`, changing(kind, seed, part(REBOUND)))
   const hostile = await prepareHostile()
   const none: Sizes = { dials: 0, queries: 0, opens: 0 }
