@@ -142,8 +142,9 @@ test.concurrent('QEMU killed under the agent: 125, and the log is sealed', () =>
     const qemu = descendantsOf(started.child.pid ?? 0).at(-1) ?? 0
     expect(readFileSync(`/proc/${qemu}/comm`, 'utf8')).toContain('qemu')
     process.kill(qemu, 'SIGKILL')
-    const { code, facts } = await started.done
+    const { code, facts, stderr } = await started.done
     expect(code).toBe(125)
+    expect(stderr).toMatch(/(went away|closed its control port while running): QEMU ended \((SIGKILL|status 137)\)/)
     expect((await authority(vm, 'audit', 'verify', String(facts?.run))).code).toBe(0)
   }))
 

@@ -93,15 +93,21 @@ export const BREACHES: readonly Breach[] = [
   },
   { what: 'control: garbage', play: (s) => s.handshake().send('control', Buffer.alloc(64, 0xff)), reason: /frame of 4294967295 bytes/ },
   {
+    what: 'the guest resets its machine before it says a word',
+    play: (s) => s.reboot(),
+    reason: /closed its control port while booting: its kernel panicked or restarted \(--console/,
+    endedBy: 'machine',
+  },
+  {
     what: 'the guest resets its machine',
     play: (s) => s.handshake().reboot(),
-    reason: /went away|closed its control port/,
+    reason: /(went away|closed its control port while running): its kernel panicked or restarted/,
     endedBy: 'machine',
   },
   {
     what: 'the guest’s kernel panics',
     play: (s) => s.handshake().die(),
-    reason: /went away|closed its control port/,
+    reason: /(went away|closed its control port while running): its kernel panicked or restarted/,
     endedBy: 'machine',
   },
 ]

@@ -4,7 +4,7 @@ import { FuseServer, followFolders, type HostChanges } from '@authority/kernel/e
 import { EffectsLink, FuseLink, linkNumberOf } from '@authority/kernel/gate'
 import { type GuestExit, GuestLink } from '@authority/kernel/guest'
 import { AGENT_UID, AuthorityError } from '@authority/protocol'
-import { locateQemu, type Machine, startMachine } from '../../machine/index.ts'
+import { type ExitReport, locateQemu, type Machine, startMachine } from '../../machine/index.ts'
 import type { RunSpec } from '../run-spec.ts'
 import { AgentIo } from './agent-io.ts'
 import { ClaimedPrograms } from './claimed-programs.ts'
@@ -15,6 +15,8 @@ import { onWindowChange, windowSize } from './window.ts'
 
 /** ms for what an agent that ended had sent to arrive where it goes: its machine holds it, as the kernel of a host would. */
 const LAST_WORDS_MS = 5_000
+/** ms for QEMU, whose ports have closed, to be gone. */
+const GONE_MS = 2_000
 
 export interface MachineRunOptions {
   readonly spec: RunSpec
@@ -55,7 +57,7 @@ export class MachineRun {
     try {
       return await this.runGuest()
     } catch (error) {
-      throw this.breach ?? error
+      throw this.breach ?? (await this.explained(error))
     }
   }
 
@@ -76,16 +78,21 @@ export class MachineRun {
     if (spec.agent.tty) this.followWindow(guest)
     this.options.onRunning()
     this.stopInput = this.io.pumpInput(guest)
-    const died = machine.exited.then((report) => {
-      throw new AuthorityError(
-        'E_IO',
-        `the machine went away (${report.signal ?? `status ${report.code}`}): ${report.stderrTail.trim().split('\n').at(-1) ?? ''}`,
-      )
+    const died = machine.exited.then(() => {
+      throw new AuthorityError('E_IO', 'the machine went away')
     })
     const exit = await Promise.race([guest.exit, died])
     await Promise.race([this.network?.passOn(LAST_WORDS_MS), died])
     mark('exit')
     return exit
+  }
+
+  /** Nothing but QEMU's end closes a port of its own accord: how it ended is the cause then. */
+  private async explained(error: unknown): Promise<unknown> {
+    if (this.machine === null || !(error instanceof AuthorityError) || error.code !== 'E_IO') return error
+    const late = new Promise<null>((resolve) => setTimeout(resolve, GONE_MS, null).unref())
+    const report = await Promise.race([this.machine.exited, late])
+    return report === null ? error : new AuthorityError('E_IO', `${error.message}: ${machineEnded(report)}`, { cause: error })
   }
 
   /** `-it`: nobody is asked at the terminal, which is the agent's. */
@@ -184,6 +191,12 @@ export class MachineRun {
       scratch: spec.scratch.map(({ guest, bytes }) => ({ path: guest, size: bytes, mode: 0o1777 })),
     }
   }
+}
+
+/** QEMU ends with status 0 when its machine restarts, which is what a panic and an init that gives up come to. */
+function machineEnded({ code, signal, stderrTail }: ExitReport): string {
+  if (code === 0) return 'its kernel panicked or restarted (--console shows its last words)'
+  return `QEMU ended (${signal ?? `status ${code}`}) ${stderrTail.trim().split('\n').at(-1) ?? ''}`.trimEnd()
 }
 
 function hostChanges(core: GateCore): HostChanges {
