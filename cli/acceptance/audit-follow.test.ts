@@ -2,7 +2,8 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { expect, test } from 'vitest'
-import { BINARY, GateClient, type GateWorld, startGate } from './gate-load.ts'
+import { GateClient } from './gate-client.ts'
+import { BINARY, type GateWorld, startGate } from './gate-load.ts'
 import { waitGone } from './machine-support.ts'
 
 /** READ | WRITE | CREATE of fs.open. */

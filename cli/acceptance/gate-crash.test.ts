@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { type Answer, GateClient } from './gate-client.ts'
 import { killRound } from './gate-kill.ts'
-import { type Answer, brokenPromises, GateClient, type GateWorld, load, recordsOf, startGate } from './gate-load.ts'
+import { brokenPromises, type GateWorld, load, recordsOf, startGate } from './gate-load.ts'
 
 const isRoot = process.getuid?.() === 0
 const hasStrace = spawnSync('strace', ['-V']).status === 0

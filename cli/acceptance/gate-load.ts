@@ -2,93 +2,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ensureInstallation, type RecordBody, readRecords, recoverRun, type Verdict, verifyRun } from '@authority/kernel/audit'
-import {
-  encodeMessage,
-  errorCodeOf,
-  LinkReader,
-  MAX_FRAME_BYTES,
-  MESSAGE,
-  OPERATIONS,
-  type OperationName,
-  parseGateMessage,
-  type WireValue,
-} from '@authority/protocol'
+import type { OperationName, WireValue } from '@authority/protocol'
+import { type Answer, GateClient } from './gate-client.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 export const BINARY = join(ROOT, 'dist/authority')
 /** READ | WRITE | CREATE of fs.open. */
 const FLAGS = 1 | 2 | 8
-
-export type Answer = readonly WireValue[] | string
-
-/** One client on the gate's socket. */
-export class GateClient {
-  private readonly socket: Socket
-  private readonly reader = new LinkReader({ maxFrameBytes: MAX_FRAME_BYTES })
-  private readonly waiting = new Map<number, (answer: Answer) => void>()
-  private nextId = 1
-  private greet: () => void = () => undefined
-
-  private constructor(socket: Socket) {
-    this.socket = socket
-  }
-
-  static async connect(path: string): Promise<GateClient> {
-    const socket = connect(path)
-    const client = new GateClient(socket)
-    const greeted = new Promise<void>((done, failed) => {
-      client.greet = done
-      socket.once('error', failed)
-    })
-    socket.on('data', (chunk: Buffer) => client.take(chunk))
-    socket.on('close', () => client.gone())
-    socket.write(encodeMessage(0, { type: MESSAGE.HELLO, version: 1, generation: 1, client: 'load', token: null }))
-    await greeted
-    socket.on('error', () => undefined)
-    return client
-  }
-
-  /** The result, a code, or `gone` when the gate is. */
-  call(operation: OperationName, args: readonly WireValue[]): Promise<Answer> {
-    if (this.socket.destroyed) return Promise.resolve('gone')
-    const id = this.nextId++
-    const answered = new Promise<Answer>((done) => this.waiting.set(id, done))
-    this.socket.write(
-      encodeMessage(0, { type: MESSAGE.REQUEST, id, operation: OPERATIONS[operation].code, deadlineMs: 0, handle: 0, args }),
-    )
-    return answered
-  }
-
-  endStream(stream: number): void {
-    if (!this.socket.destroyed) this.socket.write(encodeMessage(0, { type: MESSAGE.STREAM_END, stream }))
-  }
-
-  close(): void {
-    this.socket.destroy()
-  }
-
-  private take(chunk: Buffer): void {
-    this.reader.push(chunk, (_session, item) => {
-      const message = parseGateMessage(item)
-      if (message.type === MESSAGE.WELCOME) this.greet()
-      else if (message.type === MESSAGE.RESULT) this.settle(message.id, message.result)
-      else if (message.type === MESSAGE.ERROR) this.settle(message.id, errorCodeOf(message.code) ?? '?')
-    })
-  }
-
-  private settle(id: number, answer: Answer): void {
-    this.waiting.get(id)?.(answer)
-    this.waiting.delete(id)
-  }
-
-  private gone(): void {
-    for (const id of [...this.waiting.keys()]) this.settle(id, 'gone')
-  }
-}
 
 /** What clients were told: only this may be believed after a crash. */
 export interface Told {
@@ -169,7 +93,7 @@ export async function startGate(options: StartOptions = {}): Promise<GateWorld> 
 }
 
 /** The socket it serves at. */
-function untilServing(supervisor: ChildProcess): Promise<string> {
+export function untilServing(supervisor: ChildProcess): Promise<string> {
   return new Promise((done, failed) => {
     let said = ''
     supervisor.stderr?.on('data', (data: Buffer) => {

@@ -1,12 +1,14 @@
-/** Rebinding in every pattern, by a hostile resolver of each kind, with the forbidden servers listening at their true addresses: their own logs are the witness. */
+/** Rebinding in every pattern, by a hostile resolver of each kind before the compiled gate, with the forbidden servers listening at their true addresses: their own logs are the witness. */
 import { GOOD } from '@authority/kernel/effects/net/rebinding'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Found, RESOLVERS, rebound, wronglyReached } from './network-guest/rebinding.ts'
+import { buildBinary } from './programs-guest/differential-run.ts'
 import { freshFolder, removeFolder } from './vm-support.ts'
 
 /** Of `npm run campaign -- network`, which takes many. */
 const SAMPLE = { seed: 1, names: 40 }
 const folder = freshFolder('rebinding-')
+beforeAll(buildBinary)
 afterAll(() => removeFolder(folder))
 
 describe.each(RESOLVERS)('a hostile resolver: %s', (kind) => {
@@ -38,7 +40,7 @@ describe.each(RESOLVERS)('a hostile resolver: %s', (kind) => {
     expect(to('before')).toEqual(['E_POLICY_DENY', 'answered', GOOD, 'answered'])
   })
 
-  test.each(['private', 'metadata', 'loopback', 'zero', 'mapped', 'alias', 'inside', 'cut'])('%s: refused', (name) => {
+  test.each(['private', 'metadata', 'loopback', 'zero', 'mapped', 'own', 'alias', 'inside', 'cut'])('%s: refused', (name) => {
     const refused = to(name)
     expect(refused.length).toBe(4)
     for (const outcome of refused) expect(outcome).toMatch(/^E_(POLICY_DENY|UPSTREAM)$/)

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { GateClient } from './gate-load.ts'
+import { GateClient } from './gate-client.ts'
 import { waitGone } from './machine-support.ts'
 
 /** Two processes of the compiled binary and one log: while the first lives, and after it was killed. */

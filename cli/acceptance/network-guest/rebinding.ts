@@ -1,9 +1,9 @@
 /** Names whose answers change under the gate, and what came of connecting to them. */
-import { spawnSync } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { GOOD } from '@authority/kernel/effects/net/rebinding'
+import { inPrivateNetwork } from './private-network.ts'
 
-const PROCESS = join(import.meta.dirname, '../../../kernel/effects/net/testing/rebinding-process.ts')
 export const RESOLVERS = ['system', 'servers', 'https'] as const
 export type ResolverKind = (typeof RESOLVERS)[number]
 
@@ -14,6 +14,8 @@ export interface Found {
   /** Who came to each forbidden one. */
   readonly forbidden: Readonly<Record<string, readonly string[]>>
   readonly denied: number
+  /** Of `audit verify`. */
+  readonly verified: number
 }
 
 export interface RandomLies {
@@ -21,18 +23,10 @@ export interface RandomLies {
   readonly names: number
 }
 
-/** In a network of its own, where every address is this machine's and nothing leads out. */
+/** Against the compiled gate. */
 export function rebound(kind: ResolverKind, folder: string, random?: RandomLies): Found {
-  const asRoot = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']
   const lies = random === undefined ? [] : [String(random.seed), String(random.names)]
-  const ran = spawnSync('unshare', [...asRoot, '--net', '--mount', process.execPath, PROCESS, kind, folder, ...lies], {
-    encoding: 'utf8',
-    timeout: 110_000,
-    maxBuffer: 64 << 20,
-    env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
-  })
-  if (ran.status !== 0) throw new Error(`${ran.error ?? ''} ${ran.stderr}`)
-  return JSON.parse(ran.stdout) as Found
+  return inPrivateNetwork<Found>('rebinding-process.ts', kind, mkdtempSync(join(folder, 'own-')), ...lies)
 }
 
 /** What must not be, whatever a resolver says: the servers' own logs are the witness. */
@@ -48,5 +42,6 @@ export function wronglyReached(found: Found): readonly string[] {
       .filter(({ outcome }) => outcome.startsWith('E_') && !/^E_(POLICY_DENY|UPSTREAM)$/.test(outcome))
       .map(({ name, outcome }) => `${name}: ${outcome}`),
     ...(found.good === reached.length ? [] : [`the public server saw ${found.good} connections, ${reached.length} were told of`]),
+    ...(found.verified === 0 ? [] : [`audit verify exits with ${found.verified}`]),
   ]
 }

@@ -38,6 +38,7 @@ async function connectTls(name: string, permit = permitAll()) {
   const deps = {
     resolve: () => Promise.reject(new Error('not asked')),
     hosts: new Map([[name, '127.0.0.1']]),
+    isOwnAddress: async () => false,
     dial: (address: string, _port: number, signal: AbortSignal) => dialTcp(address, port, signal),
   }
   const { result } = await executeConnect({ kind: 'name', name, port: 443 }, session, permit, deps)

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { closeWorlds } from '../../gate/testing/world.ts'
-import { loadPolicy } from '../../policy/index.ts'
+import { LOOPBACK, loads, NEVER, NON_GLOBAL, UNSPECIFIED, WIDEST } from './testing/forbidden-addresses.ts'
 import { type NetWorld, netWorld, type Witness, witness } from './testing/world.ts'
 
 let server: Witness
@@ -14,31 +14,6 @@ afterEach(async () => {
   await server.close()
 })
 
-const V6_RANGES = [
-  '2001::/32',
-  '2002::/32',
-  'fc00::/32',
-  'fd00::/32',
-  'fe80::/32',
-  '64:ff9b::/32',
-  '::/32',
-  '::/96',
-  'fec0::/32',
-  'ff02::/32',
-]
-
-/** The widest policy that loads: whatever is refused under it, an address refuses. */
-const WIDEST = [...Array.from({ length: 224 }, (_, i) => `ip:${i}.0.0.0/8:*`), ...V6_RANGES.map((range) => `ip:[${range}]:*`)].filter(loads)
-
-function loads(rule: string): boolean {
-  try {
-    loadPolicy(new TextEncoder().encode(JSON.stringify({ version: '1.0', net: { connect: [rule] } })), 'policy.json')
-    return true
-  } catch {
-    return false
-  }
-}
-
 const url = (host: string, port: number): string => `http://${host}:${port}/`
 const bracketed = (host: string): string => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host)
 
@@ -48,79 +23,6 @@ async function refusedByBoth(net: NetWorld, host: string, port: number): Promise
     expect(await net.peer.call('net.connect', [spelling, port]), spelling).toMatch(/^E_/)
   expect(await net.peer.call('net.fetch', ['GET', url(bracketed(host), port), [], null, 0, 2000, 3, 0, null]), host).toMatch(/^E_/)
 }
-
-const LOOPBACK = [
-  '127.0.0.1',
-  '127.0.0.1.',
-  '127.1',
-  '127.0.1',
-  '127.255.255.254',
-  '0x7f.1',
-  '0x7f.0.0.1',
-  '0X7F000001',
-  '2130706433',
-  '017700000001',
-  '0177.0.0.1',
-  '127.000.000.001',
-  '１２７.0.0.1',
-  '127。0。0。1',
-  '::1',
-  '0:0:0:0:0:0:0:1',
-  '::ffff:127.0.0.1',
-  '::ffff:7f00:1',
-  '0:0:0:0:0:ffff:7f00:0001',
-  '::127.0.0.1',
-  '::ffff:0:127.0.0.1',
-  '64:ff9b::127.0.0.1',
-  '64:ff9b:1::7f00:1',
-  '2002:7f00:1::',
-  '2001:0:7f00:1::80ff:fffe',
-]
-const UNSPECIFIED = ['0', '0.0.0.0', '0x0', '00', '0.1.2.3', '::', '::ffff:0.0.0.0', '[::]']
-const NEVER = [
-  '169.254.169.254',
-  '2852039166',
-  '0xa9fea9fe',
-  '0251.0376.0251.0376',
-  '169.254.43518',
-  '::ffff:169.254.169.254',
-  '::ffff:a9fe:a9fe',
-  '64:ff9b::a9fe:a9fe',
-  '2002:a9fe:a9fe::',
-  '169.254.170.2',
-  '169.254.0.1',
-  '100.100.100.200',
-  '168.63.129.16',
-  'fd00:ec2::254',
-  'fe80::1',
-  '224.0.0.1',
-  '239.255.255.250',
-  '255.255.255.255',
-  '240.0.0.1',
-  'ff02::1',
-  'fec0::1',
-]
-const NON_GLOBAL = [
-  '10.0.0.1',
-  '10.1',
-  '172.16.0.1',
-  '172.31.255.255',
-  '192.168.1.1',
-  '3232235777',
-  '100.64.0.1',
-  '192.0.0.8',
-  '192.0.2.1',
-  '198.18.0.1',
-  '198.51.100.1',
-  '203.0.113.1',
-  '::ffff:10.0.0.1',
-  'fc00::1',
-  'fd12:3456::1',
-  '2001:db8::1',
-  '2002:a00:1::',
-  '64:ff9b::a00:1',
-  '2001:0:1:2:3:4:5:6',
-]
 
 describe('literal addresses', () => {
   test('the widest policy is wide', () => expect(WIDEST.length).toBeGreaterThan(200))
@@ -276,6 +178,40 @@ describe('names', () => {
       answers: { 'junk.example': ['not an address', 'fe80::1%eth0', ''] },
     })
     for (const host of ['empty.example', 'junk.example']) expect(await net.peer.call('net.connect', [host, 443])).toBe('E_UPSTREAM')
+    expect(net.dialled).toEqual([])
+  })
+})
+
+describe('a public address of the gate’s own machine', () => {
+  const own = '93.184.216.99'
+  const isOwnAddress = async (address: string) => address === own
+  const answers = { 'home.example': [own], 'both.example': [own, '127.0.0.1'] }
+
+  test('is no host a name leads to: denied by its address, and never dialled', async () => {
+    const net = await netWorld({ connect: ['dns:home.example:*'], answers, isOwnAddress })
+    await refusedByBoth(net, 'home.example', server.port)
+    expect([net.dialled, server.connections.length]).toEqual([[], 0])
+    const denied = net.world.appended.flatMap((record) => (record.type === 'DENY' ? [record.reason] : []))
+    expect(denied).toContainEqual(expect.stringContaining(`ip:${own}:${server.port}`))
+  })
+
+  test('others of the same name are dialled', async () => {
+    const net = await netWorld({ connect: ['dns:both.example:*', `ip:127.0.0.1:${server.port}`], answers, isOwnAddress })
+    expect(await net.peer.call('net.connect', ['both.example', server.port])).toEqual([expect.any(Number), '127.0.0.1'])
+    expect(net.dialled).toEqual([`127.0.0.1:${server.port}`])
+  })
+
+  test.each(['ip:93.184.216.99:*', 'ip:93.184.216.0/24:*'])('is opened by %s', async (rule) => {
+    const net = await netWorld({ connect: ['dns:home.example:*', rule], answers, isOwnAddress })
+    // Vetted and dialled, where the test's own fence stops it.
+    expect(await net.peer.call('net.connect', ['home.example', server.port])).toBe('E_INTERNAL')
+    expect(net.dialled).toEqual([`${own}:${server.port}`])
+  })
+
+  test('a machine that cannot say whose an address is dials it for nobody', async () => {
+    const unknown = () => Promise.reject(new Error('no descriptors are left'))
+    const net = await netWorld({ connect: ['dns:home.example:*'], answers, isOwnAddress: unknown })
+    expect(await net.peer.call('net.connect', ['home.example', server.port])).toBe('E_UPSTREAM')
     expect(net.dialled).toEqual([])
   })
 })

@@ -11,6 +11,7 @@ import { netClose, prepareAccept, prepareListen } from './listen.ts'
 import { withNameBudget } from './name-budget.ts'
 import { connectQuestion, objectOf, targetOf } from './object.ts'
 import { OpenConnections } from './open-connections.ts'
+import { type IsOwnAddress, isOwnAddress } from './own-address.ts'
 import { PublishedPorts } from './published.ts'
 import { claimBody, netBody } from './request-body.ts'
 import { SyntheticAddresses } from './synthetic.ts'
@@ -32,6 +33,8 @@ export interface NetDependencies {
   readonly published?: PublishedPorts
   /** Left out: TCP. */
   readonly dial?: Dial
+  /** Left out: what the routes of this machine say. */
+  readonly isOwnAddress?: IsOwnAddress
   /** Certificate authorities, PEM. Left out: those the runtime was built with, whatever the environment says. */
   readonly roots?: readonly string[]
 }
@@ -45,6 +48,7 @@ export function netEffects(deps: NetDependencies): readonly EffectClass[] {
   const all: FetchDependencies = {
     resolve: withNameBudget(deps.resolve),
     hosts: deps.hosts,
+    isOwnAddress: deps.isOwnAddress ?? isOwnAddress,
     synthetic,
     dial: connections.counted(deps.dial ?? dialTcp),
     roots: deps.roots ?? builtInRoots,

@@ -6,11 +6,11 @@ import { closeWorlds, makeWorld } from '../../gate/testing/world.ts'
 import { dialTcp } from './dial.ts'
 import { netEffects } from './index.ts'
 import { HELLO_FLIGHT_DEADLINE_MS, MAX_HELLO_FLIGHT_BYTES, MAX_HELLO_PIECES } from './limits.ts'
+import { bytewise, encrypted, hello, inTwoRecords, serverName } from './testing/crafted-hello.ts'
 import { type Witness, witness } from './testing/world.ts'
 import { TlsCheck } from './tls-check.ts'
 
 const GRANTED = 'granted.example'
-const ECH = 0xfe0d
 
 let server: Witness | null = null
 afterEach(async () => {
@@ -18,32 +18,6 @@ afterEach(async () => {
   server = null
   closeWorlds()
 })
-
-const u16 = (value: number): Buffer => Buffer.from([value >> 8, value & 255])
-const counted = (bytes: Uint8Array): Buffer => Buffer.concat([u16(bytes.length), bytes])
-const extension = (type: number, body: Uint8Array): Buffer => Buffer.concat([u16(type), counted(body)])
-const serverName = (...names: string[]): Buffer =>
-  extension(0, counted(Buffer.concat(names.map((name) => Buffer.concat([Uint8Array.of(0), counted(Buffer.from(name))])))))
-
-/** The ClientHello of a client with these extensions, in one record. */
-function hello(...extensions: Uint8Array[]): Buffer {
-  const body = Buffer.concat([
-    u16(0x0303),
-    Buffer.alloc(32, 7),
-    Uint8Array.of(0),
-    counted(u16(0x1301)),
-    Uint8Array.of(1, 0),
-    counted(Buffer.concat(extensions)),
-  ])
-  return Buffer.concat([Uint8Array.of(22, 3, 1), counted(Buffer.concat([Uint8Array.of(1, 0), counted(body)]))])
-}
-
-/** One record cut in two: the same handshake message. */
-function inTwoRecords(whole: Buffer, at: number): Buffer {
-  const message = whole.subarray(5)
-  const record = (bytes: Uint8Array): Buffer => Buffer.concat([Uint8Array.of(22, 3, 1), counted(bytes)])
-  return Buffer.concat([record(message.subarray(0, at)), record(message.subarray(at))])
-}
 
 /** Sends these pieces to the granted host's port 443, whose server greets whoever comes. */
 async function send(pieces: readonly Uint8Array[]) {
@@ -63,7 +37,6 @@ async function send(pieces: readonly Uint8Array[]) {
   return { world, far, peer, stream }
 }
 
-const bytewise = (whole: Buffer): Buffer[] => Array.from(whole, (byte) => Buffer.of(byte))
 const right = hello(serverName(GRANTED))
 
 describe('reaches the server, whole and in order, and hears its greeting', () => {
@@ -75,7 +48,7 @@ describe('reaches the server, whole and in order, and hears its greeting', () =>
     ['in two records, one byte at a time', bytewise(inTwoRecords(right, 60))],
     [
       'the granted name outside, something encrypted inside: it is the address that is granted',
-      [hello(serverName(GRANTED), extension(ECH, Buffer.alloc(200, 3)))],
+      [hello(serverName(GRANTED), encrypted(200))],
     ],
   ])('%s', async (_what, pieces) => {
     const { far, peer, stream } = await send(pieces)
@@ -93,10 +66,7 @@ describe('not a byte reaches the server, and its greeting reaches nobody', () =>
     ['no name', [hello()]],
     ['two names', [hello(serverName(GRANTED, 'other.example'))]],
     ['two name extensions', [hello(serverName(GRANTED), serverName('other.example'))]],
-    [
-      'the public name of a provider outside, something encrypted inside',
-      [hello(serverName('provider.example'), extension(ECH, Buffer.alloc(200, 3)))],
-    ],
+    ['the public name of a provider outside, something encrypted inside', [hello(serverName('provider.example'), encrypted(200))]],
     ['another name, one byte at a time', bytewise(hello(serverName('other.example')))],
     ['another name in two records', [inTwoRecords(hello(serverName('other.example')), 40)]],
     ['plain HTTP', [Buffer.from(`GET / HTTP/1.1\r\nHost: ${GRANTED}\r\n\r\n`)]],
@@ -104,7 +74,7 @@ describe('not a byte reaches the server, and its greeting reaches nobody', () =>
     ['SSH', [Buffer.from('SSH-2.0-client\r\n')]],
     [
       'a hello in more pieces than any client sends',
-      bytewise(hello(serverName(GRANTED), extension(ECH, Buffer.alloc(4 * MAX_HELLO_PIECES)))).slice(0, 2 * MAX_HELLO_PIECES),
+      bytewise(hello(serverName(GRANTED), encrypted(4 * MAX_HELLO_PIECES))).slice(0, 2 * MAX_HELLO_PIECES),
     ],
     ['a hello that has another message in its record', [Buffer.concat([hello(serverName('other.example')), right])]],
   ])('%s', async (_what, pieces) => {

@@ -3,6 +3,7 @@ import { classify, formatHost, mayBeOpened, parseAddress, unmapped } from '../..
 import type { Permit } from '../contract.ts'
 import { MAX_ADDRESSES_TRIED } from './limits.ts'
 import { addressQuestion, type Target } from './object.ts'
+import type { IsOwnAddress } from './own-address.ts'
 
 /** Looks a name up; addresses in any spelling. Rejects with E_UPSTREAM. */
 export type Resolver = (name: string, signal: AbortSignal) => Promise<readonly string[]>
@@ -11,11 +12,13 @@ export interface VetDependencies {
   readonly resolve: Resolver
   /** `net.hosts` of the policy and `--host`: NAME → address, which the operator vouches for. */
   readonly hosts: ReadonlyMap<string, string>
+  readonly isOwnAddress: IsOwnAddress
 }
 
 /**
  * The addresses that may be dialled for an already allowed target, in the resolver's order. Only these are ever dialled: nothing is resolved twice,
- * so a name that changes its answer between check and dial gains nothing. A non-global address needs a rule that names it; metadata and link-local have none.
+ * so a name that changes its answer between check and dial gains nothing. A non-global address, and a global one of this machine itself, needs a rule that names it;
+ * metadata and link-local have none.
  * Throws the denial, or E_UPSTREAM when the name has no address.
  */
 export async function vettedAddresses(
@@ -35,7 +38,8 @@ export async function vettedAddresses(
     const address = parseAddress(answer)
     if (address === null) continue
     const real = unmapped(address)
-    if (classify(real) !== 'global') {
+    const dialled = bare(formatHost(real))
+    if (classify(real) !== 'global' || (await isOwn(dialled, deps))) {
       try {
         await permit.decideAgain([addressQuestion(formatHost(real), target.port)], `${target.name}:${target.port}`)
       } catch (error) {
@@ -43,11 +47,18 @@ export async function vettedAddresses(
         continue
       }
     }
-    vetted.push(bare(formatHost(real)))
+    vetted.push(dialled)
     if (vetted.length === MAX_ADDRESSES_TRIED) break
   }
   if (vetted.length > 0) return vetted
   throw refusal ?? new AuthorityError('E_UPSTREAM', `${target.name} has no address`, { errno: 'EHOSTUNREACH' })
+}
+
+/** Servers of this machine often trust whoever comes from it, and what is bound to its public address is seldom meant for agents. Fails closed. */
+function isOwn(address: string, { isOwnAddress }: VetDependencies): Promise<boolean> {
+  return isOwnAddress(address).catch((error: unknown) => {
+    throw new AuthorityError('E_UPSTREAM', `the route to ${address} is not known`, { errno: 'EHOSTUNREACH', cause: error })
+  })
 }
 
 /** A literal rule or the operator's mapping opens any address but those no rule may open. */

@@ -2,8 +2,10 @@
 import type { Answer } from 'dns-packet'
 import { seeded } from '../../../gate/fuzz.ts'
 
-/** The only public address there is. */
+/** The only public address of somebody else there is. */
 export const GOOD = '93.184.216.34'
+/** Public addresses of the gate's own machine, one of them routed to it without belonging to an interface. */
+export const OWN = ['93.184.216.99', '2606:2800:21f:cb07::99', '93.184.220.5'] as const
 /** Each has a server of its own here. */
 export const FORBIDDEN = [
   '127.0.0.1',
@@ -14,6 +16,7 @@ export const FORBIDDEN = [
   '100.100.100.200',
   '::1',
   'fd00::1',
+  ...OWN,
 ] as const
 
 const four = (name: string, data: string): Answer => ({ type: 'A', name, data, ttl: 0 })
@@ -39,6 +42,7 @@ export const CHOSEN_LIES: Lies = {
   'mapped.attack.example': [
     ['::ffff:127.0.0.1', '::ffff:10.9.8.7', '64:ff9b::a00:1', '2002:7f00:1::'].map((address) => six('mapped.attack.example', address)),
   ],
+  'own.attack.example': [OWN.map((address) => (address.includes(':') ? six : four)('own.attack.example', address))],
   'alias.attack.example': [[alias('alias.attack.example', 'localhost'), four('localhost', '127.0.0.1'), six('localhost', '::1')]],
   'inside.attack.example': [[alias('inside.attack.example', 'db.corp.example'), four('db.corp.example', '10.9.8.7')]],
   'cut.attack.example': [[four('cut.attack.example', '10.9.8.7')]],

@@ -6,7 +6,7 @@ import { greeted, type Served } from '../../../gate/testing/serve.ts'
 import { makeWorld, type World } from '../../../gate/testing/world.ts'
 import type { Charges } from '../../../vocabulary/index.ts'
 import { dialTcp } from '../dial.ts'
-import { type Dial, netBytes, netEffects, type Resolver } from '../index.ts'
+import { type Dial, type NetDependencies, netBytes, netEffects, type Resolver } from '../index.ts'
 
 export interface NetWorld extends Served {
   readonly world: World
@@ -25,6 +25,7 @@ export interface NetWorldOptions {
   readonly answers?: { readonly [name: string]: readonly string[] | (() => readonly string[]) }
   readonly budgets?: Charges
   readonly roots?: readonly string[]
+  readonly isOwnAddress?: NetDependencies['isOwnAddress']
   readonly token?: (world: World) => string
 }
 
@@ -45,7 +46,13 @@ export async function netWorld(options: NetWorldOptions = {}): Promise<NetWorld>
   const hosts = new Map(Object.entries(options.hosts ?? {}))
   const world = await makeWorld({
     policy,
-    effects: netEffects({ resolve, hosts, dial, ...(options.roots === undefined ? {} : { roots: options.roots }) }),
+    effects: netEffects({
+      resolve,
+      hosts,
+      dial,
+      ...(options.roots === undefined ? {} : { roots: options.roots }),
+      ...(options.isOwnAddress === undefined ? {} : { isOwnAddress: options.isOwnAddress }),
+    }),
     bytes: netBytes,
     ...(options.budgets === undefined ? {} : { budgets: options.budgets }),
   })
