@@ -118,6 +118,33 @@ describe('the SDK against a real gate', () => {
     expect(await client.fs.readText('/workspace/in/hello.txt')).toBe('hello\n')
   })
 
+  test('half, 80 and 95 % of a budget are told to whoever iterates over them, as they are passed', async () => {
+    const one = '/workspace/in/sub/one.txt'
+    await using narrow = await client.bind(await client.attenuate({ budget: { calls: 4 } }))
+    const marks = narrow.budget.marks()
+    const next = marks.next()
+    await narrow.fs.readText(one)
+    await narrow.fs.readText(one)
+    const { value: half } = await next
+    expect(half).toEqual({ account: expect.stringMatching(/^block:/), dimension: 'calls', percent: 50, captured: 2, limit: 4 })
+    await narrow.fs.readText(one)
+    await narrow.fs.readText(one)
+    expect((await marks.next()).value).toMatchObject({ percent: 80, captured: 4 })
+    expect((await marks.next()).value).toMatchObject({ percent: 95, captured: 4 })
+    const told: number[] = []
+    for await (const { account, percent } of narrow.budget.marks()) {
+      if (account === half.account) told.push(percent)
+      if (percent === 95) break
+    }
+    expect(told).toEqual([50, 80, 95])
+    await expect(client.budget.marks({ timeoutMs: 1 }).next()).rejects.toMatchObject({ code: 'E_TIMEOUT' })
+    const stop = new AbortController()
+    const waiting = client.budget.marks({ signal: stop.signal }).next()
+    stop.abort()
+    await expect(waiting).rejects.toMatchObject({ code: 'E_CANCELLED' })
+    await expect(narrow.fs.readText(one)).rejects.toMatchObject({ code: 'E_BUDGET_EXCEEDED' })
+  })
+
   test('a forged token ends the session', async () => {
     await expect(connect({ socket, token: 'cap1_forged' })).rejects.toMatchObject({ code: 'E_CAP_INVALID', name: 'CapabilityError' })
   })

@@ -23,6 +23,8 @@ export const HISTORY_BUCKET_MS = 1000
 export const MAX_HISTORIES = 4096
 /** Percent of a limit at which a soft mark is told. */
 export const SOFT_MARKS = [50, 80, 95] as const
+/** Marks of tokens' blocks that are kept for whoever asks later. */
+export const MAX_TOKEN_MARKS = 4096
 /** What runs of one installation can share: all but the log, which each run has for itself and which says its own end whatever others wrote. */
 export const POOL_DIMENSIONS = [
   'calls',

@@ -1,15 +1,9 @@
-import { DIMENSIONS, type Dimension } from '../vocabulary/index.ts'
+import { DIMENSIONS } from '../vocabulary/index.ts'
 import type { Account } from './account.ts'
 import { SOFT_MARKS } from './limits.ts'
-import type { AccountName } from './types.ts'
+import type { Mark } from './types.ts'
 
-export type OnMark = (mark: {
-  readonly account: AccountName
-  readonly dimension: Dimension
-  readonly percent: (typeof SOFT_MARKS)[number]
-  readonly captured: number
-  readonly limit: number
-}) => void
+export type OnMark = (mark: Mark) => void
 
 /** Warns before a limit refuses. Spending never goes back, so each mark is told once. */
 export class SoftMarks {

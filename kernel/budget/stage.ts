@@ -5,8 +5,19 @@ import { Accounts, type Path } from './accounts.ts'
 import { at, Charged, charged, indexOf, noAmounts, readCharges } from './amounts.ts'
 import { Histories } from './history.ts'
 import { MAX_OPEN_RESERVATIONS } from './limits.ts'
+import { MarkBook } from './mark-book.ts'
 import { type OnMark, SoftMarks } from './marks.ts'
-import type { AccountName, BudgetRow, BudgetStage, HistoryRow, Reservation, ReserveResult, Settlement, SharedBudget } from './types.ts'
+import type {
+  AccountName,
+  BudgetRow,
+  BudgetStage,
+  HistoryRow,
+  NumberedMark,
+  Reservation,
+  ReserveResult,
+  Settlement,
+  SharedBudget,
+} from './types.ts'
 
 /** Name of the account every effect of a run is charged to. */
 export const RUN_ACCOUNT = 'run'
@@ -35,7 +46,8 @@ interface OpenReservation {
 class BudgetLedger implements BudgetStage {
   readonly #accounts: Accounts
   readonly #open = new Map<number, OpenReservation>()
-  readonly #marks: SoftMarks | null
+  readonly #marks: SoftMarks
+  readonly #book = new MarkBook()
   readonly #wallMs: (() => number) | null
   #next = 1
   #shared: SharedBudget | null = null
@@ -43,7 +55,10 @@ class BudgetLedger implements BudgetStage {
   constructor({ limits, onMark, wallMs, logBytes }: BudgetOptions) {
     this.#accounts = new Accounts(wallMs === undefined ? null : new Histories(wallMs()))
     this.#wallMs = wallMs ?? null
-    this.#marks = onMark === undefined ? null : new SoftMarks(onMark)
+    this.#marks = new SoftMarks((mark) => {
+      this.#book.add(mark)
+      onMark?.(mark)
+    })
     this.limit(RUN_ACCOUNT, limits ?? {})
     if (logBytes !== undefined) this.#accounts.declare(RUN_ACCOUNT).measureLogBytes(logBytes)
   }
@@ -158,13 +173,25 @@ class BudgetLedger implements BudgetStage {
     return DIMENSIONS.map((dimension, index) => ({ dimension, points: found.historyOf(index) })).filter(({ points }) => points.length > 0)
   }
 
+  marksAfter(number: number, accounts: readonly AccountName[]): readonly NumberedMark[] {
+    return this.#book.after(number, accounts)
+  }
+
+  get lastMark(): number {
+    return this.#book.last
+  }
+
+  nextMark(signal: AbortSignal): Promise<void> {
+    return this.#book.next(signal)
+  }
+
   #close(id: number, open: OpenReservation, used: Charged): void {
     this.#open.delete(id)
     const now = this.#wallMs?.() ?? 0
     for (const account of open.path.accounts) {
       account.open -= 1
       account.capture(open.held, used, now)
-      this.#marks?.look(account)
+      this.#marks.look(account)
     }
   }
 

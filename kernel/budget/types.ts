@@ -1,5 +1,6 @@
 /** What the pipeline knows of the budget stage (DESIGN 4.5; research security.md 6.4). */
 import type { Charges, Dimension } from '../vocabulary/index.ts'
+import type { SOFT_MARKS } from './limits.ts'
 
 /** `run`, or `block:<32 hex digits>` for a capability block with a budget of its own. */
 export type AccountName = string
@@ -50,6 +51,20 @@ export interface HistoryRow {
   readonly points: readonly HistoryPoint[]
 }
 
+/** So many percent of a limit are spent. */
+export interface Mark {
+  readonly account: AccountName
+  readonly dimension: Dimension
+  readonly percent: (typeof SOFT_MARKS)[number]
+  readonly captured: number
+  readonly limit: number
+}
+
+export interface NumberedMark extends Mark {
+  /** From 1 on, in the order they were told. */
+  readonly number: number
+}
+
 /** A part of a budget that several runs share, leased as it is needed. */
 export interface SharedBudget {
   readonly account: AccountName
@@ -90,4 +105,10 @@ export interface BudgetStage {
   mostAtOnce(account: AccountName): number
   /** A row for each dimension of which the account captured something; at most MAX_HISTORY_POINTS points each. Empty without a clock. */
   history(account: AccountName): readonly HistoryRow[]
+  /** Soft marks that these accounts passed, beyond a number; those of token blocks as far as they are kept. */
+  marksAfter(number: number, accounts: readonly AccountName[]): readonly NumberedMark[]
+  /** Number of the last mark there was; of whatever account. */
+  readonly lastMark: number
+  /** Resolves when any account passes its next mark. Rejects with the signal's reason. */
+  nextMark(signal: AbortSignal): Promise<void>
 }

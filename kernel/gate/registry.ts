@@ -1,11 +1,11 @@
-import { AuthorityError, type OperationName, operationRow, requestArgs, type WireValue } from '@authority/protocol'
+import { AuthorityError, MAX_MARK_ROWS, type OperationName, operationRow, requestArgs, type WireValue } from '@authority/protocol'
 import { OPERATION_CLASSES } from '../budget/index.ts'
 import type { BudgetStage } from '../budget/types.ts'
 import type { CapabilityStage } from '../capability/types.ts'
 import type { BytesOperation, EffectClass, EffectResult, EffectSession } from '../effects/contract.ts'
 import { type HeldByStreams, HeldBytes } from './held-bytes.ts'
 import { MAX_UNTAKEN_BYTES, MAX_WAITING_BYTES } from './limits.ts'
-import type { Abortable } from './request-abort.ts'
+import { type Abortable, signalOf } from './request-abort.ts'
 import type { ApprovalMode, Gate } from './types.ts'
 
 export interface PerformRequest {
@@ -77,6 +77,7 @@ export class OperationRegistry {
     if (bytes !== undefined) return this.performBytes(bytes, args, session)
     const operator = session.subject.via === 'operator' ? this.options.operator?.get(operation) : undefined
     if (operator !== undefined) return operator(args)
+    if (operation === 'budget.marks') return this.marks(request)
     return this.performControl(request)
   }
 
@@ -127,6 +128,21 @@ export class OperationRegistry {
       }
       default:
         throw new AuthorityError('E_UNSUPPORTED', `${operation} is not available in this version`, { hint: 'LIMITS.md lists what is' })
+    }
+  }
+
+  /** Soft marks the session was not told of yet; waits where there are none. Of what runs share it hears nothing: what others spend is not this one's to know. */
+  private async marks({ args, session, handle, signal }: PerformRequest): Promise<readonly WireValue[]> {
+    const { budget } = this.options
+    let after = Number(args[0])
+    for (;;) {
+      // Asked each time: a token may have been revoked while it waited.
+      const accounts = this.accountsOf(session.subject.session, handle).filter((account) => account !== budget.sharedAccount)
+      const marks = budget.marksAfter(after, accounts).slice(0, MAX_MARK_ROWS)
+      if (marks.length > 0)
+        return [marks.map((mark) => [mark.number, mark.account, mark.dimension, mark.percent, mark.captured, mark.limit])]
+      after = Math.max(after, budget.lastMark)
+      await budget.nextMark(signalOf(signal))
     }
   }
 

@@ -43,6 +43,8 @@ export const MAX_SESSIONS = 256
 export const MAX_BUDGET_ROWS = 512
 /** Points of one row of `budget.history`. */
 export const MAX_HISTORY_POINTS = 64
+/** Rows of one answer of `budget.marks`. */
+export const MAX_MARK_ROWS = 64
 /** ms a request may ask to wait at most; 0 in a request means this. */
 export const MAX_DEADLINE_MS = 10 * 60 * 1000
 /** ms a connected peer has to say hello. */

@@ -1,4 +1,4 @@
-import { MAX_BUDGET_ROWS, MAX_HISTORY_POINTS, MAX_TOKEN_BYTES } from '../limits.ts'
+import { MAX_BUDGET_ROWS, MAX_HISTORY_POINTS, MAX_MARK_ROWS, MAX_TOKEN_BYTES } from '../limits.ts'
 import { bytes, field as f, list, optional, text, tuple, uint } from '../schema.ts'
 import type { OperationRows, Via } from './row.ts'
 
@@ -105,5 +105,30 @@ export const SESSION_OPERATIONS = {
       ),
     ],
     doc: 'How the spending of one account this session is charged to went since this process of the gate began; `E_NOT_FOUND` for every other account.',
+  },
+  'budget.marks': {
+    code: 0x0022,
+    class: 'control',
+    via: S,
+    action: null,
+    args: [f('after', uint(), 'number of the last mark the client was told; 0 for all there were')],
+    result: [
+      f(
+        'rows',
+        list(
+          tuple(
+            f('number', uint(), 'grows from mark to mark, with gaps'),
+            f('account', text(128), 'account name'),
+            f('dimension', text(32), 'e.g. `calls`, `bytes`'),
+            f('percent', uint(100), 'of the limit: 50, 80 or 95'),
+            f('captured', uint(), 'spent when it was passed'),
+            f('limit', uint(), 'in the unit of the dimension'),
+          ),
+          MAX_MARK_ROWS,
+        ),
+        'oldest first, at least one; where there are more, the next request answers them',
+      ),
+    ],
+    doc: 'Soft marks (50, 80, 95 % of a limit spent) of the run, of classes of operations and of the token: waits until one is passed, or for its deadline. Of those of tokens the gate keeps the last 4,096 of the run. What runs share has marks for the operator only.',
   },
 } as const satisfies OperationRows

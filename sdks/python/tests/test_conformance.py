@@ -2,6 +2,7 @@
 
 import http.server
 import io
+import itertools
 import json
 import os
 import shutil
@@ -269,6 +270,30 @@ def test_one_line_narrows_for_as_long_as_a_with_lasts(world):
         assert client.fs.read_text("/workspace/in/hello.txt") == "hello\n"
         with pytest.raises(authority.AuthorityError):
             narrow.fs.read_text("/workspace/in/sub/one.txt")
+
+
+def test_half_80_and_95_percent_of_a_budget_are_told_as_they_are_passed(world):
+    one = "/workspace/in/sub/one.txt"
+    with authority.connect(world["socket"], token=None) as client, client.bind(client.attenuate({"budget": {"calls": 4}})) as narrow:
+        told = []
+        listener = threading.Thread(target=lambda: told.extend(itertools.islice(narrow.budget.marks(), 3)))
+        listener.start()
+        for _ in range(4):
+            narrow.fs.read_text(one)
+        listener.join(60)
+        assert [(mark.dimension, mark.percent, mark.captured, mark.limit) for mark in told] == [
+            ("calls", 50, 2, 4),
+            ("calls", 80, 4, 4),
+            ("calls", 95, 4, 4),
+        ]
+        assert all(mark.account.startswith("block:") for mark in told)
+        assert list(itertools.islice(narrow.budget.marks(), 3)) == told
+        with pytest.raises(authority.AuthorityError) as quiet:
+            next(client.budget.marks(timeout_ms=1))
+        assert quiet.value.code == "E_TIMEOUT"
+        with pytest.raises(authority.AuthorityError) as spent:
+            narrow.fs.read_text(one)
+        assert spent.value.code == "E_BUDGET_EXCEEDED"
 
 
 def test_a_forged_token_ends_the_session(world):

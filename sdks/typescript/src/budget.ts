@@ -1,3 +1,4 @@
+import { AuthorityError, MAX_DEADLINE_MS } from '@authority/protocol'
 import type { Scope } from './scope.ts'
 import type { CallOptions } from './wait.ts'
 
@@ -29,6 +30,17 @@ export interface BudgetPoint {
   readonly captured: number
 }
 
+/** So many percent of a limit are spent: a warning before it refuses. */
+export interface BudgetMark {
+  readonly account: string
+  readonly dimension: string
+  /** 50, 80 or 95. */
+  readonly percent: number
+  /** Spent when it was passed. */
+  readonly captured: number
+  readonly limit: number
+}
+
 export class Budget {
   readonly #scope: Scope
 
@@ -55,4 +67,30 @@ export class Budget {
       points: points.map(([timeMs, captured]) => ({ timeMs, captured })),
     }))
   }
+
+  /**
+   * Each time 50, 80 or 95 % of a limit are spent, of the run, of a class of operations or of this client's token: those passed before first, then each as it is
+   * passed. Never ends by itself: leave the loop, or give a `signal` (E_CANCELLED); with a `timeoutMs` it fails with E_TIMEOUT when none came for so long.
+   */
+  async *marks(options?: CallOptions): AsyncGenerator<BudgetMark, never, undefined> {
+    for (let after = 0; ; ) {
+      for (const [number, account, dimension, percent, captured, limit] of await this.#marksAfter(after, options)) {
+        after = number
+        yield { account, dimension, percent, captured, limit }
+      }
+    }
+  }
+
+  async #marksAfter(after: number, options: CallOptions | undefined): Promise<readonly MarkRow[]> {
+    try {
+      const patient = { ...options, timeoutMs: options?.timeoutMs ?? MAX_DEADLINE_MS }
+      const [rows] = (await this.#scope.call('budget.marks', [after], patient)) as readonly [readonly MarkRow[]]
+      return rows
+    } catch (error) {
+      if (options?.timeoutMs === undefined && error instanceof AuthorityError && error.code === 'E_TIMEOUT') return []
+      throw error
+    }
+  }
 }
+
+type MarkRow = readonly [number: number, account: string, dimension: string, percent: number, captured: number, limit: number]

@@ -1,6 +1,6 @@
 /** The Authority SDK: what an agent says to the gate. It holds no policy; everything is decided where the agent cannot reach. */
 export type { OperationName, WireValue } from '@authority/protocol'
-export type { Budget, BudgetHistory, BudgetPoint, BudgetRow } from './budget.ts'
+export type { Budget, BudgetHistory, BudgetMark, BudgetPoint, BudgetRow } from './budget.ts'
 export { Client, type ConnectOptions, connect } from './client.ts'
 export { AuthorityError, BudgetExceeded, CapabilityError, ConnectionLost, type Denial, type ErrorCode, PolicyDenied } from './errors.ts'
 export type { File, ReadOptions } from './file.ts'

@@ -6,7 +6,7 @@
         text = gate.fs.read_text("/workspace/in/notes.txt")
 """
 
-from ._client import Budget, BudgetHistory, BudgetPoint, BudgetRow, Client, connect
+from ._client import Budget, BudgetHistory, BudgetMark, BudgetPoint, BudgetRow, Client, connect
 from ._errors import AuthorityError, BudgetExceeded, CapabilityError, ConnectionLost, Denial, PolicyDenied
 from ._file import File
 from ._fs import DirectoryEntry, Files, Stat
@@ -21,6 +21,7 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "BudgetHistory",
+    "BudgetMark",
     "BudgetPoint",
     "BudgetRow",
     "ByteStream",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from ._connection import Connection
 from ._errors import AuthorityError, invalid
 from ._fs import Files
 from ._limits import CONNECT_TIMEOUT_MS, DEFAULT_SOCKET, DEFAULT_TIMEOUT_MS, MAX_TOKEN_FILE_BYTES
 from ._net import Net
-from ._protocol import MAX_TOKEN_BYTES, OPERATIONS
+from ._protocol import MAX_DEADLINE_MS, MAX_TOKEN_BYTES, OPERATIONS
 from ._scope import Scope
 from ._token import attenuate
 from ._wait import limit_of
@@ -43,6 +43,16 @@ class BudgetHistory(NamedTuple):
     points: List[BudgetPoint]
 
 
+class BudgetMark(NamedTuple):
+    """So many percent (50, 80 or 95) of a limit are spent: a warning before it refuses. `captured` is what was spent when it was passed."""
+
+    account: str
+    dimension: str
+    percent: int
+    captured: int
+    limit: int
+
+
 class Budget:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -55,6 +65,23 @@ class Budget:
         """How the spending of an account that `status` names went since the gate began: a row for each dimension, of at most 64 points."""
         rows = self._scope.call("budget.history", [account], timeout_ms)[0]
         return [BudgetHistory(account, dimension, [BudgetPoint(*point) for point in points]) for dimension, points in rows]
+
+    def marks(self, timeout_ms: Optional[float] = None) -> Iterator[BudgetMark]:
+        """Each time 50, 80 or 95 % of a limit are spent, of the run, of a class of operations or of this client's token: those passed before first,
+        then each as it is passed. Never ends by itself; with a `timeout_ms` it raises E_TIMEOUT when none came for so long."""
+        after = 0
+        while True:
+            for after, *mark in self._marks_after(after, timeout_ms):
+                yield BudgetMark(*mark)
+
+    def _marks_after(self, after: int, timeout_ms: Optional[float]) -> List[List[Any]]:
+        try:
+            rows: List[List[Any]] = self._scope.call("budget.marks", [after], MAX_DEADLINE_MS if timeout_ms is None else timeout_ms)[0]
+            return rows
+        except AuthorityError as error:
+            if timeout_ms is None and error.code == "E_TIMEOUT":
+                return []
+            raise
 
 
 class Client:

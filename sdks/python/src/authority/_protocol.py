@@ -299,6 +299,13 @@ OPERATIONS: Dict[str, Operation] = {
         (("text", 128, 0),),
         (("list", ("tuple", ("dimension", "points"), (("text", 32, 0), ("list", ("tuple", ("time_ms", "captured"), (("uint", 9007199254740991, 0), ("uint", 9007199254740991, 0))), 64))), 32),),
     ),
+    "budget.marks": Operation(
+        0x0022,
+        ("after",),
+        ("rows",),
+        (("uint", 9007199254740991, 0),),
+        (("list", ("tuple", ("number", "account", "dimension", "percent", "captured", "limit"), (("uint", 9007199254740991, 0), ("text", 128, 0), ("text", 32, 0), ("uint", 100, 0), ("uint", 9007199254740991, 0), ("uint", 9007199254740991, 0))), 64),),
+    ),
     "fs.open": Operation(
         0x0100,
         ("path", "flags", "mode"),
