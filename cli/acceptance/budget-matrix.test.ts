@@ -244,6 +244,28 @@ test('of all runs together: each place shows what this run leased, `budget limit
   expect(left.concurrency).toBe(undefined)
 })
 
+test('of one class for all runs together: what one run spent the next has not, and the refusal names the class', async () => {
+  const set = await authority('budget', 'limit', '--budget', 'calls=100', '--budget', 'fs.calls=3')
+  expect(set.out).toMatch(/^fs calls +0 +3 +3$/m)
+  const seen = await shown({}, [])
+  expect(seen.start).toMatch(/shared by all runs:.*fs calls 3 of 3 left/)
+  for (const [place, rows] of Object.entries(seen.places))
+    expect(rows.filter(([account]) => account === 'installation:fs').map(([, dimension, , captured]) => [dimension, captured]), place).toContainEqual([
+      'calls',
+      2,
+    ])
+  writeFileSync(join(folder, 'p.json'), JSON.stringify({ version: '1.0', fs: { read: ['/in/**'] } }))
+  const reads = `import authority; gate = authority.connect(); gate.fs.read_file("/in/a"); gate.fs.read_file("/in/a")`
+  const { lines, code } = await authority('gate', 'serve', '--policy', 'p.json', '-v', `${folder}/in:/in:ro`, '--', 'python3', '-c', reads)
+  expect(code).toBe(1)
+  expect(lines).toContain('the calls budget of fs operations of all runs together has no room for this: 1 needed, 0 left')
+  expect(lines).toContain(
+    'denied by the fs calls budget all runs share: /in/a · see and raise it: authority budget limit --budget fs.calls=N',
+  )
+  expect(lines).toMatch(/shared by all runs: calls 97 of 100 left, fs calls 0 of 3 left/)
+  expect(JSON.parse((await authority('budget', 'limit', '--json')).out).counted).toEqual({ calls: 3, 'fs.calls': 3 })
+})
+
 test('a refusal says whose budget it was and how much was left, to the agent; what raises it, to its owner', async () => {
   writeFileSync(join(folder, 'p.json'), JSON.stringify({ version: '1.0', fs: { read: ['/in/**'] } }))
   const reads = `import authority; gate = authority.connect(); gate.fs.read_file("/in/a"); gate.fs.read_file("/in/a")`

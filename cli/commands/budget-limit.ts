@@ -1,5 +1,5 @@
 import { ensureInstallation } from '@authority/kernel/audit'
-import { POOL_DIMENSIONS, type Pool } from '@authority/kernel/budget'
+import { POOL_DIMENSIONS, POOL_KEYS, type Pool } from '@authority/kernel/budget'
 import { CliError } from '../runs/errors.ts'
 import { readPool } from '../runs/gate/shared-budget.ts'
 import { columns } from '../ui/text.ts'
@@ -14,7 +14,7 @@ export const command: Command<typeof BUDGET_LIMIT> = async ({ flags }, context) 
   if (flags.none && flags.budget.length > 0) throw new CliError('usage', '--none and --budget say two things', 'use one of them')
   const limits = parseBudgets(flags.budget)
   for (const key of Object.keys(limits))
-    if (!(POOL_DIMENSIONS as readonly string[]).includes(key))
+    if (!(POOL_KEYS as readonly string[]).includes(key))
       throw new CliError(
         'usage',
         `${dimensionName(key)} is a budget of each run, not of all together`,
@@ -29,15 +29,15 @@ export const command: Command<typeof BUDGET_LIMIT> = async ({ flags }, context) 
 }
 
 function table(pool: Pool): readonly string[] {
-  const rows = POOL_DIMENSIONS.flatMap((dimension) => {
-    const limit = pool.limits[dimension]
+  const rows = POOL_KEYS.flatMap((key) => {
+    const limit = pool.limits[key]
     if (limit === undefined) return []
-    const used = pool.counted[dimension] ?? 0
+    const used = pool.counted[key] ?? 0
     const left = Math.max(0, limit - used)
-    return [[dimensionName(dimension), ...[used, left, limit].map((amount) => formatCharge(dimension, amount))]]
+    return [[dimensionName(key), ...[used, left, limit].map((amount) => formatCharge(key, amount))]]
   })
   if (rows.length === 0)
-    return ['no limits: each run has its own budget only', 'for example: authority budget limit --budget cost=$50 --budget concurrency=20']
+    return ['no limits: each run has its own budget only', 'for example: authority budget limit --budget cost=$50 --budget net.calls=1000']
   const held = pool.runs.length
   return [
     ...columns([['BUDGET', 'USED', 'LEFT', 'LIMIT'], ...rows]),

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { frameBytesOf, type RecordType, readRecords } from '@authority/kernel/audit'
-import { type BudgetRow, INSTALLATION_ACCOUNT, type LoggedRecord, replay, restoreBudget } from '@authority/kernel/budget'
+import { type BudgetRow, INSTALLATION_ACCOUNT, isSharedAccount, type LoggedRecord, replay, restoreBudget } from '@authority/kernel/budget'
 import { connectControl } from '../runs/control-client.ts'
 import { withLogBytes } from '../runs/gate/log-bytes.ts'
 import { isAlive, type RunRecord } from '../runs/run-record.ts'
@@ -14,7 +14,7 @@ export function budgetRows(record: RunRecord, folder: string): Promise<readonly 
 
 /** A part that was never leased is no budget of this run. */
 export function shownRows(rows: readonly BudgetRow[]): readonly BudgetRow[] {
-  return rows.filter(({ account, limit, captured, reserved }) => account !== INSTALLATION_ACCOUNT || (limit ?? 0) + captured + reserved > 0)
+  return rows.filter(({ account, limit, captured, reserved }) => !isSharedAccount(account) || (limit ?? 0) + captured + reserved > 0)
 }
 
 /** What the accounts in the first column are, for whoever sees them first. */
@@ -24,7 +24,9 @@ export function budgetLegend(rows: readonly BudgetRow[]): readonly string[] {
   return [
     ...(has('run') ? ['run: everything of this run'] : []),
     ...(has('class:') ? ['class:NAME: operations of one kind, which count in run as well'] : []),
-    ...(has(INSTALLATION_ACCOUNT) ? ['installation: leased of what all runs share, see `authority budget limit`'] : []),
+    ...(has(INSTALLATION_ACCOUNT)
+      ? ['installation: leased of what all runs share (installation:NAME of one kind), see `authority budget limit`']
+      : []),
     ...(has('block:') ? ['block:ID: what one block of a capability token allows, see `authority cap show`'] : []),
     ...(rows.some(({ reserved }) => reserved > 0) ? ['held: the most that effects under way may still use'] : []),
   ]
@@ -34,7 +36,7 @@ export const BUDGET_HEADINGS = ['ACCOUNT', 'BUDGET', 'SPENT', 'HELD', 'LIMIT'] a
 
 export function budgetCells({ account, dimension, limit, captured, reserved }: BudgetRow): string[] {
   const amount = (value: number): string => formatCharge(dimension, value)
-  const most = limit === null ? 'none' : `${amount(limit)}${account === INSTALLATION_ACCOUNT ? ' leased' : ''}`
+  const most = limit === null ? 'none' : `${amount(limit)}${isSharedAccount(account) ? ' leased' : ''}`
   return [safe(account), dimensionName(dimension), amount(captured), amount(reserved), most]
 }
 

@@ -1,4 +1,4 @@
-import { type BudgetRow, INSTALLATION_ACCOUNT } from '@authority/kernel/budget'
+import { type BudgetRow, isSharedAccount } from '@authority/kernel/budget'
 import { findRun } from '../runs/registry.ts'
 import { isAlive, readRun } from '../runs/run-record.ts'
 import { columns, shortId } from '../ui/text.ts'
@@ -31,7 +31,7 @@ export const command: Command<typeof BUDGET_TOP> = async ({ flags, positionals }
 
 /** Spent and held against the limit; without one, emptiest. Of what was leased there may be more. */
 function fullness({ account, limit, captured, reserved }: BudgetRow): number {
-  if (limit === null || account === INSTALLATION_ACCOUNT) return -1
+  if (limit === null || isSharedAccount(account)) return -1
   return limit === 0 ? 1 : (captured + reserved) / limit
 }
 

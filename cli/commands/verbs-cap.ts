@@ -47,7 +47,7 @@ export const BUDGET_LIMIT = {
     budget: {
       kind: 'list',
       value: 'KEY=N',
-      doc: 'calls, tool_calls, tokens[_in|_out], cost, bytes[_in|_out|_written], wall_time, cpu or concurrency; together they replace what was set',
+      doc: 'calls, tool_calls, tokens[_in|_out], cost, bytes[_in|_out|_written], wall_time, cpu or concurrency, of one class as net.calls; together they replace what was set',
     },
     none: { kind: 'switch', doc: 'no shared limits from now on' },
     json: JSON_FLAG,

@@ -1,6 +1,6 @@
 import { escapeForDisplay, type ShownRecord } from '@authority/kernel/audit'
 import { clip, safe } from './text.ts'
-import { dimensionName, formatBytes, formatCharge } from './units.ts'
+import { classOf, dimensionName, formatBytes, formatCharge, isShared } from './units.ts'
 
 /** Characters of one text of a record in a line. */
 const MAX_TEXT = 600
@@ -50,8 +50,8 @@ function what(record: ShownRecord): string {
     case 'LEASED':
       return `LEASED of the installation's budget${charges(':', record.leased)}`
     case 'MARK':
-      if (record.account === 'installation')
-        return `MARK runs have spent or leased ${record.percent} % of the ${dimensionName(record.dimension)} they share: ${formatCharge(record.dimension, record.captured)} of ${formatCharge(record.dimension, record.limit)}`
+      if (isShared(record.account))
+        return `MARK runs have spent or leased ${record.percent} % of the ${classOf(record.account)}${dimensionName(record.dimension)} they share: ${formatCharge(record.dimension, record.captured)} of ${formatCharge(record.dimension, record.limit)}`
       return `MARK ${shown(record.account)} has used ${record.percent} % of its ${dimensionName(record.dimension)}: ${formatCharge(record.dimension, record.captured)} of ${formatCharge(record.dimension, record.limit)}`
     case 'GUEST':
       return `GUEST ${shown(record.event)} ${shown(JSON.stringify(record.detail))}`

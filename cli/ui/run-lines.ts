@@ -1,7 +1,7 @@
 import type { BudgetMark, EndFacts, SharedLimit, StartFacts } from '../runs/run-spec.ts'
 import type { Style } from './terminal.ts'
 import { clip, count, safe, shortId } from './text.ts'
-import { budgetKey, dimensionName, formatCharge, formatMs } from './units.ts'
+import { budgetKey, classOf, dimensionName, formatCharge, formatMs, isShared } from './units.ts'
 
 /** Characters of one object or fix in the lines about a run. */
 const MAX_SHOWN = 400
@@ -62,25 +62,29 @@ export function withoutFix(code: string, rule: string | null = null): string {
 }
 
 /** `budget:run/calls`, as the gate names the budget that refused. */
-const BUDGET_RULE = /^budget:(run|installation|class:[a-z]+|block:[0-9a-f]{32})\/([a-z_]+)$/
+const BUDGET_RULE = /^budget:(run|installation(?::[a-z]+)?|class:[a-z]+|block:[0-9a-f]{32})\/([a-z_]+)$/
 
 function budgetText(rule: string | null): string {
   const [, account = '', dimension = ''] = BUDGET_RULE.exec(rule ?? '') ?? []
   if (account === '') return 'a budget'
   const name = dimensionName(dimension)
   if (account === 'run') return `the ${name} budget of the run`
-  if (account === 'installation') return `the ${name} budget all runs share`
-  if (account.startsWith('class:')) return `the ${account.slice('class:'.length)} ${name} budget of the run`
+  if (isShared(account)) return `the ${classOf(account)}${name} budget all runs share`
+  if (account.startsWith('class:')) return `the ${classOf(account)}${name} budget of the run`
   return `the ${name} budget of token block ${shortId(account.slice('block:'.length))}`
 }
 
 function withoutBudget(rule: string | null): string {
   const [, account = '', dimension = ''] = BUDGET_RULE.exec(rule ?? '') ?? []
   const key = budgetKey(dimension)
-  if (account === 'installation') return `see and raise it: authority budget limit --budget ${key}=N`
+  const scope = classOf(account).replace(' ', '.')
+  if (isShared(account)) return `see and raise it: authority budget limit --budget ${scope}${key}=N`
   if (account.startsWith('block:')) return 'the token says so: hand out one with a larger budget'
-  const scope = account.startsWith('class:') ? `${account.slice('class:'.length)}.` : ''
   return `raise the limit: --budget ${account === '' ? 'KIND' : scope + key}=N, or "budgets" in the policy`
+}
+
+function isLevel(dimension: string): boolean {
+  return dimension === LEVEL || dimension.endsWith(`.${LEVEL}`)
 }
 
 /** Whether a policy could allow some of what was denied. Denials only the guest enforces are counted, not shown: a profile allows those. */
@@ -96,7 +100,7 @@ export function endLine(end: EndFacts, style: Style): string {
     count(end.effects, 'effect'),
     count(end.denials, 'denial'),
     spending(end),
-    ...sharedText((end.shared ?? []).filter(({ dimension }) => dimension !== LEVEL)),
+    ...sharedText((end.shared ?? []).filter(({ dimension }) => !isLevel(dimension))),
     mayBeAllowed(end) ? `authority policy suggest ${id}` : `authority audit show ${id}`,
   ]
   return `${style.bold('authority:')} ${parts.join(SEPARATOR)}`
@@ -111,7 +115,7 @@ function spending({ spent, limits }: EndFacts): string {
   const dimensions = [...new Set([...Object.keys(limits), ...Object.keys(spent)])]
   const parts = dimensions.map((dimension) => {
     const limit = limits[dimension]
-    const most = dimension === LEVEL || dimension.endsWith(`.${LEVEL}`) ? 'at most ' : ''
+    const most = isLevel(dimension) ? 'at most ' : ''
     const used = `${most}${formatCharge(dimension, spent[dimension] ?? 0)}`
     return `${dimensionName(dimension)} ${used}${limit === undefined ? '' : ` of ${formatCharge(dimension, limit)}`}`
   })
@@ -130,9 +134,9 @@ function sharedText(shared: readonly SharedLimit[]): string[] {
 /** `80 % of net calls is spent: 8 of 10` */
 export function markLine({ account, dimension, percent, captured, limit }: BudgetMark): string {
   const amounts = `${formatCharge(dimension, captured)} of ${formatCharge(dimension, limit)}`
-  if (account === 'installation') return `${percent} % of the ${dimensionName(dimension)} that runs share is spent or leased: ${amounts}`
-  const scope = account === 'run' ? '' : `${account.replace('class:', '')} `
-  return `${percent} % of ${scope}${dimensionName(dimension)} is spent: ${amounts}`
+  if (isShared(account))
+    return `${percent} % of the ${classOf(account)}${dimensionName(dimension)} that runs share is spent or leased: ${amounts}`
+  return `${percent} % of ${classOf(account)}${dimensionName(dimension)} is spent: ${amounts}`
 }
 
 /** `--timing`: each step, when it was done and how long it took. */

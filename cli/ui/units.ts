@@ -52,6 +52,17 @@ export function budgetKey(dimension: string): string {
   return KEYS[dimension] ?? dimension
 }
 
+/** An account of what all runs share, of all operations or of one class. */
+export function isShared(account: string): boolean {
+  return account === 'installation' || account.startsWith('installation:')
+}
+
+/** `net ` of `class:net` and of `installation:net`; nothing of the others. */
+export function classOf(account: string): string {
+  const [, name] = /^(?:class|installation):([a-z]+)$/.exec(account) ?? []
+  return name === undefined ? '' : `${name} `
+}
+
 export function dimensionName(dimension: string): string {
   const cut = dimension.indexOf('.')
   // `net.calls` of one class of operations.

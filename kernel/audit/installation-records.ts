@@ -1,6 +1,6 @@
 /** What the installation log holds: one line in the life of a run each, so that a run's log cannot be shortened or lost unnoticed. Roots and chains in hex. */
 
-import type { Charges } from '../vocabulary/index.ts'
+import type { SharedAmounts } from '../vocabulary/index.ts'
 
 /** How far a run's log had got when its checkpoint was signed. */
 export interface NotedHead {
@@ -26,10 +26,10 @@ export type InstallationRecord =
   /** The operator removed the run's folder on purpose; its log is no longer expected. */
   | { readonly type: 'RUN_REMOVED'; readonly run: string; readonly by_uid: number }
   /** What all runs together may use, from the next run on; replaces what was stated before. */
-  | { readonly type: 'BUDGET_LIMITS'; readonly limits: Charges; readonly by_uid: number }
+  | { readonly type: 'BUDGET_LIMITS'; readonly limits: SharedAmounts; readonly by_uid: number }
   /** A run takes this much more of it, and counts with all it has until BUDGET_SPENT. */
-  | { readonly type: 'BUDGET_LEASE'; readonly run: string; readonly lease: Charges }
-  | { readonly type: 'BUDGET_RETURN'; readonly run: string; readonly unused: Charges }
+  | { readonly type: 'BUDGET_LEASE'; readonly run: string; readonly lease: SharedAmounts }
+  | { readonly type: 'BUDGET_RETURN'; readonly run: string; readonly unused: SharedAmounts }
   /** The run is over and used this; its lease ends. */
-  | { readonly type: 'BUDGET_SPENT'; readonly run: string; readonly spent: Charges }
+  | { readonly type: 'BUDGET_SPENT'; readonly run: string; readonly spent: SharedAmounts }
   | { readonly type: 'RECOVERED'; readonly bytes: number; readonly sha256: string }

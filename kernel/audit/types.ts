@@ -1,5 +1,5 @@
 /** What the pipeline knows of the audit stage (DESIGN 4.6). Records are JSON objects; `seq`, `t` and `boot_ms` are added by the stage. */
-import type { Charges, Json } from '../vocabulary/index.ts'
+import type { Charges, Json, SharedAmounts } from '../vocabulary/index.ts'
 
 /** What init said of the program behind a session: guest-claimed. */
 export interface Claimed {
@@ -102,7 +102,7 @@ export type RecordBody =
   /** How often a token block that counts its uses was used, over all runs of a kept gate; null at its first binding: not known until the end. */
   | { readonly type: 'USES'; readonly block: string; readonly used: number | null }
   /** What the run has leased of the installation's budget, in all, from here on: the limits of account `installation`. */
-  | { readonly type: 'LEASED'; readonly leased: Charges }
+  | { readonly type: 'LEASED'; readonly leased: SharedAmounts }
   /** `percent` of a limit is spent. */
   | {
       readonly type: 'MARK'

@@ -1,12 +1,13 @@
-import type { Charges, Dimension } from '../vocabulary/index.ts'
-import { POOL_DIMENSIONS, SOFT_MARKS } from './limits.ts'
+import type { SharedAmounts, SharedKey } from '../vocabulary/index.ts'
+import { SOFT_MARKS } from './limits.ts'
 import type { OnMark } from './marks.ts'
-import { INSTALLATION_ACCOUNT, type Pool } from './pool.ts'
+import type { Pool } from './pool.ts'
+import { POOL_KEYS, poolBudget } from './pool-keys.ts'
 
 /** Warns a run before what all runs share is used up: so much of a limit is spent or leased. Each mark once for a limit; of several passed at once the highest. */
 export class PoolMarks {
   readonly #onMark: OnMark
-  readonly #told = new Map<Dimension, { limit: number; marks: number }>()
+  readonly #told = new Map<SharedKey, { limit: number; marks: number }>()
 
   constructor(onMark: OnMark) {
     this.#onMark = onMark
@@ -14,20 +15,22 @@ export class PoolMarks {
 
   look(pool: Pool): void {
     const { counted, limits } = pool
-    for (const dimension of POOL_DIMENSIONS) {
-      const limit = limits[dimension]
+    for (const key of POOL_KEYS) {
+      const limit = limits[key]
       // Places come and go with every effect.
-      if (limit !== undefined && limit > 0 && dimension !== 'concurrency') this.#lookAt(dimension, limit, counted)
+      if (limit !== undefined && limit > 0 && poolBudget(key).dimension !== 'concurrency') this.#lookAt(key, limit, counted)
     }
   }
 
-  #lookAt(dimension: Dimension, limit: number, counted: Charges): void {
-    const captured = counted[dimension] ?? 0
-    const before = this.#told.get(dimension)
+  #lookAt(key: SharedKey, limit: number, counted: SharedAmounts): void {
+    const captured = counted[key] ?? 0
+    const before = this.#told.get(key)
     const told = before?.limit === limit ? before.marks : 0
     const passed = SOFT_MARKS.filter((percent) => captured / limit >= percent / 100)
     const percent = passed.at(-1)
-    this.#told.set(dimension, { limit, marks: Math.max(told, passed.length) })
-    if (percent !== undefined && passed.length > told) this.#onMark({ account: INSTALLATION_ACCOUNT, dimension, percent, captured, limit })
+    this.#told.set(key, { limit, marks: Math.max(told, passed.length) })
+    if (percent === undefined || passed.length <= told) return
+    const { account, dimension } = poolBudget(key)
+    this.#onMark({ account, dimension, percent, captured, limit })
   }
 }

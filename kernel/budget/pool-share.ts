@@ -1,18 +1,18 @@
 import type { InstallationRecord } from '../audit/index.ts'
-import type { Charges, Dimension } from '../vocabulary/index.ts'
+import type { Charges, Dimension, SharedAmounts, SharedKey } from '../vocabulary/index.ts'
 import { TIME_DIMENSIONS, type TimeDimension } from './amounts.ts'
-import { MAX_TIME_LEASE_MS, POOL_DIMENSIONS, SLICE_MS, TIME_AHEAD_MS, TIME_LEASE_SLICES } from './limits.ts'
+import { MAX_TIME_LEASE_MS, SLICE_MS, TIME_AHEAD_MS, TIME_LEASE_SLICES } from './limits.ts'
 import type { OnMark } from './marks.ts'
-import { INSTALLATION_ACCOUNT, Pool } from './pool.ts'
+import { Pool } from './pool.ts'
+import { INSTALLATION_ACCOUNT, isSharedAccount, POOL_KEYS, poolBudget } from './pool-keys.ts'
 import { PoolMarks } from './pool-marks.ts'
-import type { BudgetStage, ReserveResult, SharedBudget } from './types.ts'
+import { SharedAccounts } from './shared-accounts.ts'
+import type { AccountName, BudgetStage, ReserveResult, SharedBudget } from './types.ts'
 
 /** What a share needs of the installation log: answers the number of the record it appended. Everything from here to the answer happens under its lock, and is durable when it resolves. */
 export interface PoolLog {
   transact(see: (record: InstallationRecord, seq: number) => void, decide: () => InstallationRecord | null): Promise<number | null>
 }
-
-type PoolDimension = (typeof POOL_DIMENSIONS)[number]
 
 export interface PoolShareOptions {
   readonly log: PoolLog
@@ -21,38 +21,40 @@ export interface PoolShareOptions {
   /** Of the machine whose CPU time is leased; null where none is measured. */
   readonly cpus: number | null
   /** Puts the run's lease as it is now on the run's own record, before any of it can be reserved. */
-  readonly onLease: (leased: Charges) => void
+  readonly onLease: (leased: SharedAmounts) => void
   /** Told when so much of what all runs share is spent or leased. */
   readonly onMark?: OnMark
 }
 
 /** What runs share as this one saw it last. */
 export interface PoolState {
-  readonly limits: Charges
+  readonly limits: SharedAmounts
   /** Spent by runs that ended and leased by those that did not. */
-  readonly counted: Charges
+  readonly counted: SharedAmounts
 }
 
 /** A run's part of the installation's budget, leased as it is needed and given back when it is not. One transaction at a time. */
 export class PoolShare implements SharedBudget {
+  /** Of all operations. */
   readonly account = INSTALLATION_ACCOUNT
   readonly #options: PoolShareOptions
   readonly #pool = new Pool()
   readonly #marks: PoolMarks | null
-  #dimensions: readonly PoolDimension[] = []
+  #own: SharedAccounts
   #seen = -1
   #turn: Promise<unknown> = Promise.resolve()
   #over = false
   /** What the run's record and its account say is leased. */
-  #applied: Charges = {}
+  #applied: SharedAmounts = {}
   #leasingTime = false
   /** ms that the last lease of time took. */
   readonly #timeLeased = new Map<TimeDimension, number>()
-  /** Places that stayed free since some were given back last. */
-  #idlePlaces = 0
+  /** Places, of all operations and of classes, that stayed free since some were given back last. */
+  #idlePlaces: SharedAmounts = {}
 
   private constructor(options: PoolShareOptions) {
     this.#options = options
+    this.#own = new SharedAccounts(options.budget, [])
     this.#marks = options.onMark === undefined ? null : new PoolMarks(options.onMark)
   }
 
@@ -61,8 +63,9 @@ export class PoolShare implements SharedBudget {
     const share = new PoolShare(options)
     await share.#transact(() => null)
     const { cpus } = options
-    share.#dimensions = POOL_DIMENSIONS.filter((dimension) => dimension in share.#pool.limits && !(dimension === 'cpu_ms' && cpus === null))
-    if (share.#dimensions.length === 0) return null
+    const keys = POOL_KEYS.filter((key) => key in share.#pool.limits && !(key === 'cpu_ms' && cpus === null))
+    if (keys.length === 0) return null
+    share.#own = new SharedAccounts(options.budget, keys)
     share.#apply()
     await share.leaseTime()
     return share
@@ -72,22 +75,31 @@ export class PoolShare implements SharedBudget {
     return { limits: this.#pool.limits, counted: this.#pool.counted }
   }
 
-  shares(dimension: PoolDimension): boolean {
-    return this.#dimensions.includes(dimension)
+  get accounts(): readonly AccountName[] {
+    return this.#own.names
   }
 
-  obtainable(dimension: Dimension): number {
-    const shared = this.#dimensions.find((each) => each === dimension)
-    return shared === undefined ? Number.POSITIVE_INFINITY : this.#available(shared) + this.#pool.free(shared)
+  shares(dimension: Dimension): boolean {
+    return this.#own.keys.includes(dimension)
+  }
+
+  beside(accounts: readonly AccountName[]): readonly AccountName[] {
+    return this.#own.beside(accounts)
+  }
+
+  obtainable(accounts: readonly AccountName[], dimension: Dimension): number {
+    const shared = this.#own.keysOf(accounts).filter((key) => poolBudget(key).dimension === dimension)
+    return Math.min(Number.POSITIVE_INFINITY, ...shared.map((key) => this.#own.available(key) + this.#pool.free(key)))
   }
 
   /** Tries the reservation, leases what it lacks of the installation's budget, and tries again; both in one turn, so that no other request takes what was leased for it. */
-  reserve(attempt: () => ReserveResult, charges: Charges): Promise<ReserveResult> {
+  reserve(attempt: () => ReserveResult, accounts: readonly AccountName[], charges: Charges): Promise<ReserveResult> {
     return this.#inTurn(async () => {
       const first = attempt()
-      if (first.ok || first.account !== INSTALLATION_ACCOUNT || first.frozen || this.#over) return this.#noted(first)
-      await this.#lease(charges)
-      return this.#noted(attempt())
+      if (first.ok || !isSharedAccount(first.account) || first.frozen || this.#over) return this.#noted(first)
+      const lacking = await this.#lease(accounts, charges)
+      const second = attempt()
+      return this.#noted(second.ok || lacking === null ? second : this.#refusal(lacking, charges))
     })
   }
 
@@ -115,14 +127,14 @@ export class PoolShare implements SharedBudget {
   /** Places nobody here needed since the last call go back to the other runs. */
   giveBackPlaces(): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#over || !this.shares('concurrency')) return
-      const idle = Math.min(this.#idlePlaces, this.#available('concurrency'))
-      if (idle > 0) {
+      if (this.#over) return
+      const unused = this.#own.freePlaces(this.#idlePlaces)
+      if (isAny(unused)) {
         const { run } = this.#options
-        await this.#transact(() => ({ type: 'BUDGET_RETURN', run, unused: { concurrency: idle } }))
+        await this.#transact(() => ({ type: 'BUDGET_RETURN', run, unused }))
         this.#apply()
       }
-      this.#idlePlaces = this.#available('concurrency')
+      this.#idlePlaces = this.#own.freePlaces()
     })
   }
 
@@ -131,9 +143,9 @@ export class PoolShare implements SharedBudget {
     await this.#turn
     if (this.#over) return
     this.#over = true
-    const spent = this.#used()
+    const spent = this.#own.used
     // Nothing is reserved of a lease that is over.
-    this.#options.budget.lease(INSTALLATION_ACCOUNT, spent)
+    this.#own.limit(spent)
     await this.#transact(() => ({ type: 'BUDGET_SPENT', run: this.#options.run, spent }))
   }
 
@@ -144,21 +156,32 @@ export class PoolShare implements SharedBudget {
   }
 
   #noted(result: ReserveResult): ReserveResult {
-    if (this.shares('concurrency')) this.#idlePlaces = Math.min(this.#idlePlaces, this.#available('concurrency'))
+    this.#idlePlaces = this.#own.freePlaces(this.#idlePlaces)
     return result
   }
 
-  async #lease(charges: Charges): Promise<void> {
+  /** Leases what is lacking; answers what is not to be had. */
+  async #lease(accounts: readonly AccountName[], charges: Charges): Promise<SharedKey | null> {
     const { run } = this.#options
+    let lacks: SharedKey | null = null
     await this.#transact(() => {
       if (this.#isBehind()) return null
-      const lease = this.#pool.share(this.#lacking(charges))
-      if (lease !== null) return Object.keys(lease).length === 0 ? null : { type: 'BUDGET_LEASE', run, lease }
+      const need = this.#own.lacking(accounts, charges)
+      lacks = this.#pool.lacks(need)
+      if (lacks === null) return isAny(need) ? { type: 'BUDGET_LEASE', run, lease: this.#pool.share(need) } : null
       // Another run may be able to use what is too little here.
-      const unused = this.#unused()
-      return Object.values(unused).some((amount) => amount > 0) ? { type: 'BUDGET_RETURN', run, unused } : null
+      const unused = this.#own.unused(lacks)
+      return isAny(unused) ? { type: 'BUDGET_RETURN', run, unused } : null
     })
     this.#apply()
+    return lacks
+  }
+
+  /** Names what all runs together have too little of: after giving back what cannot be used, every account here is short. */
+  #refusal(key: SharedKey, charges: Charges): ReserveResult {
+    const { account, dimension } = poolBudget(key)
+    const [available, limit] = [this.#own.available(key), this.#applied[key] ?? 0]
+    return { ok: false, account, dimension, limit, available, asked: charges[dimension] ?? 0, frozen: false }
   }
 
   /** Time of which less is left than may pass before a lease is on disk. */
@@ -168,7 +191,7 @@ export class PoolShare implements SharedBudget {
       const cpus = this.#cpusOf(dimension)
       const least = (TIME_LEASE_SLICES / 2) * SLICE_MS * cpus
       const half = (this.#timeLeased.get(dimension) ?? 0) / 2
-      return this.#available(dimension) < Math.max(least, Math.min(half, TIME_AHEAD_MS * cpus))
+      return this.#own.available(dimension) < Math.max(least, Math.min(half, TIME_AHEAD_MS * cpus))
     })
   }
 
@@ -191,21 +214,20 @@ export class PoolShare implements SharedBudget {
   /** More is leased than the run's record could say: what may not be used yet must not be leased again. */
   #isBehind(): boolean {
     const leased = this.#leased()
-    return this.#dimensions.some((dimension) => (leased[dimension] ?? 0) > (this.#applied[dimension] ?? 0))
+    return this.#own.keys.some((key) => (leased[key] ?? 0) > (this.#applied[key] ?? 0))
   }
 
   #apply(): void {
     const limits = this.#leased()
-    const { budget, onLease } = this.#options
-    if (this.#dimensions.every((dimension) => limits[dimension] === this.#applied[dimension])) return
-    onLease(limits)
+    if (this.#own.keys.every((key) => limits[key] === this.#applied[key])) return
+    this.#options.onLease(limits)
     this.#applied = limits
-    budget.lease(INSTALLATION_ACCOUNT, limits)
+    this.#own.limit(limits)
   }
 
-  #leased(): Charges {
+  #leased(): SharedAmounts {
     const leased = this.#pool.leasedBy(this.#options.run) ?? {}
-    return Object.fromEntries(this.#dimensions.map((dimension) => [dimension, leased[dimension] ?? 0]))
+    return this.#own.each((key) => leased[key] ?? 0)
   }
 
   async #transact(decide: () => InstallationRecord | null): Promise<void> {
@@ -230,37 +252,13 @@ export class PoolShare implements SharedBudget {
     this.#marks?.look(this.#pool)
   }
 
-  #shrink(unused: Charges): void {
+  #shrink(unused: SharedAmounts): void {
     const leased = this.#leased()
-    const limits = Object.fromEntries(this.#dimensions.map((dimension) => [dimension, (leased[dimension] ?? 0) - (unused[dimension] ?? 0)]))
     this.#applied = {}
-    this.#options.budget.lease(INSTALLATION_ACCOUNT, limits)
+    this.#own.limit(this.#own.each((key) => (leased[key] ?? 0) - (unused[key] ?? 0)))
   }
+}
 
-  #lacking(charges: Charges): Charges {
-    const lacking: Record<string, number> = {}
-    for (const dimension of this.#dimensions) {
-      const asked = charges[dimension] ?? 0
-      if (asked > 0) lacking[dimension] = Math.max(0, asked - this.#available(dimension))
-    }
-    return lacking
-  }
-
-  /** Time is kept: it passes whatever was refused. */
-  #unused(): Charges {
-    const idle = this.#dimensions.filter((dimension) => !(TIME_DIMENSIONS as readonly PoolDimension[]).includes(dimension))
-    return Object.fromEntries(idle.map((dimension) => [dimension, this.#available(dimension)]))
-  }
-
-  #available(dimension: PoolDimension): number {
-    return this.#options.budget.available([INSTALLATION_ACCOUNT], dimension)
-  }
-
-  /** Places are not spent: they are free when the run is over. */
-  #used(): Charges {
-    const limited = this.#options.budget.rows([INSTALLATION_ACCOUNT]).filter(({ limit }) => limit !== null)
-    return Object.fromEntries(
-      limited.map(({ dimension, captured, reserved }) => [dimension, dimension === 'concurrency' ? 0 : captured + reserved]),
-    )
-  }
+function isAny(amounts: SharedAmounts): boolean {
+  return Object.values(amounts).some((amount) => amount > 0)
 }

@@ -1,52 +1,45 @@
 import type { InstallationRecord } from '../audit/index.ts'
-import type { Charges, Dimension } from '../vocabulary/index.ts'
-import { type Amounts, at, chargesOf, indexOf, noAmounts, readCharges, type TimeDimension } from './amounts.ts'
-import { MAX_AMOUNT, POOL_DIMENSIONS, POOL_SHARE } from './limits.ts'
-
-/** Account of what all runs of an installation share; a run's own is limited to what it has leased of it. */
-export const INSTALLATION_ACCOUNT = 'installation'
-
-interface RunShare {
-  readonly leased: Amounts
-}
+import type { SharedAmounts, SharedKey } from '../vocabulary/index.ts'
+import type { TimeDimension } from './amounts.ts'
+import { MAX_AMOUNT, POOL_SHARE } from './limits.ts'
+import { POOL_KEYS, PoolSums, readShared } from './pool-keys.ts'
 
 /**
  * What the installation log says of the shared budget. A run's lease counts in full, whatever it used of it, until the run says what it spent; one that
  * died says so when it is recovered. Invariant whenever something is leased: spent + leased ≤ limit.
  */
 export class Pool {
-  readonly #leases = new Map<string, RunShare>()
-  readonly #counted = noAmounts()
-  #limits: Charges = {}
+  readonly #leases = new Map<string, PoolSums>()
+  readonly #counted = new PoolSums()
+  #limits: SharedAmounts = {}
 
   /** The next record in the order of the log. Throws RangeError for amounts that are none. */
   add(record: InstallationRecord): void {
     switch (record.type) {
       case 'BUDGET_LIMITS':
-        readCharges(record.limits)
+        readShared(record.limits)
         this.#limits = record.limits
         return
       case 'BUDGET_LEASE':
-        return this.#lease(record.run, readCharges(record.lease))
+        return this.#lease(record.run, record.lease)
       case 'BUDGET_RETURN':
-        return this.#giveBack(record.run, readCharges(record.unused))
+        return this.#giveBack(record.run, record.unused)
       case 'BUDGET_SPENT':
-        return this.#end(record.run, readCharges(record.spent))
+        return this.#end(record.run, record.spent)
     }
   }
 
-  get limits(): Charges {
+  get limits(): SharedAmounts {
     return this.#limits
   }
 
   /** Spent by runs that ended and leased by those that did not. */
-  get counted(): Charges {
-    return chargesOf(this.#counted)
+  get counted(): SharedAmounts {
+    return this.#counted.amounts
   }
 
-  leasedBy(run: string): Charges | null {
-    const share = this.#leases.get(run)
-    return share === undefined ? null : chargesOf(share.leased)
+  leasedBy(run: string): SharedAmounts | null {
+    return this.#leases.get(run)?.amounts ?? null
   }
 
   /** Runs that hold a lease. */
@@ -54,21 +47,24 @@ export class Pool {
     return [...this.#leases.keys()]
   }
 
-  free(dimension: Dimension): number {
-    const limit = this.#limits[dimension]
-    if (limit === undefined) return Number.POSITIVE_INFINITY
-    return Math.max(0, limit - at(this.#counted, indexOf(dimension)))
+  free(key: SharedKey): number {
+    const limit = this.#limits[key]
+    return limit === undefined ? Number.POSITIVE_INFINITY : Math.max(0, limit - this.#counted.of(key))
   }
 
-  /** What to lease for a need: all of it in whole multiples, a part of what is free, so that runs neither ask each time nor starve each other. Null when it is not there. */
-  share(need: Charges): Charges | null {
-    const lease: Partial<Record<Dimension, number>> = {}
-    for (const dimension of POOL_DIMENSIONS) {
-      const needed = need[dimension] ?? 0
-      const free = this.free(dimension)
-      if (needed > free) return null
+  /** The first of a need that is not there; null when all is. */
+  lacks(need: SharedAmounts): SharedKey | null {
+    return POOL_KEYS.find((key) => (need[key] ?? 0) > this.free(key)) ?? null
+  }
+
+  /** What to lease for a need that is there: all of it in whole multiples, a part of what is free, so that runs neither ask each time nor starve each other. */
+  share(need: SharedAmounts): SharedAmounts {
+    const lease: Partial<Record<SharedKey, number>> = {}
+    for (const key of POOL_KEYS) {
+      const needed = need[key] ?? 0
+      const free = this.free(key)
       const parts = free === Number.POSITIVE_INFINITY ? POOL_SHARE : Math.max(1, Math.floor(free / needed / POOL_SHARE))
-      if (needed > 0) lease[dimension] = Math.min(MAX_AMOUNT, needed * parts)
+      if (needed > 0) lease[key] = Math.min(MAX_AMOUNT, needed * parts)
     }
     return lease
   }
@@ -79,35 +75,34 @@ export class Pool {
     return Math.min(free, Math.max(least, Math.min(most, Math.floor(free / POOL_SHARE))))
   }
 
-  #lease(run: string, amounts: Amounts): void {
-    const share = this.#leases.get(run) ?? { leased: noAmounts() }
-    this.#leases.set(run, share)
-    for (let i = 0; i < amounts.length; i++) {
-      share.leased[i] = Math.min(MAX_AMOUNT, at(share.leased, i) + at(amounts, i))
-      this.#count(i, at(amounts, i))
+  #lease(run: string, lease: SharedAmounts): void {
+    const leased = this.#leases.get(run) ?? new PoolSums()
+    this.#leases.set(run, leased)
+    for (const [key, amount] of readShared(lease)) {
+      leased.add(key, amount)
+      this.#counted.add(key, amount)
     }
   }
 
   /** Never more than is leased: a forged return makes no room. */
-  #giveBack(run: string, amounts: Amounts): void {
-    const share = this.#leases.get(run)
-    if (share === undefined) return
-    for (let i = 0; i < amounts.length; i++) {
-      const back = Math.min(at(amounts, i), at(share.leased, i))
-      share.leased[i] = at(share.leased, i) - back
-      this.#count(i, -back)
+  #giveBack(run: string, unused: SharedAmounts): void {
+    const amounts = readShared(unused)
+    const leased = this.#leases.get(run)
+    if (leased === undefined) return
+    for (const [key, amount] of amounts) {
+      const back = Math.min(amount, leased.of(key))
+      leased.add(key, -back)
+      this.#counted.add(key, -back)
     }
   }
 
   /** Once for a run: its lease is over. */
-  #end(run: string, spent: Amounts): void {
-    const share = this.#leases.get(run)
-    if (share === undefined) return
+  #end(run: string, spent: SharedAmounts): void {
+    const amounts = readShared(spent)
+    const leased = this.#leases.get(run)
+    if (leased === undefined) return
     this.#leases.delete(run)
-    for (let i = 0; i < spent.length; i++) this.#count(i, at(spent, i) - at(share.leased, i))
-  }
-
-  #count(index: number, amount: number): void {
-    this.#counted[index] = Math.min(MAX_AMOUNT, at(this.#counted, index) + amount)
+    for (const [key, amount] of leased.entries()) this.#counted.add(key, -amount)
+    for (const [key, amount] of amounts) this.#counted.add(key, amount)
   }
 }

@@ -3,7 +3,7 @@ import type { RecordBody } from '../audit/types.ts'
 import { type Charges, DIMENSIONS } from '../vocabulary/index.ts'
 import { type Amounts, at, CONCURRENCY, chargesOf, noAmounts, readCharges } from './amounts.ts'
 import { MAX_AMOUNT } from './limits.ts'
-import { INSTALLATION_ACCOUNT } from './pool.ts'
+import { INSTALLATION_ACCOUNT, poolBudget, readShared } from './pool-keys.ts'
 import { type BudgetOptions, createBudgetStage, RUN_ACCOUNT } from './stage.ts'
 import type { AccountName, BudgetStage } from './types.ts'
 
@@ -79,8 +79,10 @@ function apply(record: LoggedRecord, { totals, limits, open }: Books): void {
       return
     }
     case 'LEASED':
-      readCharges(record.leased)
-      limits.set(INSTALLATION_ACCOUNT, record.leased)
+      for (const [key, leased] of readShared(record.leased)) {
+        const { account, dimension } = poolBudget(key)
+        limits.set(account, { ...limits.get(account), [dimension]: leased })
+      }
       return
     case 'INTENT':
       open.set(record.seq, { accounts: record.accounts, held: readCharges(record.reserve), settled: false, closed: false })

@@ -94,25 +94,26 @@ class BudgetLedger implements BudgetStage {
   reserveShared(accounts: readonly AccountName[], charges: Charges): ReserveResult | Promise<ReserveResult> {
     const shared = this.#shared
     if (shared === null) return this.reserve(accounts, charges)
-    return shared.reserve(() => this.reserve([...accounts, shared.account], charges), charges)
+    const all = shared.beside(accounts)
+    return shared.reserve(() => this.reserve(all, charges), all, charges)
   }
 
   async extendShared(reservation: Reservation, more: Charges): Promise<ReserveResult> {
     const shared = this.#shared
     if (shared === null) return this.extend(reservation, more)
-    return shared.reserve(() => this.extend(reservation, more), more)
+    return shared.reserve(() => this.extend(reservation, more), reservation.accounts, more)
   }
 
   availableShared(accounts: readonly AccountName[], dimension: Dimension): number {
-    return Math.min(this.available(accounts, dimension), this.#shared?.obtainable(dimension) ?? Number.POSITIVE_INFINITY)
+    return Math.min(this.available(accounts, dimension), this.#shared?.obtainable(accounts, dimension) ?? Number.POSITIVE_INFINITY)
   }
 
   join(share: SharedBudget): void {
     this.#shared = share
   }
 
-  get sharedAccount(): AccountName | null {
-    return this.#shared?.account ?? null
+  get sharedAccounts(): readonly AccountName[] {
+    return this.#shared?.accounts ?? []
   }
 
   available(accounts: readonly AccountName[], dimension: Dimension): number {

@@ -1,7 +1,7 @@
 /** What tests of shared budgets need. */
 import { expect } from 'vitest'
 import type { InstallationRecord } from '../audit/index.ts'
-import type { Charges } from '../vocabulary/index.ts'
+import type { SharedAmounts } from '../vocabulary/index.ts'
 import type { OnMark } from './marks.ts'
 import { Pool } from './pool.ts'
 import { type PoolLog, PoolShare, type PoolShareOptions } from './pool-share.ts'
@@ -10,7 +10,7 @@ import { createBudgetStage } from './stage.ts'
 export const run = (number: number): string => String(number).padStart(32, '0')
 
 /** The installation log without its disk: one transaction at a time, in the order they were asked for. */
-export function memoryLog(limits: Charges) {
+export function memoryLog(limits: SharedAmounts) {
   const records: InstallationRecord[] = [{ type: 'BUDGET_LIMITS', limits, by_uid: 0 }]
   let turn: Promise<unknown> = Promise.resolve()
   const log: PoolLog = {
@@ -34,7 +34,7 @@ export function proven(records: readonly InstallationRecord[]): Pool {
     pool.add(record)
     if (record.type !== 'BUDGET_LEASE') continue
     for (const [dimension, limit] of Object.entries(pool.limits))
-      expect(pool.counted[dimension as keyof Charges] ?? 0).toBeLessThanOrEqual(limit)
+      expect(pool.counted[dimension as keyof SharedAmounts] ?? 0).toBeLessThanOrEqual(limit)
   }
   return pool
 }

@@ -67,11 +67,14 @@ export interface NumberedMark extends Mark {
 
 /** A part of a budget that several runs share, leased as it is needed. */
 export interface SharedBudget {
-  readonly account: AccountName
-  /** What can be reserved of it at most, as far as was seen last: leased or still to lease. Infinity where it is not shared. */
-  obtainable(dimension: Dimension): number
+  /** Of all operations and of single classes. */
+  readonly accounts: readonly AccountName[]
+  /** `accounts` with those of `accounts` here that an effect charged to them is charged to as well. */
+  beside(accounts: readonly AccountName[]): readonly AccountName[]
+  /** What an effect charged to these can reserve of it at most, as far as was seen last: leased or still to lease. Infinity where it is not shared. */
+  obtainable(accounts: readonly AccountName[], dimension: Dimension): number
   /** Tries, leases what is lacking, tries again. */
-  reserve(attempt: () => ReserveResult, charges: Charges): Promise<ReserveResult>
+  reserve(attempt: () => ReserveResult, accounts: readonly AccountName[], charges: Charges): Promise<ReserveResult>
 }
 
 /** Invariant at every moment and for every account and dimension: captured + reserved ≤ limit, except an account frozen by OVERRUN. */
@@ -86,8 +89,8 @@ export interface BudgetStage {
   extendShared(reservation: Reservation, more: Charges): Promise<ReserveResult>
   /** From here on effects are charged to this share as well. */
   join(share: SharedBudget): void
-  /** The account of what was joined; null where nothing is shared. */
-  readonly sharedAccount: AccountName | null
+  /** The accounts of what was joined; none where nothing is shared. */
+  readonly sharedAccounts: readonly AccountName[]
   /** How much of a dimension is still free on the tightest of these accounts; Infinity when unlimited. */
   available(accounts: readonly AccountName[], dimension: Dimension): number
   /** As `available`, of what runs share too: other runs may have taken of that since. */

@@ -1,6 +1,6 @@
 import type { AuthorityError } from '@authority/protocol'
 import { LogBytesExceeded } from '../audit/index.ts'
-import { classAccount, RUN_ACCOUNT } from '../budget/index.ts'
+import { classAccount, isSharedAccount, RUN_ACCOUNT } from '../budget/index.ts'
 import type { AccountName, ReserveResult } from '../budget/types.ts'
 import type { EffectResult, Permit, ResolvedObject } from '../effects/contract.ts'
 import type { Charges, OperationName, Question } from '../vocabulary/index.ts'
@@ -175,8 +175,7 @@ export class AdmitPipeline implements Gate, Surroundings {
       let lease = budget.reserveShared(accounts, moved)
       if (lease instanceof Promise) lease = await lease
       // Other runs took of it since it was looked at; what is left now may do.
-      if (!lease.ok && lease.account === budget.sharedAccount)
-        lease = await budget.reserveShared(accounts, this.worstCase(request, accounts).moved)
+      if (!lease.ok && isSharedAccount(lease.account)) lease = await budget.reserveShared(accounts, this.worstCase(request, accounts).moved)
       if (lease.ok) return { work: work.reservation, lease: lease.reservation, intentBytes: 0 }
       budget.void(work.reservation)
       throw await this.judge.refuseBudget(request, object.object, lease)

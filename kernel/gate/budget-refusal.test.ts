@@ -20,6 +20,7 @@ test.each([
   [{ dimension: 'cpu_ms' }, 'the CPU time budget of this run has no room for this: 3 ms needed, 2 ms of 10 ms left'],
   // What other runs leased is not an agent's to know.
   [{ account: 'installation' }, 'the calls budget of all runs together has no room for this: 3 needed, 2 left'],
+  [{ account: 'installation:net' }, 'the calls budget of net operations of all runs together has no room for this: 3 needed, 2 left'],
   [{ frozen: true }, 'the budget of this run is closed: more was used than was reserved (account run is frozen)'],
 ] as const)('%o says whose budget it is and how much is left', (change, reason) => {
   expect(budgetDenial({ ...refusal, ...change })).toMatchObject({ code: 'E_BUDGET_EXCEEDED', reason })

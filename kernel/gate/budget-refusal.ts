@@ -1,5 +1,5 @@
 import type { NoRoom } from '../audit/types.ts'
-import { INSTALLATION_ACCOUNT, RUN_ACCOUNT } from '../budget/index.ts'
+import { INSTALLATION_ACCOUNT, isSharedAccount, RUN_ACCOUNT } from '../budget/index.ts'
 import type { BudgetRefusal, Refusal } from './judge.ts'
 
 /** Log bytes are a budget like any other (DESIGN 4.5): what the log has no room for is refused as by an account. */
@@ -19,13 +19,14 @@ function sentence({ account, dimension, limit, available, asked, frozen }: Budge
   const budget = `the ${wordsOf(dimension)} budget of ${whose} has no room for this`
   const amount = (value: number): string => (dimension === 'cost_nano_usd' ? dollars(value) : `${value}${unitOf(dimension)}`)
   // Of what runs share the limit here is what this run leased, and the whole is not an agent's to know.
-  if (account === INSTALLATION_ACCOUNT) return `${budget}: ${amount(asked)} needed, ${amount(available)} left`
+  if (isSharedAccount(account)) return `${budget}: ${amount(asked)} needed, ${amount(available)} left`
   return `${budget}: ${amount(asked)} needed, ${amount(available)} of ${amount(limit)} left`
 }
 
 function ownerOf(account: string): string {
   if (account === RUN_ACCOUNT) return 'this run'
   if (account === INSTALLATION_ACCOUNT) return 'all runs together'
+  if (isSharedAccount(account)) return `${account.slice(INSTALLATION_ACCOUNT.length + 1)} operations of all runs together`
   if (account.startsWith('class:')) return `${account.slice('class:'.length)} operations of this run`
   return `token ${account.replace(':', ' ')}`
 }

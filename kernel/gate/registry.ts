@@ -1,5 +1,5 @@
 import { AuthorityError, MAX_MARK_ROWS, type OperationName, operationRow, requestArgs, type WireValue } from '@authority/protocol'
-import { OPERATION_CLASSES } from '../budget/index.ts'
+import { isSharedAccount, OPERATION_CLASSES } from '../budget/index.ts'
 import type { BudgetStage } from '../budget/types.ts'
 import type { CapabilityStage } from '../capability/types.ts'
 import type { BytesOperation, EffectClass, EffectResult, EffectSession } from '../effects/contract.ts'
@@ -137,7 +137,7 @@ export class OperationRegistry {
     let after = Number(args[0])
     for (;;) {
       // Asked each time: a token may have been revoked while it waited.
-      const accounts = this.accountsOf(session.subject.session, handle).filter((account) => account !== budget.sharedAccount)
+      const accounts = this.accountsOf(session.subject.session, handle).filter((account) => !isSharedAccount(account))
       const marks = budget.marksAfter(after, accounts).slice(0, MAX_MARK_ROWS)
       if (marks.length > 0)
         return [marks.map((mark) => [mark.number, mark.account, mark.dimension, mark.percent, mark.captured, mark.limit])]
@@ -150,10 +150,9 @@ export class OperationRegistry {
   private accountsOf(session: string, handle: number): readonly string[] {
     const verdict = this.options.capability.check(session, handle, [])
     if (!verdict.allow) throw new AuthorityError(verdict.code, verdict.reason)
-    const { sharedAccount } = this.options.budget
     return [
       'run',
-      ...(sharedAccount === null ? [] : [sharedAccount]),
+      ...this.options.budget.sharedAccounts,
       ...OPERATION_CLASSES.map((name) => `class:${name}`),
       ...verdict.blocks.map((block) => `block:${block}`),
     ]

@@ -50,7 +50,13 @@ test('marks are of the session’s accounts: nobody hears of another’s token, 
   const mint = (): string => world.capability.mint({ fs: { read: ['/work/**'] }, budget: { calls: 2 } }, FOREVER)
   const [own, narrow, other] = [await greeted(world), await greeted(world, mint()), await greeted(world, mint())]
   const asked = [own, narrow, other].map((served) => [served, ask(served, 0)] as const)
-  world.budget.join({ account: 'installation', obtainable: () => 0, reserve: async (attempt) => attempt() })
+  const shared = ['installation']
+  world.budget.join({
+    accounts: shared,
+    beside: (accounts) => [...accounts, ...shared],
+    obtainable: () => 0,
+    reserve: async (attempt) => attempt(),
+  })
   world.budget.limit('installation', { calls: 2 })
   const taken = world.budget.reserve(['installation'], { calls: 1 })
   if (taken.ok) world.budget.settle(taken.reservation)

@@ -58,6 +58,9 @@ export type NamedLimits = Readonly<Record<string, number>>
 export const BYTE_WAYS = ['bytes_in', 'bytes_out', 'bytes_written'] as const satisfies readonly Dimension[]
 export type ByteWay = (typeof BYTE_WAYS)[number]
 export type Charges = Readonly<Partial<Record<Dimension, number>>>
+/** What runs share: `calls` of all operations, `net.calls` of one class. */
+export type SharedKey = Dimension | `${(typeof OPERATION_CLASSES)[number]}.${Dimension}`
+export type SharedAmounts = Readonly<Partial<Record<SharedKey, number>>>
 
 /** JSON a record may hold. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }

@@ -25,7 +25,7 @@ import {
 } from '@authority/kernel/effects/net'
 import { AdmitPipeline, COALESCE_MS, OperationRegistry, type OperatorOperation } from '@authority/kernel/gate'
 import { asImageRequest, denyAllPolicy, type LoadedPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
-import type { Charges, Clock, Json, NamedLimits } from '@authority/kernel/vocabulary'
+import type { Charges, Clock, Json, NamedLimits, SharedKey } from '@authority/kernel/vocabulary'
 import { AuthorityError, type OperationName } from '@authority/protocol'
 import { assertStillExpected } from '../expectations.ts'
 import { type IncludedFile, includeFrom } from '../policy-files.ts'
@@ -286,7 +286,7 @@ export function sharedFacts({ shared }: Pick<GateCore, 'shared'>): Pick<StartFac
   if (shared === null) return {}
   const { limits, counted } = shared.state
   return {
-    shared: Object.entries(limits).map(([dimension, limit]) => ({ dimension, limit, used: counted[dimension as keyof Charges] ?? 0 })),
+    shared: Object.entries(limits).map(([dimension, limit]) => ({ dimension, limit, used: counted[dimension as SharedKey] ?? 0 })),
   }
 }
 

@@ -3,16 +3,17 @@ import { join } from 'node:path'
 import { type Installation, type RecordType, type RunLog, readRecords } from '@authority/kernel/audit'
 import {
   type BudgetStage,
-  INSTALLATION_ACCOUNT,
   type LoggedRecord,
   type OnMark,
+  POOL_KEYS,
   Pool,
   type PoolLog,
   PoolShare,
+  poolBudget,
   replay,
   TIME_DIMENSIONS,
 } from '@authority/kernel/budget'
-import type { Charges } from '@authority/kernel/vocabulary'
+import type { SharedAmounts } from '@authority/kernel/vocabulary'
 
 /** The installation log as a share sees it: only segments that may hold something new are read again. */
 export function poolLogOf(installation: Installation): PoolLog {
@@ -78,12 +79,17 @@ export async function settleEndedRuns(installation: Installation, runs: string):
 /** What moves the account. */
 const MOVES: readonly RecordType[] = ['RUN_START', 'LEASED', 'INTENT', 'LEASE', 'OUTCOME', 'CLOSE', 'TIME', 'RECOVERED']
 
-async function spentOf(log: string, leased: Charges): Promise<Charges | null> {
+async function spentOf(log: string, leased: SharedAmounts): Promise<SharedAmounts | null> {
   try {
     const records: LoggedRecord[] = []
     for await (const record of readRecords(log, { types: MOVES })) records.push(record)
-    const spent = { ...replay(records).spent.get(INSTALLATION_ACCOUNT), ...(died(records) ? timeOf(leased) : {}) }
-    return Object.fromEntries(Object.entries(spent).filter(([dimension]) => dimension in leased))
+    const accounts = replay(records).spent
+    const spent = POOL_KEYS.flatMap((key) => {
+      const { account, dimension } = poolBudget(key)
+      const amount = accounts.get(account)?.[dimension]
+      return amount === undefined || !(key in leased) ? [] : [[key, amount] as const]
+    })
+    return { ...Object.fromEntries(spent), ...(died(records) ? timeOf(leased) : {}) }
   } catch {
     return null
   }
@@ -94,6 +100,6 @@ function died(records: readonly LoggedRecord[]): boolean {
 }
 
 /** How much passed after the last TIME record of a run that died is not known: it pays for all it had leased. */
-function timeOf(leased: Charges): Charges {
+function timeOf(leased: SharedAmounts): SharedAmounts {
   return Object.fromEntries(TIME_DIMENSIONS.flatMap((dimension) => (dimension in leased ? [[dimension, leased[dimension] ?? 0]] : [])))
 }

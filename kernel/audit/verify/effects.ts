@@ -48,12 +48,13 @@ const DIMENSIONS: ReadonlySet<string> = new Set([
 const LEVELS: ReadonlySet<string> = new Set(['concurrency'])
 /** What an unknown outcome need not charge: levels, and bytes, which move through a lease alone and are counted there. */
 const KNOWN: ReadonlySet<string> = new Set([...LEVELS, 'bytes', 'bytes_in', 'bytes_out', 'bytes_written'])
-const STANDING: readonly string[] = ['run', 'installation']
+const CLASSES: readonly string[] = ['fs', 'net', 'tool', 'infer', 'state', 'agent']
+const STANDING: readonly string[] = ['run', 'installation', ...CLASSES.map((name) => `installation:${name}`)]
 /** Reserved in slices: may overshoot by one slice on each CPU. */
 const SLICED: ReadonlySet<string> = new Set(['wall_time_ms', 'cpu_ms'])
 
 export class Effects {
-  /** `run` and `installation` are counted from the first record on: their limits may come, or move, later. */
+  /** `run`, `installation` and its classes are counted from the first record on: their limits may come, or move, later. */
   readonly #accounts = new Map<string, Account>(STANDING.map((name) => [name, newAccount(name)]))
   /** Names (long ones as hashes) of accounts that were charged without any limit: none of them may get one any more. */
   readonly #uncounted = new Set<string>()
@@ -115,8 +116,9 @@ export class Effects {
 
   /** The run's part of the installation's budget: its limit moves, never below what is spent and held. */
   leased(fields: Fields): string | null {
-    const { limits, captured, reserved, name } = this.#account('installation')
-    for (const [dimension, limit] of Object.entries(fields.leased as Amounts)) {
+    for (const [key, limit] of Object.entries(fields.leased as Amounts)) {
+      const [account, dimension] = shareOf(key)
+      const { limits, captured, reserved, name } = this.#account(account)
       const sum = (captured.get(dimension) ?? 0) + (reserved.get(dimension) ?? 0)
       if (sum > limit && sum <= (limits.get(dimension) ?? Number.POSITIVE_INFINITY))
         return `${dimension} of account ${name} is leased at ${limit} with ${sum} in use`
@@ -234,6 +236,13 @@ export class Effects {
     }
     return null
   }
+}
+
+/** `calls` is of account `installation`, `net.calls` of `installation:net`. */
+function shareOf(key: string): readonly [account: string, dimension: string] {
+  const cut = key.indexOf('.')
+  const name = key.slice(0, Math.max(0, cut))
+  return CLASSES.includes(name) ? [`installation:${name}`, key.slice(cut + 1)] : ['installation', key]
 }
 
 function hasTwice(names: readonly string[]): boolean {

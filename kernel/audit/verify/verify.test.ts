@@ -223,6 +223,17 @@ describe('rules of the records', () => {
       ],
       'calls of account installation reaches 4 of 3',
     ],
+    [
+      'more than was leased of the installation for one class, counted from the start',
+      [
+        { ...intent, accounts: ['installation:net'], reserve: { calls: 1 } },
+        { type: 'LEASED', leased: { calls: 9, 'net.calls': 3 } },
+        { ...intent, accounts: ['installation', 'installation:net'], reserve: { calls: 2 } },
+        { ...intent, accounts: ['installation:fs'], reserve: { calls: 9 } },
+        { ...intent, accounts: ['installation', 'installation:net'], reserve: { calls: 1 } },
+      ],
+      'calls of account installation:net reaches 4 of 3',
+    ],
     ['a second beginning', [runStart({ id: '0'.repeat(32) } as never)], 'a second RUN_START'],
     ['a checkpoint nobody signed', [{ type: 'CHECKPOINT', size: 1, root: '0'.repeat(64) }], 'is missing'],
     ['an end with open effects', [intent, RUN_END], '1 effects open'],

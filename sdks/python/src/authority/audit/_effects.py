@@ -14,7 +14,8 @@ _LEVEL = "concurrency"
 _KNOWN = (_LEVEL, "bytes", "bytes_in", "bytes_out", "bytes_written")
 _SLICED = ("wall_time_ms", "cpu_ms")
 # Tracked from the first record on, whether or not they have a limit yet.
-_STANDING = ("run", "installation")
+_CLASSES = ("fs", "net", "tool", "infer", "state", "agent")
+_STANDING = ("run", "installation") + tuple("installation:" + name for name in _CLASSES)
 
 
 class _Effect:
@@ -65,8 +66,11 @@ class Effects:
 
     def leased(self, limits: Amounts) -> None:
         """A limit that may move, but never below what is captured and reserved."""
-        account = self._accounts["installation"]
-        for dimension, limit in limits.items():
+        for key, limit in limits.items():
+            name, dot, rest = key.partition(".")
+            of_class = dot and name in _CLASSES
+            dimension = rest if of_class else key
+            account = self._accounts["installation:" + name if of_class else "installation"]
             total = account.captured.get(dimension, 0) + account.reserved.get(dimension, 0)
             if limit < total <= account.limits.get(dimension, MAX_INTEGER):
                 raise Damage("LEASED: %d %s are left of which %d are in use" % (limit, dimension, total))
