@@ -250,10 +250,10 @@ test('of one class for all runs together: what one run spent the next has not, a
   const seen = await shown({}, [])
   expect(seen.start).toMatch(/shared by all runs:.*fs calls 3 of 3 left/)
   for (const [place, rows] of Object.entries(seen.places))
-    expect(rows.filter(([account]) => account === 'installation:fs').map(([, dimension, , captured]) => [dimension, captured]), place).toContainEqual([
-      'calls',
-      2,
-    ])
+    expect(
+      rows.filter(([account]) => account === 'installation:fs').map(([, dimension, , captured]) => [dimension, captured]),
+      place,
+    ).toContainEqual(['calls', 2])
   writeFileSync(join(folder, 'p.json'), JSON.stringify({ version: '1.0', fs: { read: ['/in/**'] } }))
   const reads = `import authority; gate = authority.connect(); gate.fs.read_file("/in/a"); gate.fs.read_file("/in/a")`
   const { lines, code } = await authority('gate', 'serve', '--policy', 'p.json', '-v', `${folder}/in:/in:ro`, '--', 'python3', '-c', reads)

@@ -4,9 +4,10 @@ import { ensureFolder } from '../files.ts'
 import { openInstallation } from '../installation.ts'
 import { openRunLog } from '../open.ts'
 import { recoverRun } from '../recovery.ts'
+import type { RecordBody } from '../types.ts'
 import { MemoryFs } from './memory-fs.ts'
 import { type Files, notesOf, rewritten } from './mutants.ts'
-import { AT_ONCE, begin, HOME, RUN_END, RUN_ID, runStart, testContext, work } from './scenario.ts'
+import { AT_ONCE, begin, HOME, intent, RUN_END, RUN_ID, runStart, testContext, work } from './scenario.ts'
 
 export interface VectorCase {
   readonly name: string
@@ -44,6 +45,9 @@ export async function vectorLogs(): Promise<ReadonlyMap<string, Files>> {
     ['rotated', await rotated()],
     ['shared', await shared(4)],
     ['overspent', await shared(5)],
+    ['class', await ofOneClass({ leased: 3, used: 3 })],
+    ['class-overspent', await ofOneClass({ leased: 3, used: 4 })],
+    ['class-not-leased', await ofOneClass({ leased: 2, used: 3 })],
   ])
 }
 
@@ -102,6 +106,23 @@ async function shared(second: number): Promise<Files> {
   await installation.note({ type: 'BUDGET_LEASE', run: 'e'.repeat(32), lease: { calls: second } })
   await log.seal(RUN_END)
   await installation.note({ type: 'BUDGET_SPENT', run: RUN_ID, spent: { calls: 3 } })
+  return fs.snapshot(HOME)
+}
+
+/** A run that says three net calls of what runs share were leased to it. */
+async function ofOneClass({ leased, used }: { readonly leased: number; readonly used: number }): Promise<Files> {
+  const fs = new MemoryFs()
+  const { log, installation } = await begin(testContext(fs))
+  await installation.note({ type: 'BUDGET_LIMITS', limits: { calls: 10, 'net.calls': 4 }, by_uid: 1000 })
+  await installation.note({ type: 'BUDGET_LEASE', run: RUN_ID, lease: { calls: 6, 'net.calls': leased } })
+  log.append({ type: 'LEASED', leased: { calls: 6, 'net.calls': 3 } })
+  for (const name of ['fs', ...new Array<string>(used).fill('net')]) {
+    const accounts = ['run', `class:${name}`, 'installation', `installation:${name}`]
+    const effect = log.append({ ...intent('/data'), op: `${name}.open`, accounts } as RecordBody)
+    await log.durable()
+    log.append({ type: 'OUTCOME', intent: effect, status: 'ok', captured: { calls: 1 } })
+  }
+  await log.seal(RUN_END)
   return fs.snapshot(HOME)
 }
 
@@ -173,6 +194,9 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
     q('rotated, last key pinned for the run before', 'rotated', [], { key: text('rotated', 'installation/key.pub').trimEnd() }),
     q('a budget that runs share', 'shared'),
     q('a shared budget that is exceeded', 'overspent'),
+    q('a budget of one class that runs share', 'class'),
+    q('a shared budget of one class that is exceeded', 'class-overspent'),
+    q('a shared budget of one class that nobody leased', 'class-not-leased'),
     q('no such folder', 'sealed', [], { run: 'f'.repeat(32) }),
     q(
       'run folder gone',
