@@ -167,6 +167,8 @@ function checkIdentity({ options, path, records }: Inquiry, walk: Walk, key: Pub
 function statusOf({ walk, records, noted, path, installationLog }: Inquiry): [Status, Finding[]] {
   const open = (message: string): [Status, Finding[]] => ['unsealed', [{ message, file: path, offset: null, seq: null }]]
   if (!walk || walk.tree.size === 0) return open('the log holds no record')
+  // What contradicts the installation log is damage, whatever else the end lacks.
+  if (!installationLog && noted !== null && noted.sealedSize !== null) checkEnd(noted, walk, records)
   if (walk.tail === 'torn' || walk.checkpointTailBytes > 0)
     return open(
       `the log ends in ${walk.tailBytes + walk.checkpointTailBytes} bytes of an unfinished write: the gate died, and nothing has recovered the run yet`,
@@ -181,7 +183,6 @@ function statusOf({ walk, records, noted, path, installationLog }: Inquiry): [St
   if (walk.tail !== 'exact' || walk.inLastSegment === 0) return open('the log does not end with its last record: sealing did not finish')
   if (noted && !noted.opened) throw new Tampered('the installation log does not know this run')
   if (noted && noted.sealedSize === null) return open('the installation log does not know that this run was sealed')
-  if (noted) checkEnd(noted, walk, records)
   return records.recovered
     ? [
         'recovered',
