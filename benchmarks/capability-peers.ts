@@ -1,41 +1,67 @@
 import { readFileSync } from 'node:fs'
 import macaroonPackage from 'macaroon'
 import macaroonsPackage from 'macaroons.js'
-
-/** Parses a token from its text, verifies it and asks about one effect. Throws when it is refused. */
-export interface Side {
-  readonly name: string
-  readonly verify: () => void
-}
+import { inTurn, type Kind, makeAll, rootOf, type Side } from './capability-tokens.ts'
 
 const KEY = Buffer.from(Array.from({ length: 32 }, (_, i) => i * 5 + 1))
+
 /** The root's three restrictions, each in one caveat. */
-const CAVEATS = ['path = /work/src/**', 'time < 2100-01-01T00:00:00Z', 'action = read']
+const caveatsOf = (folder: string): readonly string[] => [`path = ${folder}/**`, 'time < 2100-01-01T00:00:00Z', 'action = read']
 
-export async function openPeers(): Promise<readonly Side[]> {
-  return [macaroon(), macaroonsJs(), await biscuit()]
+interface Case {
+  readonly text: string
+  /** What is true of the effect that is asked about. */
+  readonly caveats: readonly string[]
 }
 
-function macaroon(): Side {
+/** The peers with tokens of one kind. */
+export async function openPeers(): Promise<(kind: Kind) => readonly Side[]> {
+  const bindings = await biscuitBindings()
+  return (kind) => [macaroon(kind), macaroonsJs(kind), biscuit(kind, bindings)]
+}
+
+function macaroon(kind: Kind): Side {
   const { newMacaroon, importMacaroon } = macaroonPackage
-  const token = newMacaroon({ version: 2, rootKey: KEY, identifier: 'run', location: 'gate' })
-  for (const caveat of CAVEATS) token.addFirstPartyCaveat(caveat)
-  const text = Buffer.from(token.exportBinary()).toString('base64url')
-  const check = (caveat: string): string | null => (CAVEATS.includes(caveat) ? null : 'not met')
-  return { name: 'macaroon', verify: () => importMacaroon(Buffer.from(text, 'base64url')).verify(KEY, check, []) }
+  const narrowed = (root: string, caveats: readonly string[]) => {
+    const token = newMacaroon({ version: 2, rootKey: KEY, identifier: root, location: 'gate' })
+    for (const caveat of caveats) token.addFirstPartyCaveat(caveat)
+    return token
+  }
+  const cases = makeAll(kind, (folder, root): Case => {
+    const caveats = caveatsOf(folder)
+    return { text: macaroonText(narrowed(root, caveats), root, caveats), caveats }
+  })
+  const [{ caveats }] = cases as [Case]
+  // What is written here is what the peer writes.
+  const written = narrowed(rootOf(kind, 0), caveats).exportBinary()
+  if (Buffer.from(written).toString('base64url') !== cases[0]?.text) throw new Error('the text of a macaroon is not the one of its package')
+  return inTurn('macaroon', cases, ({ text, caveats }) =>
+    importMacaroon(Buffer.from(text, 'base64url')).verify(KEY, (caveat) => (caveats.includes(caveat) ? null : 'not met'), []),
+  )
 }
 
-function macaroonsJs(): Side {
+/** Its own exportBinary doubles its buffer with every field, which takes 0.1 s a token: the second binary format of macaroons, written here. */
+function macaroonText({ signature }: { readonly signature: Uint8Array }, root: string, caveats: readonly string[]): string {
+  const [END, LOCATION, IDENTIFIER, SIGNATURE] = [0, 1, 2, 6]
+  const field = (type: number, value: string | Uint8Array): Buffer => Buffer.from([type, value.length, ...Buffer.from(value)])
+  const parts = [Buffer.of(2), field(LOCATION, 'gate'), field(IDENTIFIER, root), Buffer.of(END)]
+  for (const caveat of caveats) parts.push(field(IDENTIFIER, caveat), Buffer.of(END))
+  return Buffer.concat([...parts, Buffer.of(END), field(SIGNATURE, signature)]).toString('base64url')
+}
+
+function macaroonsJs(kind: Kind): Side {
   const { MacaroonsBuilder, MacaroonsVerifier } = macaroonsPackage
-  const builder = new MacaroonsBuilder('gate', KEY, 'run')
-  for (const caveat of CAVEATS) builder.add_first_party_caveat(caveat)
-  const text = builder.getMacaroon().serialize()
-  const verify = (): void => {
+  const cases = makeAll(kind, (folder, root): Case => {
+    const caveats = caveatsOf(folder)
+    const builder = new MacaroonsBuilder('gate', KEY, root)
+    for (const caveat of caveats) builder.add_first_party_caveat(caveat)
+    return { text: builder.getMacaroon().serialize(), caveats }
+  })
+  return inTurn('macaroons.js', cases, ({ text, caveats }) => {
     const verifier = new MacaroonsVerifier(MacaroonsBuilder.deserialize(text))
-    for (const caveat of CAVEATS) verifier.satisfyExact(caveat)
+    for (const caveat of caveats) verifier.satisfyExact(caveat)
     if (!verifier.isValid(KEY)) throw new Error('refused')
-  }
-  return { name: 'macaroons.js', verify }
+  })
 }
 
 interface Biscuit {
@@ -63,7 +89,7 @@ interface BiscuitBindings {
 type Imports = ConstructorParameters<typeof WebAssembly.Instance>[1] extends infer I ? NonNullable<I>[keyof NonNullable<I>] : never
 
 /** Built for bundlers: its module is put together here from its own files. */
-async function biscuit(): Promise<Side> {
+async function biscuitBindings(): Promise<BiscuitBindings> {
   const entry = import.meta.resolve('@biscuit-auth/biscuit-wasm')
   const beside = (name: string): URL => new URL(name, entry)
   const bindings = (await import(beside('biscuit_bg.js').href)) as BiscuitBindings
@@ -73,34 +99,42 @@ async function biscuit(): Promise<Side> {
   const exports = new WebAssembly.Instance(module, imports).exports as { readonly __wbindgen_start: () => void }
   bindings.__wbg_set_wasm(exports)
   exports.__wbindgen_start()
-  return biscuitSide(bindings)
+  return bindings
 }
 
-function biscuitSide({ KeyPair, Biscuit, AuthorizerBuilder }: BiscuitBindings): Side {
+function biscuit(kind: Kind, { KeyPair, Biscuit, AuthorizerBuilder }: BiscuitBindings): Side {
   const pair = new KeyPair(0)
-  const builder = Biscuit.builder()
-  builder.addCode('right("/work/src/main.ts", "read");')
-  let token = builder.build(pair.getPrivateKey())
-  for (const check of [
-    'check if path($p), $p.starts_with("/work/src/")',
-    'check if time($t), $t < 2100-01-01T00:00:00Z',
-    'check if action("read")',
-  ]) {
-    const block = Biscuit.block_builder()
-    block.addCode(`${check};`)
-    token = token.appendBlock(block)
-  }
-  const text = token.toBase64()
   const key = pair.getPublicKey()
-  const verify = (): void => {
+  const rootToken = (root: string): Biscuit => {
+    const builder = Biscuit.builder()
+    builder.addCode(`run("${root}"); right("read");`)
+    return builder.build(pair.getPrivateKey())
+  }
+  const narrowed = (root: Biscuit, check: string): Biscuit => {
+    const block = Biscuit.block_builder()
+    block.addCode(`check if ${check};`)
+    return root.appendBlock(block)
+  }
+  const roots = new Map<string, Biscuit>()
+  const cases = makeAll(kind, (folder, name) => {
+    const root = roots.get(name) ?? rootToken(name)
+    roots.set(name, root)
+    const checks = [`path($p), $p.starts_with("${folder}/")`, 'time($t), $t < 2100-01-01T00:00:00Z', 'action("read")']
+    const tokens: Biscuit[] = []
+    for (const check of checks) tokens.push(narrowed(tokens.at(-1) ?? root, check))
+    const text = tokens.at(-1)?.toBase64() ?? ''
+    for (const token of tokens) token.free()
+    return { text, question: `path("${folder}/main.ts"); action("read"); time(2026-01-01T00:00:00Z); allow if action($a), right($a);` }
+  })
+  for (const root of roots.values()) root.free()
+  return inTurn('@biscuit-auth/biscuit-wasm', cases, ({ text, question }) => {
     const parsed = Biscuit.fromBase64(text, key)
-    const question = new AuthorizerBuilder()
-    question.addCode('path("/work/src/main.ts"); action("read"); time(2026-01-01T00:00:00Z); allow if path($p), action($a), right($p, $a);')
-    const authorizer = question.buildAuthenticated(parsed)
+    const asked = new AuthorizerBuilder()
+    asked.addCode(question)
+    const authorizer = asked.buildAuthenticated(parsed)
     // Its own default limit of 1 ms refuses valid tokens on a busy machine.
     authorizer.authorizeWithLimits({ max_facts: 1000, max_iterations: 100, max_time_micro: 1_000_000 })
     authorizer.free()
     parsed.free()
-  }
-  return { name: '@biscuit-auth/biscuit-wasm', verify }
+  })
 }

@@ -1,6 +1,7 @@
 /** What the benchmark uses of two packages that come without types. */
 declare module 'macaroon' {
   interface Macaroon {
+    readonly signature: Uint8Array
     addFirstPartyCaveat(caveat: string): void
     exportBinary(): Uint8Array
     /** Throws when it is refused. */

@@ -1,15 +1,15 @@
 import type { Mac } from './mac.ts'
-import { BLOCK_HEADER_BYTES, type Block, blockEnd, blockType, HEADER_BYTES, type Layout, TAG_BYTES } from './token.ts'
+import { BLOCK_HEADER_BYTES, type Block, blockEnd, blockType, type Layout, TAG_BYTES } from './token.ts'
 
 /**
  * The HMAC chain of FORMAT.md. Each value is the key of the next, so a holder of the last can go on and nobody can go back.
- *   C0 = HMAC(K_run, "cap1" ‖ header)      C(i+1) = HMAC(Ci, 0x01 ‖ u32 len ‖ type ‖ payload)
- *   open tag = Cn      sealed tag = HMAC(Cn, 0x02 ‖ "seal")      id of block i = SHA-256("id" ‖ C(i+1))[:16]
+ *   C0 = HMAC(K_run, "cap1" ‖ header ‖ block 0)      Ci = HMAC(C(i-1), 0x01 ‖ u32 len ‖ type ‖ payload)
+ *   open tag = the last C      sealed tag = HMAC(the last C, 0x02 ‖ "seal")      id of block i = SHA-256("id" ‖ Ci)[:16]
  * The first byte separates the three uses of HMAC: "c" of "cap1", 0x01, 0x02.
  */
 export const BLOCK_ID_BYTES = 16
 const VALUE_WORDS = TAG_BYTES / 4
-const LABEL_HEADER = ascii('cap1')
+const LABEL_ROOT = ascii('cap1')
 const LABEL_SEAL = ascii('\x02seal')
 const LABEL_ID = ascii('id')
 
@@ -21,9 +21,9 @@ export function nextChainValue(mac: Mac, previous: Uint8Array, block: Block): Ui
   return mac.hmac(previous, headOf(block.type, block.payload.length), block.payload)
 }
 
-/** The chain value of a header. */
-export function firstChainValue(mac: Mac, runKey: Uint8Array, headerBytes: Uint8Array): Uint8Array {
-  return mac.hmac(runKey, LABEL_HEADER, headerBytes)
+/** The chain value of a header and block 0, as they stand in the token. */
+export function rootChainValue(mac: Mac, runKey: Uint8Array, root: Uint8Array): Uint8Array {
+  return mac.hmac(runKey, LABEL_ROOT, root)
 }
 
 /** The tag that ends a chain for good. */
@@ -52,9 +52,9 @@ export function verifyChain(mac: Mac, runKey: Uint8Array, { bytes, blocks }: Lay
   const tagAt = bytes.length - TAG_BYTES
   const values = new Uint32Array(blocks.length * VALUE_WORDS)
   chain.begin(root ?? runKey)
-  if (root === undefined) chain.next(LABEL_HEADER, bytes, 0, HEADER_BYTES)
-  else chain.read(values, 0)
-  for (let i = root === undefined ? 0 : 1; i < blocks.length; i++) {
+  if (root === undefined) chain.next(LABEL_ROOT, bytes, 0, blockEnd(bytes, blocks[0] as number))
+  chain.read(values, 0)
+  for (let i = 1; i < blocks.length; i++) {
     const at = blocks[i] as number
     const from = at + BLOCK_HEADER_BYTES
     const to = blockEnd(bytes, at)

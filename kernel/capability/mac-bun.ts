@@ -75,13 +75,24 @@ export const bunMac: Mac = {
     return new Uint8Array(value)
   },
   digest: (message) => Bun.SHA256.hash(message, new Uint8Array(DIGEST)) as Uint8Array,
-  fingerprint: (bytes, seed) => Bun.hash.xxHash32(bytes, seed),
+  fingerprint: (bytes, seed) => mixed(mixed(seed, wordAt(bytes, bytes.length - 8)), wordAt(bytes, bytes.length - 4)),
   equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
   chain,
 }
 
 function oneOff(key: Uint8Array, head: Uint8Array, body: Uint8Array): Uint8Array {
   return new Uint8Array(new Bun.CryptoHasher('sha256', key).update(head).update(body).digest())
+}
+
+/** Of the last bytes alone: in a token they are of a MAC, and as good as all. */
+function wordAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)
+}
+
+function mixed(seed: number, word: number): number {
+  let value = Math.imul(seed ^ word, 0x85ebca6b)
+  value = Math.imul(value ^ (value >>> 15), 0xc2b2ae35)
+  return value ^ (value >>> 13)
 }
 
 function copy(bytes: Uint8Array, from: number, to: number, into: Uint8Array, at: number): void {

@@ -1,12 +1,12 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { attenuate, seal } from './attenuate.ts'
+import { attenuate, lastBlockId, seal } from './attenuate.ts'
 import { decodeBase64url, encodeBase64url } from './base64url.ts'
 import { deriveRunKey, keyIdOf } from './keys.ts'
 import { portableMac } from './mac.ts'
 import { bunMac } from './mac-bun.ts'
-import { GRANTS, NOW, RUN, SECRET, testStage } from './testing/index.ts'
+import { GRANTS, INSTALLATION, NOW, RUN, SECRET, testStage } from './testing/index.ts'
 
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength })
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
@@ -68,6 +68,23 @@ describe('the native and the portable MAC are each other’s oracle', () => {
         for (const mac of [bunMac, portableMac]) expect(mac.equal(a, b)).toBe(false)
       }),
     )
+  })
+
+  test('a token is what FORMAT.md says, computed by node:crypto from its bytes alone', () => {
+    const { stage } = testStage()
+    const root = stage.mint(GRANTS, { notBefore: NOW, expires: NOW + 1000 })
+    const hmac = (k: Uint8Array, ...parts: Uint8Array[]): Buffer => createHmac('sha256', k).update(Buffer.concat(parts)).digest()
+    const name = Buffer.from(INSTALLATION)
+    const info = Buffer.concat([Buffer.from('authority/cap/v1'), Buffer.of(name.length), name, Buffer.from(RUN, 'hex')])
+    const whole = Buffer.from(root.slice('cap1_'.length), 'base64url')
+    const rootTag = hmac(Buffer.from(hkdfSync('sha256', SECRET, '', info, 32)), Buffer.from('cap1'), whole.subarray(0, -32))
+    expect(whole.subarray(-32)).toEqual(rootTag)
+    const child = Buffer.from(attenuate(root, { tools: ['search'] }, bunMac).slice('cap1_'.length), 'base64url')
+    const block = child.subarray(whole.length - 32, -32)
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(block.length - 3)
+    expect(child.subarray(-32)).toEqual(hmac(rootTag, Buffer.of(1), length, block.subarray(2)))
+    expect(lastBlockId(root, bunMac)).toBe(createHash('sha256').update('id').update(rootTag).digest('hex').slice(0, 32))
   })
 
   test('tokens narrowed and sealed by one are the bytes the other makes, and bind', () => {

@@ -1,9 +1,9 @@
 import { type BlockBody, encodeBlock, type Limits } from './blocks.ts'
-import { firstChainValue, nextChainValue } from './chain.ts'
+import { rootChainValue } from './chain.ts'
 import { unusable } from './errors.ts'
 import { MAX_TIME_MS } from './limits.ts'
 import type { Mac } from './mac.ts'
-import { type Header, headerBytes, serialiseToken } from './token.ts'
+import { bytesBeforeTag, type Header, headerBytes, serialiseToken } from './token.ts'
 
 /** A fresh open token: a header and its one grant. Throws E_CAP_INVALID for times or grants that cannot stand in a token. */
 export function mintToken(
@@ -17,7 +17,6 @@ export function mintToken(
     if (!Number.isSafeInteger(time) || time < 0 || time > MAX_TIME_MS)
       throw unusable('a time is not a whole number of ms before the year 10000')
   if (notBefore >= expires) throw unusable('it would expire before it begins')
-  const bytes = headerBytes(header)
-  const block = encodeBlock(grant)
-  return serialiseToken({ headerBytes: bytes, blocks: [block], tag: nextChainValue(mac, firstChainValue(mac, runKey, bytes), block) })
+  const root = { headerBytes: headerBytes(header), blocks: [encodeBlock(grant)] }
+  return serialiseToken({ ...root, tag: rootChainValue(mac, runKey, bytesBeforeTag(root)) })
 }

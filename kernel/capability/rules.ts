@@ -35,7 +35,7 @@ export function rulesOf(body: BlockBody, compile: CompileRules, runRules: Rules)
 
 /** Whether a block can be asked as it stands: what it lists are plain patterns, or it lists nothing. */
 export function isPlain(body: BlockBody): boolean {
-  return body.kind !== 'run-grant' && (body.sections.size === 0 || (body.sections instanceof StoredSections && body.sections.plain))
+  return body.kind !== 'run-grant' && body.sections instanceof StoredSections && body.sections.plain
 }
 
 /** As rulesOf, of such a block: nothing is compiled that its own list decides. */
