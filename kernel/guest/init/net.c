@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -23,7 +24,8 @@
 
 /* A user nobody else has. */
 #define NET_UID 65532
-#define MAX_EVENTS 128
+/* In one turn: a chunk from each program still fits the queue for the port. */
+#define MAX_EVENTS 64
 #define TICK 1000
 /* Part of the guest's memory that may wait for programs that do not read. */
 #define MEMORY_SHARE 4
@@ -33,17 +35,17 @@
 enum end { END_RIGHTS = 2, END_EPOLL = 3 };
 
 /* What epoll calls the descriptors that are not connections; those of DNS follow, connections have a generation above 2^32. */
-enum tag { TAG_PORT, TAG_PROGRAMS, TAG_SYNS, TAG_LISTENER, TAG_DNS_UDP, TAG_DNS_TCP, TAG_FIRST_DNS = 16 };
+enum tag { TAG_PORT, TAG_SYNS, TAG_LISTENER, TAG_DNS_UDP, TAG_DNS_TCP, TAG_FIRST_DNS = 16 };
 
 static pid_t process;
 static struct net_sockets sockets;
-/* The port and the programs wait apart: while the port is full, programs are not listened to. */
-static int everything, programs;
+/* The port and all that programs do, in one set: a set within a set costs two more wake-ups for each message. */
+static int everything;
 
-static void add(int set, int fd, uint32_t events, uint64_t tag)
+static void add(int fd, uint64_t tag)
 {
-	struct epoll_event event = {.events = events, .data.u64 = tag};
-	if (epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) != 0)
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag};
+	if (epoll_ctl(everything, EPOLL_CTL_ADD, fd, &event) != 0)
 		_exit(END_EPOLL);
 }
 
@@ -80,19 +82,31 @@ static void program_ready(const struct epoll_event *event)
 		net_dns_ready(tag - TAG_FIRST_DNS, event->events);
 }
 
-static void run_programs(void)
+static void tick(void)
 {
-	struct epoll_event events[MAX_EVENTS];
-	int ready = epoll_wait(programs, events, MAX_EVENTS, 0);
-	for (int i = 0; i < ready; i++)
-		program_ready(&events[i]);
+	net_flows_tick();
+	net_dns_tick();
+	net_accept_ask();
+}
+
+/* While the port is full no program is listened to: only the port is waited for. */
+static int wait_for_some(int port, struct epoll_event *events)
+{
+	if (!net_link_full())
+		return epoll_wait(everything, events, MAX_EVENTS, TICK);
+	struct pollfd only = {.fd = port, .events = POLLIN | POLLOUT};
+	events[0] = (struct epoll_event){.data.u64 = TAG_PORT};
+	if (poll(&only, 1, TICK) <= 0)
+		return 0;
+	events[0].events = (uint32_t)only.revents;
+	return 1;
 }
 
 static void loop(int port)
 {
-	struct epoll_event events[2];
+	struct epoll_event events[MAX_EVENTS];
 	uint64_t next = now_ms() + TICK;
-	bool listening = true, writing = false;
+	bool writing = false;
 	for (;;) {
 		net_link_flush();
 		if (writing != net_link_pending()) {
@@ -100,22 +114,15 @@ static void loop(int port)
 			struct epoll_event event = {.events = EPOLLIN | (writing ? EPOLLOUT : 0u), .data.u64 = TAG_PORT};
 			epoll_ctl(everything, EPOLL_CTL_MOD, port, &event);
 		}
-		if (listening == net_link_full()) {
-			listening = !listening;
-			struct epoll_event event = {.events = listening ? EPOLLIN : 0u, .data.u64 = TAG_PROGRAMS};
-			epoll_ctl(everything, EPOLL_CTL_MOD, programs, &event);
-		}
-		int ready = epoll_wait(everything, events, 2, TICK);
+		int ready = wait_for_some(port, events);
 		for (int i = 0; i < ready; i++) {
-			if (events[i].data.u64 == TAG_PROGRAMS)
-				run_programs();
+			if (events[i].data.u64 != TAG_PORT)
+				program_ready(&events[i]);
 			else if ((events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
 				net_link_receive(take_frame, session_closed);
 		}
 		if (now_ms() >= next) {
-			net_flows_tick();
-			net_dns_tick();
-			net_accept_ask();
+			tick();
 			next = now_ms() + TICK;
 		}
 	}
@@ -148,16 +155,14 @@ static _Noreturn void run(int port)
 	if (setrlimit(RLIMIT_NOFILE, &files) != 0 || sysinfo(&machine) != 0 || rights_drop(NET_UID, NET_UID) != NULL)
 		_exit(END_RIGHTS);
 	everything = epoll_create1(EPOLL_CLOEXEC);
-	programs = epoll_create1(EPOLL_CLOEXEC);
-	add(everything, port, EPOLLIN, TAG_PORT);
-	add(everything, programs, EPOLLIN, TAG_PROGRAMS);
-	add(programs, sockets.syns, EPOLLIN, TAG_SYNS);
-	add(programs, sockets.listener, EPOLLIN, TAG_LISTENER);
-	add(programs, sockets.dns_udp, EPOLLIN, TAG_DNS_UDP);
-	add(programs, sockets.dns_tcp, EPOLLIN, TAG_DNS_TCP);
+	add(port, TAG_PORT);
+	add(sockets.syns, TAG_SYNS);
+	add(sockets.listener, TAG_LISTENER);
+	add(sockets.dns_udp, TAG_DNS_UDP);
+	add(sockets.dns_tcp, TAG_DNS_TCP);
 	net_link_use(port);
-	net_flows_use(&sockets, programs, machine.totalram / MEMORY_SHARE * machine.mem_unit);
-	net_dns_use(sockets.dns_udp, sockets.dns_tcp, programs, TAG_FIRST_DNS);
+	net_flows_use(&sockets, everything, machine.totalram / MEMORY_SHARE * machine.mem_unit);
+	net_dns_use(sockets.dns_udp, sockets.dns_tcp, everything, TAG_FIRST_DNS);
 	net_accept_ask();
 	loop(port);
 	_exit(0);

@@ -17,7 +17,9 @@
 enum end { END_PORT = 10, END_FRAME = 11, END_MEMORY = 12 };
 
 static int port = -1;
-static struct queue to_gate, from_gate;
+/* A frame of data is just above 64 KiB: memory given back after each would be mapped, zeroed and faulted in again for the next. */
+#define PORT_QUEUE_KEPT (512u << 10)
+static struct queue to_gate = {.kept = PORT_QUEUE_KEPT}, from_gate = {.kept = PORT_QUEUE_KEPT};
 static struct {
 	bool open;
 	uint64_t last_id;

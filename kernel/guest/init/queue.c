@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #define FIRST_CAPACITY 4096
-/* An empty queue larger than this gives its memory back. */
-#define KEPT_CAPACITY 65536
+/* An empty queue larger than this gives its memory back, unless it says otherwise. */
+#define QUEUE_KEPT 65536
 /* A read of a virtio-serial port gives 4 KiB at most. */
 #define READ_BYTES 4096
 
@@ -28,10 +28,11 @@ uint8_t *queue_room(struct queue *queue, size_t need, size_t max)
 		return NULL;
 	if (queue->capacity - queue->end >= need)
 		return queue->bytes + queue->end;
-	if (queue->capacity >= 2 * (length + need)) {
+	/* Moved only when as much was taken since the last time: no byte is moved often, and a queue that streams stays where it is. */
+	if (queue->capacity - length >= need && queue->start >= length) {
 		memmove(queue->bytes, queue->bytes + queue->start, length);
 	} else {
-		size_t capacity = queue->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : queue->capacity;
+		size_t capacity = queue->capacity == 0 ? FIRST_CAPACITY : 2 * queue->capacity;
 		while (capacity < length + need)
 			capacity *= 2;
 		uint8_t *bytes = malloc(capacity);
@@ -69,14 +70,14 @@ void queue_take(struct queue *queue, size_t bytes)
 	if (queue->start < queue->end)
 		return;
 	queue->start = queue->end = 0;
-	if (queue->capacity > KEPT_CAPACITY)
+	if (queue->capacity > (queue->kept > 0 ? queue->kept : QUEUE_KEPT))
 		queue_free(queue);
 }
 
 void queue_free(struct queue *queue)
 {
 	free(queue->bytes);
-	*queue = (struct queue){0};
+	*queue = (struct queue){.kept = queue->kept};
 }
 
 bool queue_flush(struct queue *queue, int fd)
@@ -111,6 +112,9 @@ enum queue_fill queue_fill(struct queue *queue, int fd, size_t turn, size_t max)
 			return total > 0 ? FILL_SOME : FILL_END;
 		queue_grew(queue, (size_t)got);
 		total += (size_t)got;
+		/* What comes after is told by the next poll: asking now is a system call for nothing, nearly always. */
+		if ((size_t)got < want)
+			break;
 	}
 	return FILL_SOME;
 }

@@ -11,6 +11,8 @@ struct queue {
 	size_t start;
 	size_t end;
 	size_t capacity;
+	/* Capacity that stays when the queue is empty; 0: the usual. */
+	size_t kept;
 };
 
 size_t queue_length(const struct queue *queue);
@@ -26,7 +28,7 @@ void queue_free(struct queue *queue);
 /* Writes from the queue to a non-blocking descriptor until it is full; false when the other end is gone. */
 bool queue_flush(struct queue *queue, int fd);
 enum queue_fill { FILL_SOME, FILL_NONE, FILL_END };
-/* Reads at most `turn` bytes of a non-blocking descriptor into the queue, as long as it holds no more than `max`. */
+/* Reads at most `turn` bytes of a non-blocking descriptor into the queue, as long as it holds no more than `max`; a short read ends the turn. */
 enum queue_fill queue_fill(struct queue *queue, int fd, size_t turn, size_t max);
 
 #endif

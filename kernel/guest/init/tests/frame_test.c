@@ -53,6 +53,28 @@ static void keeps_order_and_bound(void)
 	queue_free(&queue);
 }
 
+/* Chunks of 4 KiB come in, frames of 64 KiB and a head go out: as the net port in a download. */
+static void streams_without_new_memory(void)
+{
+	enum { CHUNK = 4096, FRAME = 65556, KEPT = 512 << 10 };
+	struct queue queue = {.kept = KEPT};
+	static uint8_t chunk[CHUNK];
+	const uint8_t *settled = NULL;
+	for (int step = 0; step < 4000; step++) {
+		CHECK(queue_put(&queue, chunk, sizeof chunk, 1 << 20));
+		if (queue_length(&queue) >= FRAME)
+			queue_take(&queue, FRAME);
+		if (step % 17 == 0)
+			queue_take(&queue, queue_length(&queue));
+		if (step == 1000)
+			settled = queue.bytes;
+		CHECK(settled == NULL || queue.bytes == settled);
+		CHECK(queue.capacity <= KEPT);
+	}
+	queue_free(&queue);
+	CHECK(queue.kept == KEPT && queue.capacity == 0);
+}
+
 static void moves_through_a_pipe(void)
 {
 	int ends[2];
@@ -85,5 +107,6 @@ void test_frame(void)
 void test_queue(void)
 {
 	TEST(keeps_order_and_bound);
+	TEST(streams_without_new_memory);
 	TEST(moves_through_a_pipe);
 }
