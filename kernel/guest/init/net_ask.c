@@ -12,6 +12,8 @@
 #define OFFER_MS 10000
 /* ms the SYNs of an attempt that timed out are swallowed: longer than the kernel repeats them. */
 #define SILENT_MS 40000
+/* The filter cuts there: the headers of a SYN are in it, its data is not wanted. */
+#define SYN_BYTES 256
 
 static void ask(struct flow *flow)
 {
@@ -124,15 +126,18 @@ static void take_syn(const struct net_syn *syn)
 
 void net_flows_asked(void)
 {
-	uint8_t packet[256];
+	static uint8_t packets[FLOW_TURN][SYN_BYTES];
+	struct iovec rooms[FLOW_TURN];
+	struct mmsghdr messages[FLOW_TURN] = {0};
 	struct net_syn syn;
 	for (unsigned i = 0; i < FLOW_TURN; i++) {
-		ssize_t got = recv(flow_sockets->syns, packet, sizeof packet, MSG_TRUNC);
-		if (got < 0)
-			return;
-		/* The filter cuts at 256 bytes; the headers of a SYN are in them, its data is not wanted. */
-		size_t have = (size_t)got < sizeof packet ? (size_t)got : sizeof packet;
-		if (net_syn_parse(packet, have, &syn))
+		rooms[i] = (struct iovec){.iov_base = packets[i], .iov_len = SYN_BYTES};
+		messages[i].msg_hdr = (struct msghdr){.msg_iov = &rooms[i], .msg_iovlen = 1};
+	}
+	int got = recvmmsg(flow_sockets->syns, messages, FLOW_TURN, MSG_TRUNC, NULL);
+	for (int i = 0; i < got; i++) {
+		size_t have = messages[i].msg_len < SYN_BYTES ? messages[i].msg_len : SYN_BYTES;
+		if (net_syn_parse(packets[i], have, &syn))
 			take_syn(&syn);
 	}
 }

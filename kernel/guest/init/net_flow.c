@@ -255,14 +255,17 @@ void net_flows_session_closed(unsigned session)
 	memset(&gone[session - NET_FIRST_FLOW_SESSION], 0, sizeof gone[0]);
 }
 
+int net_flow_options(int fd)
+{
+	const int on = 1;
+	/* A byte sent as urgent stays in its place: the kernel would take it out of what is read, and nobody would get it. */
+	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ? -1 : setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
+}
+
 /* From here on bytes move between the socket and the stream. */
 static void join(struct flow *flow, int fd)
 {
-	const int on = 1;
 	struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)flow->generation << 32 | (uint64_t)(flow - flows)};
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	/* A byte sent as urgent stays in its place: the kernel would take it out of what is read, and nobody would get it. */
-	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 	flow->fd = fd;
 	flow->state = OPEN;
 	flow->watched = EPOLLIN;
@@ -272,14 +275,14 @@ static void join(struct flow *flow, int fd)
 		flow_settle(flow);
 }
 
-static void take_connection(int fd)
+static void take_connection(int fd, const struct sockaddr_in *program)
 {
-	struct sockaddr_in program, wanted;
-	socklen_t size = sizeof program, size_wanted = sizeof wanted;
+	struct sockaddr_in wanted;
+	socklen_t size = sizeof wanted;
 	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 	struct flow *flow = NULL;
-	if (getpeername(fd, (struct sockaddr *)&program, &size) == 0 && getsockname(fd, (struct sockaddr *)&wanted, &size_wanted) == 0) {
-		struct net_tuple tuple = {program.sin_addr.s_addr, wanted.sin_addr.s_addr, ntohs(program.sin_port), ntohs(wanted.sin_port)};
+	if (getsockname(fd, (struct sockaddr *)&wanted, &size) == 0) {
+		struct net_tuple tuple = {program->sin_addr.s_addr, wanted.sin_addr.s_addr, ntohs(program->sin_port), ntohs(wanted.sin_port)};
 		flow = flow_of_tuple(&tuple);
 	}
 	if (flow == NULL || flow->state != OFFERED) {
@@ -305,18 +308,19 @@ void net_flows_incoming(uint32_t stream, int fd)
 			close(fd);
 		return;
 	}
+	net_flow_options(fd);
 	flow_take_stream(flow, stream);
 	join(flow, fd);
 }
 
 void net_flows_accept(void)
 {
-	for (unsigned i = 0; i < FLOW_TURN; i++) {
-		int fd = accept4(flow_sockets->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0)
-			return;
-		take_connection(fd);
-	}
+	struct sockaddr_in program;
+	socklen_t size = sizeof program;
+	/* One: the next poll tells of more, and mostly there is none. */
+	int fd = accept4(flow_sockets->listener, (struct sockaddr *)&program, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		take_connection(fd, &program);
 }
 
 void net_flows_tick(void)

@@ -9,9 +9,11 @@
 
 /* `memory` is how many bytes may wait for programs that do not read. */
 void net_flows_use(const struct net_sockets *sockets, int watch, size_t memory);
+/* What every connection with a program has; a listener gives it to what it accepts. 0 or -1 with errno. */
+int net_flow_options(int fd);
 /* SYNs wait for a decision. */
 void net_flows_asked(void);
-/* Connections were let through. */
+/* A connection was let through. */
 void net_flows_accept(void);
 /* What epoll says of one connection: the 64 bits given to it. */
 void net_flows_ready(uint64_t tag, uint32_t events);

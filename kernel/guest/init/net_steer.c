@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net_flow.h"
 #include "net_program.h"
 #include "system.h"
 
@@ -22,6 +23,8 @@
 #define DNS_PORT 53
 #define BACKLOG 4096
 #define DNS_BACKLOG 64
+/* Of the SYNs the net process sends on their way again; programs cannot mark theirs. */
+#define OWN_MARK 1
 /* Bytes of captured SYNs that wait: thousands that come at once are asked about now, not when the kernel repeats them. */
 #define SYN_QUEUE_BYTES (4 << 20)
 
@@ -77,10 +80,12 @@ static bool park(struct net_sockets *out)
 	return out->parking >= 0 && out->parked >= 0 && connect(out->parked, (struct sockaddr *)&at, sizeof at) == 0;
 }
 
-/* Copies of SYNs that ask for a decision: TCP, first fragment, SYN without ACK, not to 127/8, not to port 53. Classic BPF; offset 0 is the IP header. */
+/* Copies of SYNs that ask for a decision: not our own, TCP, first fragment, SYN without ACK, not to 127/8, not to port 53. Classic BPF; offset 0 is the IP header. */
 static int capture_syns(void)
 {
 	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_MARK)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_MARK, 13, 0),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 9),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 11),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 16),
@@ -104,6 +109,13 @@ static int capture_syns(void)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
 		return -1;
 	return bind(fd, (struct sockaddr *)&at, sizeof at) != 0 ? -1 : fd;
+}
+
+static int sender(void)
+{
+	const int mark = OWN_MARK;
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	return fd < 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0 ? -1 : fd;
 }
 
 static int dns_socket(int type)
@@ -131,13 +143,13 @@ bool net_steer(struct net_sockets *out, struct fault *fault)
 	if (route_everything_here() != 0)
 		return fault_set(fault, "net", "the route of every address to this machine");
 	out->listener = listener_at(LISTENER_PORT, BACKLOG);
-	if (out->listener < 0 || !park(out))
+	if (out->listener < 0 || net_flow_options(out->listener) != 0 || !park(out))
 		return fault_set(fault, "net", "the listeners");
 	out->verdicts = net_program_attach(out->listener, out->parking, fault);
 	if (out->verdicts == NULL)
 		return false;
 	out->syns = capture_syns();
-	out->raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	out->raw = sender();
 	if (out->syns < 0 || out->raw < 0)
 		return fault_set(fault, "net", "the packet sockets");
 	out->dns_udp = dns_socket(SOCK_DGRAM);

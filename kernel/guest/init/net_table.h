@@ -17,8 +17,8 @@
 #define SLOTS_PER_SESSION (2 * FLOWS_PER_SESSION)
 #define FLOW_SLOTS (NET_FLOW_SESSIONS * SLOTS_PER_SESSION)
 _Static_assert(FLOW_SLOTS <= INDEX_SLOTS, "every slot can be found");
-/* SYNs, or connections, taken in one turn. */
-#define FLOW_TURN 64
+/* SYNs taken in one turn. */
+#define FLOW_TURN 32
 /* ms the gate has for an answer; it dials within it. */
 #define ASK_MS 60000
 
