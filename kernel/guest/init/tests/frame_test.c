@@ -64,7 +64,7 @@ static void streams_without_new_memory(void)
 		CHECK(queue_put(&queue, chunk, sizeof chunk, 1 << 20));
 		if (queue_length(&queue) >= FRAME)
 			queue_take(&queue, FRAME);
-		if (step % 17 == 0)
+		if (step % 500 == 0)
 			queue_take(&queue, queue_length(&queue));
 		if (step == 1000)
 			settled = queue.bytes;
