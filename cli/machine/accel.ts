@@ -158,6 +158,7 @@ async function probe(accel: 'kvm' | 'hvf', options: AccelOptions): Promise<Verdi
   let output = ''
   let booted = false
   const argv = qemuArguments({
+    files: [],
     arch: options.arch,
     accel,
     memoryMiB: 256,
@@ -171,6 +172,7 @@ async function probe(accel: 'kvm' | 'hvf', options: AccelOptions): Promise<Verdi
     sandbox: process.platform === 'linux',
   })
   const cell = spawnCell({
+    mounts: null,
     launcher: options.launcher,
     connect: [],
     inherit: [],

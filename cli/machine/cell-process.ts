@@ -1,6 +1,6 @@
 import { AuthorityError } from '@authority/protocol'
 import { messageOf } from '../process/run-program.ts'
-import { cellArguments } from './cell-arguments.ts'
+import { type CellMounts, cellArguments } from './cell-arguments.ts'
 import { KILL_GRACE_MS, MAX_STDERR_BYTES } from './limits.ts'
 import type { CellFile } from './qemu-binary.ts'
 
@@ -12,6 +12,7 @@ export interface CellOptions {
   /** Our descriptors, which become 3, 4, … in the cell; they stay open here. */
   readonly inherit: readonly number[]
   readonly files: readonly CellFile[]
+  readonly mounts: CellMounts | null
   readonly devices: readonly string[]
   /** Path in the cell, and arguments. */
   readonly program: readonly string[]
@@ -40,6 +41,7 @@ export function spawnCell(options: CellOptions): CellProcess {
     connect: options.connect,
     keep: options.inherit.map((_, index) => 3 + index),
     files: options.files,
+    mounts: options.mounts,
     devices: options.devices,
     program: options.program,
   })

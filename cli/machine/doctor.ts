@@ -98,6 +98,7 @@ async function cellCheck(qemu: Attempt<QemuBinary>, options: DoctorOptions): Pro
   const found = await attempt(async () => {
     const { value } = qemu
     const cell = spawnCell({
+      mounts: null,
       launcher: options.launcher,
       connect: [],
       inherit: [],

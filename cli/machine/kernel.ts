@@ -13,7 +13,7 @@ import { sha256, writeAtomically } from './store.ts'
 export const DEBIAN_ARCH: Readonly<Record<MachineArch, DebianArch>> = { x86_64: 'amd64', aarch64: 'arm64' }
 
 /** Version of the manifest and of how a package is turned into a cache entry; another is fetched anew. */
-export const KERNEL_FORMAT = 1
+export const KERNEL_FORMAT = 2
 
 export interface KernelManifest {
   readonly format: number

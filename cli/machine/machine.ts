@@ -1,12 +1,12 @@
 import { closeSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Transport } from '@authority/kernel/gate'
-import { AuthorityError, PORTS } from '@authority/protocol'
+import { AuthorityError } from '@authority/protocol'
 import { type CellProcess, type ExitReport, spawnCell } from './cell-process.ts'
 import { openImage } from './image-file.ts'
 import { CONNECT_DEADLINE_MS } from './limits.ts'
 import { listenOnce, type PortListener, socketFolder } from './port-listener.ts'
-import { type Accel, type MachineArch, qemuArguments } from './qemu.ts'
+import { type Accel, type MachineArch, PORT_NAMES, type PortName, qemuArguments } from './qemu.ts'
 import type { QemuBinary } from './qemu-binary.ts'
 
 /** Adapter: boots one VM for one run and hands out its ports. Prints nothing, decides nothing. */
@@ -26,6 +26,8 @@ export interface MachineSpec {
   readonly initrd: string
   /** The read-only disk; null boots without one. */
   readonly image: { readonly path: string; readonly sha256: string } | null
+  /** Host mounts: the number of each on the link and the tag the guest finds it by. */
+  readonly mounts: readonly { readonly number: number; readonly tag: string }[]
   /** 0700 folder of the run, where the sockets stand until QEMU is connected. */
   readonly folder: string
   /** Bytes of the guest's kernel log, untrusted. */
@@ -35,7 +37,8 @@ export interface MachineSpec {
 export interface Machine {
   readonly effects: Transport
   readonly net: Transport
-  readonly fuse: Transport
+  /** Null without host mounts. */
+  readonly fuse: Transport | null
   readonly control: Transport
   /** Process id of the cell's launcher. */
   readonly pid: number
@@ -49,11 +52,13 @@ export interface Machine {
   kill(): void
 }
 
-type PortName = keyof typeof PORTS
-const PORT_NAMES = Object.keys(PORTS) as PortName[]
+/** The sockets of the gate: one for each port, and where there are host mounts one for their back end. */
+type SocketName = PortName | 'fuse'
 /** Descriptor numbers in the cell: 3 is the image, sockets follow. */
 const IMAGE_FD = 3
 const FIRST_PORT_FD = 4
+const FUSE_FD = FIRST_PORT_FD + PORT_NAMES.length
+const FIRST_FILES_FD = FUSE_FD + 1
 /** Where the cell shows the kernel and initrd, so that QEMU's arguments hold no host path of a user. */
 const CELL_KERNEL = '/boot/kernel'
 const CELL_INITRD = '/boot/initrd'
@@ -70,15 +75,24 @@ export async function startMachine(spec: MachineSpec): Promise<Machine> {
   const imageFd = spec.image === null ? null : openImage(spec.image.path, spec.image.sha256)
   const imageChecked = Date.now()
   let folder: string | null = null
-  const listeners = new Map<PortName, PortListener>()
+  const listeners = new Map<SocketName, PortListener>()
   let cell: CellProcess | null = null
   try {
-    folder = socketFolder(spec.folder, Math.max(...PORT_NAMES.map((name) => name.length)))
-    for (const name of PORT_NAMES) listeners.set(name, listenOnce(join(folder, name)))
+    const names: readonly SocketName[] = spec.mounts.length === 0 ? PORT_NAMES : [...PORT_NAMES, 'fuse']
+    folder = socketFolder(spec.folder, Math.max(...names.map((name) => name.length)))
+    for (const name of names) listeners.set(name, listenOnce(join(folder, name)))
     const argv = machineArguments(spec)
     cell = spawnCell({
       launcher: spec.launcher,
       connect: PORT_NAMES.map((name, index) => ({ fd: FIRST_PORT_FD + index, path: join(folder ?? '', name) })),
+      mounts:
+        spec.mounts.length === 0
+          ? null
+          : {
+              gate: { fd: FUSE_FD, path: join(folder ?? '', 'fuse') },
+              memoryMiB: spec.memoryMiB,
+              mounts: spec.mounts.map(({ number }, index) => ({ fd: FIRST_FILES_FD + index, number })),
+            },
       inherit: imageFd === null ? [] : [imageFd],
       files: [
         ...spec.qemu.files,
@@ -92,7 +106,7 @@ export async function startMachine(spec: MachineSpec): Promise<Machine> {
     const spawned = Date.now()
     const ports = await connectedPorts(listeners, cell)
     const { exited, kill, pid } = cell
-    return { ...ports, pid, argv, exited, kill, marks: { start, imageChecked, spawned, connected: Date.now() } }
+    return { fuse: null, ...ports, pid, argv, exited, kill, marks: { start, imageChecked, spawned, connected: Date.now() } }
   } catch (failure) {
     cell?.kill()
     await cell?.exited
@@ -117,6 +131,7 @@ export function machineArguments(spec: MachineSpec): string[] {
     initrd: CELL_INITRD,
     imageFd: spec.image === null ? null : IMAGE_FD,
     ports: fds,
+    files: spec.mounts.map(({ tag }, index) => ({ fd: FIRST_FILES_FD + index, tag })),
     firmware: spec.qemu.firmware,
     sandbox: process.platform === 'linux',
   })
@@ -127,12 +142,12 @@ export function devicesFor(accel: Accel): readonly string[] {
   return accel === 'kvm' ? ['null', 'urandom', 'kvm'] : ['null', 'urandom']
 }
 
-async function connectedPorts(listeners: ReadonlyMap<PortName, PortListener>, cell: CellProcess): Promise<Record<PortName, Transport>> {
+async function connectedPorts(listeners: ReadonlyMap<SocketName, PortListener>, cell: CellProcess): Promise<Record<PortName, Transport>> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<'late'>((resolve) => {
     timer = setTimeout(() => resolve('late'), CONNECT_DEADLINE_MS)
   })
-  const all = Promise.all(PORT_NAMES.map(async (name) => [name, await listeners.get(name)?.connected] as const))
+  const all = Promise.all([...listeners].map(async ([name, listener]) => [name, await listener.connected] as const))
   try {
     const first = await Promise.race([all, late, cell.exited])
     if (first === 'late')
@@ -140,7 +155,7 @@ async function connectedPorts(listeners: ReadonlyMap<PortName, PortListener>, ce
         hint: 'is the machine overloaded? `authority doctor` checks QEMU',
       })
     if (!Array.isArray(first)) throw startFailure(first as ExitReport)
-    return Object.fromEntries(first as (readonly [PortName, Transport])[]) as Record<PortName, Transport>
+    return Object.fromEntries(first as (readonly [SocketName, Transport])[]) as Record<PortName, Transport>
   } finally {
     clearTimeout(timer)
   }

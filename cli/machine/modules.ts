@@ -20,8 +20,8 @@ export interface PickedModule {
 
 /** What the guest cannot start without, per machine: how devices are found, ports, disk, image, host mounts. */
 export const WANTED_MODULES: Readonly<Record<'x86_64' | 'aarch64', readonly string[]>> = {
-  x86_64: ['virtio_pci', 'virtio_console', 'virtio_blk', 'erofs', 'fuse'],
-  aarch64: ['virtio_mmio', 'virtio_console', 'virtio_blk', 'erofs', 'fuse'],
+  x86_64: ['virtio_pci', 'virtio_console', 'virtio_blk', 'erofs', 'virtiofs'],
+  aarch64: ['virtio_mmio', 'virtio_console', 'virtio_blk', 'erofs', 'virtiofs'],
 }
 
 /** Module names treat `-` and `_` as one. */

@@ -4,6 +4,10 @@ import { MAX_CPUS, MAX_MEMORY_MIB, MIN_MEMORY_MIB } from './limits.ts'
 /** QEMU's arguments for one machine. Pure: golden data under fixtures/machine pins them, because they are the list of devices the guest can reach. */
 
 export type MachineArch = 'x86_64' | 'aarch64'
+/** What is a port of the serial bus. */
+export type PortName = Exclude<keyof typeof PORTS, 'fuse'>
+export const PORT_NAMES = (Object.keys(PORTS) as (keyof typeof PORTS)[]).filter((name): name is PortName => name !== 'fuse')
+
 export type Accel = 'kvm' | 'hvf' | 'tcg'
 
 export interface QemuSpec {
@@ -19,7 +23,9 @@ export interface QemuSpec {
   /** Inherited descriptor of the image, opened read-only, or null for no disk (accelerator probe, tests). */
   readonly imageFd: number | null
   /** Inherited connected sockets, one per port. */
-  readonly ports: Readonly<Record<keyof typeof PORTS, number>> | null
+  readonly ports: Readonly<Record<PortName, number>> | null
+  /** Host mounts: a virtio-fs device each, with the inherited descriptor its back end is behind. */
+  readonly files: readonly { readonly fd: number; readonly tag: string }[]
   /** Folders with firmware, as QEMU sees them. */
   readonly firmware: readonly string[]
   /** False where QEMU was built without seccomp (macOS). */
@@ -33,7 +39,7 @@ export function qemuArguments(spec: QemuSpec): string[] {
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...(spec.sandbox ? ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'] : []),
     ...['-accel', spec.accel],
-    ...['-machine', MACHINES[spec.arch]],
+    ...machine(spec),
     ...['-cpu', cpu(spec)],
     ...['-smp', String(spec.cpus)],
     ...['-m', `${spec.memoryMiB}M`],
@@ -42,6 +48,7 @@ export function qemuArguments(spec: QemuSpec): string[] {
     ...(spec.initrd === null ? [] : ['-initrd', spec.initrd]),
     ...['-append', kernelCommandLine(spec)],
     ...disk(spec),
+    ...files(spec),
     ...ports(spec),
     ...serialConsole(spec),
   ]
@@ -88,10 +95,26 @@ function disk(spec: QemuSpec): string[] {
   ]
 }
 
+/** Guest memory is shared with the back end only where there is one; sealed, so that nobody can take pages away under it. */
+function machine(spec: QemuSpec): string[] {
+  if (spec.files.length === 0) return ['-machine', MACHINES[spec.arch]]
+  return [
+    ...['-object', `memory-backend-memfd,id=memory,size=${spec.memoryMiB}M,share=on,seal=on`],
+    ...['-machine', `${MACHINES[spec.arch]},memory-backend=memory`],
+  ]
+}
+
+function files(spec: QemuSpec): string[] {
+  return spec.files.flatMap(({ fd, tag }, index) => [
+    ...['-chardev', `socket,id=files${index},fd=${fd}`],
+    ...['-device', `${device(spec, 'vhost-user-fs').replace(',disable-legacy=on', '')},chardev=files${index},tag=${tag},queue-size=1024`],
+  ])
+}
+
 function ports(spec: QemuSpec): string[] {
   const fds = spec.ports
   if (fds === null) return []
-  const names = Object.keys(PORTS) as (keyof typeof PORTS)[]
+  const names = PORT_NAMES
   // Port 0 of the bus is reserved for a console.
   return [
     ...['-device', `${device(spec, 'virtio-serial')},id=bus,max_ports=${names.length + 1}`],

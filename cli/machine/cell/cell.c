@@ -1,7 +1,8 @@
 /*
  * authority-cell: puts one program (QEMU) in a cell and starts it there.
  *
- *   authority-cell --parent PID [--connect FD PATH]... [--keep FD]... [--ro SOURCE TARGET]... [--dev NAME]... -- PROGRAM [ARG]...
+ *   authority-cell --parent PID [--connect FD PATH]... [--keep FD]... [--ro SOURCE TARGET]... [--dev NAME]...
+ *                  [--gate FD PATH --shared BYTES [--files FD MOUNT]...] -- PROGRAM [ARG]...
  *
  * In the cell the program finds a read-only root that holds the named files and nothing else, no network, no other process, no descriptor but 0, 1, 2
  * and the named ones, an unprivileged uid without capabilities, and it dies with whoever started us. Whatever cannot be set up: a line on
@@ -41,7 +42,7 @@ static void keep(struct plan *plan, int fd) {
 
 static struct plan parse(int argc, char **argv) {
     struct plan plan = {0};
-    plan.parent = -1;
+    plan.parent = plan.gate = -1;
     int i = 1;
     while (i < argc && strcmp(argv[i], "--")) {
         const char *option = argv[i];
@@ -64,6 +65,20 @@ static struct plan parse(int argc, char **argv) {
             if (plan.devices >= MAX_DEVICES || strchr(argv[i + 1], '/')) die("bad device: %s", argv[i + 1]);
             plan.device[plan.devices++] = argv[i + 1];
             i += 2;
+        } else if (!strcmp(option, "--gate") && i + 2 < argc) {
+            if (plan.gate >= 0 || plan.connects >= MAX_CONNECTS) die("too many sockets");
+            plan.gate = target_fd(argv[i + 1]);
+            plan.connect[plan.connects++] = (struct connection){plan.gate, absolute(argv[i + 2])};
+            i += 3;
+        } else if (!strcmp(option, "--shared") && i + 1 < argc) {
+            plan.shared = (rlim_t)parse_number(argv[i + 1]) << 20;
+            i += 2;
+        } else if (!strcmp(option, "--files") && i + 2 < argc) {
+            if (plan.files >= MAX_DEVICES_OF_FILES) die("too many mounts");
+            plan.files_fd[plan.files] = target_fd(argv[i + 1]);
+            keep(&plan, plan.files_fd[plan.files]);
+            plan.file[plan.files++].mount = (uint32_t)parse_number(argv[i + 2]);
+            i += 3;
         } else {
             die("unknown or incomplete option: %s", option);
         }
@@ -93,6 +108,19 @@ static void connect_sockets(const struct plan *plan) {
             if (dup2(fd, c->fd) < 0) die_errno("dup2");
             close(fd);
         }
+    }
+}
+
+/* QEMU's end of each pair gets the number the caller named; the pump's lies above all of those. */
+static void pair_devices(struct plan *plan) {
+    for (int i = 0; i < plan->files; i++) {
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) die_errno("socketpair");
+        int own = fcntl(pair[1], F_DUPFD, FIRST_OWN_FD);
+        close(pair[1]);
+        if (own < 0 || dup2(pair[0], plan->files_fd[i]) < 0) die_errno("dup2");
+        if (pair[0] != plan->files_fd[i]) close(pair[0]);
+        plan->file[i].socket = own;
     }
 }
 
@@ -128,8 +156,13 @@ static void forward(int signal_number) {
 /* Outside the cell: waits, ends the program when asked to, and ends as it ended. */
 static int wait_for(pid_t child) {
     int status;
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR) die_errno("waitpid");
+    for (;;) {
+        pid_t ended = waitpid(-1, &status, 0);
+        if (ended == child) break;
+        if (ended < 0 && errno != EINTR) die_errno("waitpid");
+        /* The pump: without it every open of a host file hangs. */
+        if (ended > 0) kill(child, SIGKILL);
+    }
     if (WIFSIGNALED(status)) {
         signal(WTERMSIG(status), SIG_DFL);
         kill(getpid(), WTERMSIG(status));
@@ -150,11 +183,25 @@ static void run_in_cell(const struct plan *plan, const struct identity *who, int
     if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die_errno("PR_SET_PDEATHSIG");
     check_launcher_alive(pipe_fd);
     close_others(plan, -1);
-    limit_resources();
+    limit_resources(plan->shared);
     forbid_system_calls();
     char *environment[] = {"PATH=/nowhere", "LC_ALL=C", NULL};
     execve(plan->program[0], plan->program, environment);
     die_errno(plan->program[0]);
+}
+
+/* The pump keeps its own ends and the gate's socket, and has no program but this one. */
+static void run_pump(const struct plan *plan, const struct identity *who, int pipe_fd) {
+    struct plan own = {0};
+    drop_rights(who);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die_errno("PR_SET_PDEATHSIG");
+    check_launcher_alive(pipe_fd);
+    keep(&own, plan->gate);
+    for (int i = 0; i < plan->files; i++) keep(&own, plan->file[i].socket);
+    close_others(&own, -1);
+    limit_resources(0);
+    forbid_system_calls();
+    pump_files(plan->gate, plan->file, plan->files);
 }
 
 int main(int argc, char **argv) {
@@ -168,6 +215,7 @@ int main(int argc, char **argv) {
     (void)setsid(); /* a Ctrl-C at the terminal is for the supervisor, not for QEMU */
     lower_priority();
     connect_sockets(&plan);
+    pair_devices(&plan);
     struct identity who = choose_identity();
     enter_namespaces(&who);
     die_with_parent(plan.parent); /* new credentials may have cleared it */
@@ -181,6 +229,13 @@ int main(int argc, char **argv) {
         sigprocmask(SIG_SETMASK, &before, NULL);
         close(pipe_fds[1]);
         run_in_cell(&plan, &who, pipe_fds[0]);
+    }
+    pid_t pump = plan.files > 0 ? fork() : 0;
+    if (pump < 0) die_errno("fork");
+    if (pump == 0 && plan.files > 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        close(pipe_fds[1]);
+        run_pump(&plan, &who, pipe_fds[0]);
     }
     child_pid = child;
     struct sigaction action = {.sa_handler = forward};

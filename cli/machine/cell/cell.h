@@ -22,9 +22,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "file_pump.h"
+
 /* Exit status when the cell could not be made. */
 #define CELL_FAILED 120
-#define MAX_KEPT 16
+#define MAX_KEPT 48
 #define MAX_CONNECTS 8
 #define MAX_BINDS 512
 #define MAX_DEVICES 8
@@ -47,6 +49,12 @@ struct plan {
     struct binding bind[MAX_BINDS];
     int devices;
     const char *device[MAX_DEVICES];
+    /* Host mounts: the socket of the gate, and for each mount QEMU's end of a pair (`files_fd`) and the pump's. -1: none. */
+    int gate;
+    int files, files_fd[MAX_DEVICES_OF_FILES];
+    struct file_device file[MAX_DEVICES_OF_FILES];
+    /* Bytes of the memory QEMU shares with the pump; 0: none. */
+    rlim_t shared;
     char **program;
 };
 /* Who the program runs as. `root`: we started as root of the host and change to uid; otherwise we stay who we are, in a user namespace. */
@@ -63,6 +71,6 @@ struct identity choose_identity(void);
 void enter_namespaces(const struct identity *who);
 void build_root(const struct plan *plan, const struct identity *who);
 void drop_rights(const struct identity *who);
-void limit_resources(void);
+void limit_resources(rlim_t file_bytes);
 void forbid_system_calls(void);
 #endif

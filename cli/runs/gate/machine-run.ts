@@ -139,6 +139,7 @@ export class MachineRun {
       kernel: machine.kernel.path,
       initrd: machine.initrd.path,
       image: spec.image,
+      mounts: this.options.core.mounts.list.map(({ number }) => ({ number: linkNumberOf(number), tag: `mount${linkNumberOf(number)}` })),
       folder,
       onConsole: (chunk) => void this.io.output(2, chunk),
     })
@@ -158,12 +159,13 @@ export class MachineRun {
     }
     this.effects = new EffectsLink({ transport: machine.effects, run: spec.run, registry: core.registry, onFault: fault })
     this.network = new EffectsLink({ transport: machine.net, run: spec.run, registry: core.registry, peer: 'network', onFault: fault })
-    this.fuse = new FuseLink({
-      transport: machine.fuse,
-      server: (send) =>
-        new FuseServer({ context: core.fsContext, gate, subject: { session: 'fuse', via: 'fuse' }, send, host: hostChanges(core) }),
-      onFault: fault,
-    })
+    if (machine.fuse !== null)
+      this.fuse = new FuseLink({
+        transport: machine.fuse,
+        server: (send) =>
+          new FuseServer({ context: core.fsContext, gate, subject: { session: 'fuse', via: 'fuse' }, send, host: hostChanges(core) }),
+        onFault: fault,
+      })
     this.guest = new GuestLink(machine.control, guestClock, {
       onOpen: imageOpens(gate, (path) => {
         this.deniedImageFile = path
