@@ -73,7 +73,10 @@ function readReport(path: string): Count {
 }
 
 async function cTests(): Promise<Count> {
-  const [init, cell] = [await countedOutput(['bash', 'kernel/guest/init/test.sh']), await countedOutput(['bash', 'cli/machine/cell/test.sh'])]
+  const [init, cell] = [
+    await countedOutput(['bash', 'kernel/guest/init/test.sh']),
+    await countedOutput(['bash', 'cli/machine/cell/test.sh']),
+  ]
   return { passed: init.passed + cell.passed, failed: init.failed + cell.failed }
 }
 

@@ -33,6 +33,7 @@ async function inCell(as: readonly string[], change: Partial<Parameters<typeof c
     keep: [],
     files: [{ source: probe, target: '/probe' }],
     devices: ['null'],
+    mounts: null,
     program: ['/probe', '/etc/passwd', secret, '/proc/self/environ', '/old/etc/passwd', '/dev/kvm'],
     ...change,
   })

@@ -19,7 +19,7 @@ afterAll(() => vm.clean())
 
 const spec = (change: Partial<MachineSpec> = {}): MachineSpec => ({
   ...({ arch: 'x86_64', accel: 'tcg', memoryMiB: 256, cpus: 1, console: false } as const),
-  ...{ qemu: vm.qemu, launcher: vm.launcher, kernel: vm.kernel.path, initrd: vm.initrd, image, folder: vm.folder },
+  ...{ qemu: vm.qemu, launcher: vm.launcher, kernel: vm.kernel.path, initrd: vm.initrd, image, mounts: [], folder: vm.folder },
   ...change,
 })
 
@@ -64,9 +64,9 @@ describe('a machine', () => {
     const machine = await start()
     expect(readdirSync(vm.folder).filter((name) => name.startsWith('vm-'))).toEqual([])
 
-    const [effects, fuse, control] = await Promise.all([
+    const [effects, net, control] = await Promise.all([
       until(machine.effects, /\n/),
-      until(machine.fuse, /\n/),
+      until(machine.net, /\n/),
       until(machine.control, /\n/),
     ])
     const [qemu] = childrenOf(machine.pid)
@@ -81,7 +81,7 @@ describe('a machine', () => {
     expect(Number(/^Uid:\t(\d+)/m.exec(status)?.[1])).toBeGreaterThan(0)
 
     expect(effects).toContain('hello authority.effects')
-    expect(fuse).toContain('hello authority.fuse')
+    expect(net).toContain('hello authority.net')
     const [, name, disk, access, ...devices] = control.trim().split(' ')
     expect([name, disk, access]).toEqual(['authority.control', 'IMAGE!!', 'ro'])
     const golden = JSON.parse(readFileSync(join(import.meta.dirname, '../../fixtures/machine/x86_64-devices.json'), 'utf8')) as {
@@ -89,10 +89,10 @@ describe('a machine', () => {
     }
     expect(devices).toEqual(golden.devices)
 
-    const echoed = until(machine.fuse, /^(?:0123456789){50000}$/)
-    say(machine.fuse, '0123456789'.repeat(50_000))
+    const echoed = until(machine.net, /^(?:0123456789){50000}$/)
+    say(machine.net, '0123456789'.repeat(50_000))
     await echoed
-    const ends = [machine.effects, machine.fuse, machine.control].map(closed)
+    const ends = [machine.effects, machine.net, machine.control].map(closed)
     say(machine.effects, 'quit')
     expect(await machine.exited).toMatchObject({ code: 0, signal: null })
     await Promise.all(ends)
@@ -104,7 +104,7 @@ describe('a machine', () => {
     await until(machine.effects, /hello/)
     const [qemu = 0] = childrenOf(machine.pid)
     expect(qemu).toBeGreaterThan(0)
-    const ends = [machine.effects, machine.fuse, machine.control].map((port) => {
+    const ends = [machine.effects, machine.net, machine.control].map((port) => {
       port.onData = () => {}
       return closed(port)
     })

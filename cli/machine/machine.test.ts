@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { pickAccel } from './accel.ts'
 import { cellArguments } from './cell-arguments.ts'
 import { openImage } from './image-file.ts'
-import { cachedKernel, checkKernelArch, ensureInitrd, ensureKernel, type Kernel } from './kernel.ts'
+import { cachedKernel, checkKernelArch, ensureInitrd, ensureKernel, KERNEL_FORMAT, type Kernel } from './kernel.ts'
 import { startFailure, startMachine } from './machine.ts'
 import type { QemuBinary } from './qemu-binary.ts'
 import { sha256, writeAtomically } from './store.ts'
@@ -36,7 +36,7 @@ function plantKernel(): Kernel {
   writeFileSync(join(entry, 'kernel'), 'KERNEL')
   writeFileSync(join(entry, 'modules', 'a.ko'), 'MODULE')
   const manifest = {
-    format: 1,
+    format: KERNEL_FORMAT,
     arch: 'x86_64',
     package: 'linux-image-x',
     version: '1.0-1',
@@ -128,7 +128,7 @@ describe('image', () => {
 describe('starting', () => {
   const spec = (launcher: string) => ({
     ...({ arch: 'x86_64', accel: 'tcg', memoryMiB: 256, cpus: 1, console: false, qemu: QEMU, launcher } as const),
-    ...{ kernel: join(folder, 'k'), initrd: join(folder, 'k'), image: null, folder },
+    ...{ kernel: join(folder, 'k'), initrd: join(folder, 'k'), image: null, mounts: [], folder },
   })
 
   test('a cell that cannot be made refuses with the reason and the fix, and leaves nothing', async () => {
@@ -163,6 +163,7 @@ test('the cell’s command line', () => {
     keep: [3],
     files: [{ source: '/a', target: '/b' }],
     devices: ['null'],
+    mounts: { gate: { fd: 5, path: '/g' }, memoryMiB: 256, mounts: [{ fd: 6, number: 1 }] },
     program: ['/q', '-x'],
   })
   expect(argv).toEqual([
@@ -179,6 +180,14 @@ test('the cell’s command line', () => {
     '--ro',
     '/a',
     '/b',
+    '--gate',
+    '5',
+    '/g',
+    '--shared',
+    '256',
+    '--files',
+    '6',
+    '1',
     '--',
     '/q',
     '-x',

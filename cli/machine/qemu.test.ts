@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PORTS } from '@authority/protocol'
 import { describe, expect, test } from 'vitest'
-import { kernelCommandLine, type QemuSpec, qemuArguments } from './qemu.ts'
+import { kernelCommandLine, PORT_NAMES, type QemuSpec, qemuArguments } from './qemu.ts'
 
 const GOLDEN = join(import.meta.dirname, '../../fixtures/machine')
 
@@ -15,7 +15,8 @@ const SPEC: QemuSpec = {
   kernel: '/boot/kernel',
   initrd: '/boot/initrd',
   imageFd: 3,
-  ports: { effects: 4, fuse: 5, control: 6, net: 7 },
+  ports: { effects: 4, control: 5, net: 6 },
+  files: [],
   firmware: ['/usr/share/qemu'],
   sandbox: true,
 }
@@ -23,11 +24,19 @@ const SPEC: QemuSpec = {
 /** Every machine type we start. A change here changes what a hostile guest can reach: it is reviewed as such. */
 const CASES: Readonly<Record<string, QemuSpec>> = {
   'x86_64-tcg': SPEC,
+  'x86_64-mounts': {
+    ...SPEC,
+    files: [
+      { fd: 8, tag: 'mount1' },
+      { fd: 9, tag: 'mount2' },
+    ],
+  },
   'x86_64-kvm': { ...SPEC, accel: 'kvm', cpus: 4, memoryMiB: 1024 },
   'x86_64-hvf': { ...SPEC, accel: 'hvf', sandbox: false },
   'x86_64-console': { ...SPEC, console: true },
   'x86_64-probe': { ...SPEC, accel: 'kvm', console: true, initrd: null, imageFd: null, ports: null },
   'aarch64-tcg': { ...SPEC, arch: 'aarch64' },
+  'aarch64-mounts': { ...SPEC, arch: 'aarch64', files: [{ fd: 8, tag: 'mount1' }] },
   'aarch64-kvm': { ...SPEC, arch: 'aarch64', accel: 'kvm' },
 }
 
@@ -41,7 +50,8 @@ describe('arguments of QEMU', () => {
   test('no machine has a network card, a monitor, a display or a writable disk', () => {
     for (const spec of Object.values(CASES)) {
       const argv = qemuArguments(spec)
-      for (const word of argv) expect(word).not.toMatch(/virtio-net|e1000|-netdev|^-nic|-monitor|-qmp|vhost|vsock|vnc|usb-|virtfs|9p|fsdev/)
+      for (const word of argv)
+        expect(word).not.toMatch(/virtio-net|e1000|-netdev|^-nic|-monitor|-qmp|vhost-(?!user-fs)|vsock|vnc|usb-|virtfs|9p|fsdev/)
       expect(argv).toContain('-nodefaults')
       expect(argv).toContain('-no-user-config')
       expect(argv[argv.indexOf('-display') + 1]).toBe('none')
@@ -51,7 +61,7 @@ describe('arguments of QEMU', () => {
 
   test('each port of the protocol is there once', () => {
     const argv = qemuArguments(SPEC).join(' ')
-    for (const name of Object.values(PORTS)) expect(argv.split(`name=${name}`).length).toBe(2)
+    for (const name of PORT_NAMES) expect(argv.split(`name=${PORTS[name]}`).length).toBe(2)
   })
 
   test('a panic ends QEMU instead of hanging', () => {

@@ -74,7 +74,7 @@ static void write_all(int fd, const char *bytes, ssize_t count) {
 }
 
 int main(void) {
-    static const char *const names[3] = {"authority.effects", "authority.fuse", "authority.control"};
+    static const char *const names[3] = {"authority.effects", "authority.net", "authority.control"};
     struct pollfd ports[3];
     mkdir("/sys", 0755), mkdir("/dev", 0755), mkdir("/proc", 0755);
     mount("sysfs", "/sys", "sysfs", 0, 0), mount("dev", "/dev", "devtmpfs", 0, 0), mount("proc", "/proc", "proc", 0, 0);

@@ -107,6 +107,7 @@ describe('with a kernel as the guest', () => {
     const mounted = mountWithKernel(world)
     if (mounted === null) return context.skip()
     try {
+      await mounted.ready
       const said = await agent(
         mounted.point,
         `cat $F; echo; echo second > $F; echo more >> $F; wc -c < $F; truncate -s 3 $F; stat -c '%F %s %u' $F

@@ -13,11 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "cbor.h"
-#include "frame.h"
 #include "bounds.h"
 #include "mountpoint.h"
-#include "port.h"
 #include "system.h"
 
 static struct {
@@ -25,14 +22,30 @@ static struct {
 } mounts[AUTHORITY_MAX_MOUNTS];
 static unsigned mount_count;
 
+/* A device shows a folder. A mounted file is the one name in it, bound where it is wanted; the folder is then nowhere. */
+#define DEVICE_FOLDER "/device"
+#define MOUNTED_FILE DEVICE_FOLDER "/file"
+
+static bool mount_file(const char *tag, const char *path, unsigned long flags)
+{
+	if ((mkdir(DEVICE_FOLDER, 0700) != 0 && errno != EEXIST) || mount(tag, DEVICE_FOLDER, "virtiofs", flags, NULL) != 0)
+		return false;
+	bool bound = mount(MOUNTED_FILE, path, NULL, MS_BIND, NULL) == 0;
+	int error = errno;
+	umount2(DEVICE_FOLDER, MNT_DETACH);
+	errno = error;
+	return bound;
+}
+
 static bool mount_one(const struct host_mount *wanted, struct fault *fault)
 {
 	char tag[32];
-	if (!mountpoint_prepare(wanted->path, mounts[mount_count].path, fault, "fuse"))
+	char *path = mounts[mount_count].path;
+	if (!(wanted->file ? mountpoint_prepare_file : mountpoint_prepare)(wanted->path, path, fault, "fuse"))
 		return false;
 	snprintf(tag, sizeof tag, "mount%u", wanted->number);
 	unsigned long flags = MS_NOSUID | MS_NODEV | (wanted->read_only ? MS_RDONLY : 0);
-	if (mount(tag, mounts[mount_count].path, "virtiofs", flags, NULL) != 0)
+	if (!(wanted->file ? mount_file(tag, path, flags) : mount(tag, path, "virtiofs", flags, NULL) == 0))
 		return fault_set(fault, "fuse", "%.100s cannot be mounted", wanted->path);
 	mount_count++;
 	return true;
@@ -71,12 +84,6 @@ bool fuse_mount(const struct setup *setup, struct fault *fault)
 			return false;
 	fuse_read_ahead();
 	return true;
-}
-
-bool fuse_is_pump(pid_t pid)
-{
-	(void)pid;
-	return false;
 }
 
 void fuse_read_ahead(void)

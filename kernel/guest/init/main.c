@@ -222,8 +222,6 @@ static void children_ready(int argument, short events)
 	while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
 		if (pid == agent_pid())
 			agent_ended(status, &used);
-		else if (fuse_is_pump(pid))
-			fault("fuse", 0, "the process that carries host files ended");
 		else if (net_is_process(pid))
 			fault("net", WIFEXITED(status) ? WEXITSTATUS(status) : 0, "the process that carries connections ended");
 	}
@@ -275,7 +273,7 @@ static void prepare(void)
 	struct rlimit files = {4096, 65536};
 	/* Clients, open questions and pipes together exceed the usual 1024; the agent gets the usual soft limit back. */
 	setrlimit(RLIMIT_NOFILE, &files);
-	/* Before an agent that forks without end; the pumps inherit it. */
+	/* Before an agent that forks without end; the net process inherits it. */
 	setpriority(PRIO_PROCESS, 0, -15);
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);

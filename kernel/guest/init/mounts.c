@@ -80,7 +80,7 @@ bool mounts_system(struct fault *fault)
 		return false;
 	if (make_devices() != 0)
 		return fault_set(fault, "root", "/dev cannot be filled");
-	/* hidepid=invisible: neither PID 1 nor the pumps exist for the agent's uid. /sys is not given at all. */
+	/* hidepid=invisible: neither PID 1 nor the net process exists for the agent's uid. /sys is not given at all. */
 	return mount_at("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620", fault) &&
 	       mount_at("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777", fault) &&
 	       mount_at("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=invisible", fault) &&

@@ -9,6 +9,7 @@ import { FOLLOW_STEP_MS, MAX_FUSE_HANDLES, MAX_FUSE_IN_FLIGHT, MAX_FUSE_PENDING_
 import * as bytes from './bytes.ts'
 import * as changing from './changing.ts'
 import { empty, FROM_VIRTIO_FS, finish, init, type Reply } from './encode.ts'
+import { answerOfFolder, nodeOfFile } from './file-root.ts'
 import type { Following } from './keeping.ts'
 import * as locking from './locking.ts'
 import * as looking from './looking.ts'
@@ -84,6 +85,8 @@ export class FuseServer {
     }
     const { unique } = request.header
     if (request.body.op === 'interrupt') return interrupt(live, request.body.unique)
+    // A mounted file's one node stays as long as its mount.
+    if (live.mount.mount.kind === 'file' && (request.body.op === 'forget' || request.body.op === 'batchForget')) return
     if (request.body.op === 'forget') return live.mount.nodes.forget(request.header.node, request.body.lookups)
     if (request.body.op === 'batchForget') {
       for (const { node, lookups } of request.body.nodes) live.mount.nodes.forget(node, lookups)
@@ -186,7 +189,9 @@ export class FuseServer {
     if (body.op === 'fsync') return mount.handles.file(body.handle).file.fsync(body.dataOnly).then(empty)
     if (body.op === 'release') return changing.release(mount, body.handle)
     if (body.op === 'releasedir') return looking.releaseDirectory(mount, body.handle)
-    const node = mount.nodes.get(header.node)
+    const number = mount.mount.kind === 'file' ? nodeOfFile(header.node) : header.node
+    if (number === null) return answerOfFolder(body)
+    const node = mount.nodes.get(number)
     if (node.lost && node.pins === 0) throw hostError('ESTALE', `node ${node.id}`)
     return onNode(mount, node, body, asker)
   }

@@ -16,6 +16,8 @@ let points = 0
 export interface KernelMount {
   /** Where the guest side is mounted. */
   readonly point: string
+  /** When it resolves, `point` is the mounted file; a folder is there at once. */
+  readonly ready: Promise<void>
   readonly server: FuseServer
   /** Messages so far, by opcode. */
   readonly asked: ReadonlyMap<number, number>
@@ -35,14 +37,16 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}, 
   if (process.getuid?.() !== 0 || !fs.existsSync('/dev/fuse')) return null
   const point = path.join(world.dir, `mnt${points++}`)
   const file = world.context.mounts.list[0]?.kind === 'file'
+  // A device shows a folder; a mounted file is the one name in it, bound where it is wanted.
+  const folder = file ? `${point}.device` : point
+  fs.mkdirSync(folder)
   if (file) fs.writeFileSync(point, '')
-  else fs.mkdirSync(point)
   fs.chmodSync(world.dir, 0o711)
   const device = fs.openSync('/dev/fuse', 'r+')
   const text = (value: string): Buffer => Buffer.from(`${value}\0`)
-  const options = `fd=${device},rootmode=${file ? '100000' : '40000'},user_id=1000,group_id=1000,allow_other,default_permissions`
+  const options = `fd=${device},rootmode=40000,user_id=1000,group_id=1000,allow_other,default_permissions`
   const { mount, umount2 } = libc()
-  if (mount(text('authority'), text(point), text('fuse'), MS_NOSUID | MS_NODEV, text(options)) !== 0) {
+  if (mount(text('authority'), text(folder), text('fuse'), MS_NOSUID | MS_NODEV, text(options)) !== 0) {
     fs.closeSync(device)
     return null
   }
@@ -66,8 +70,10 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}, 
     asked.set(opcode, (asked.get(opcode) ?? 0) + 1)
     server.handle(0, message)
   })
+  const ready = file ? bind(`${folder}/file`, point) : Promise.resolve()
   const end = async (): Promise<void> => {
     umount2(text(point), MNT_DETACH)
+    if (file) umount2(text(folder), MNT_DETACH)
     await pump
     await server.close()
     fs.closeSync(device)
@@ -75,6 +81,7 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}, 
   let ended: Promise<void> | null = null
   return {
     point,
+    ready,
     server,
     asked,
     close() {
@@ -82,6 +89,12 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}, 
       return ended
     },
   }
+}
+
+/** By another process: its look-up waits for this one. */
+async function bind(from: string, to: string): Promise<void> {
+  const done = Bun.spawn(['mount', '--bind', from, to], { stdio: ['ignore', 'ignore', 'inherit'] })
+  if ((await done.exited) !== 0) throw new Error(`${from} cannot be bound`)
 }
 
 async function pumpMessages(device: number, handle: (message: Uint8Array) => void): Promise<void> {
