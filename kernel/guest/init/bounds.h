@@ -2,6 +2,8 @@
 #ifndef AUTHORITY_BOUNDS_H
 #define AUTHORITY_BOUNDS_H
 
+/* Where a mounted file is bound from. */
+#define DEVICE_FOLDER "/device"
 /* Where the image is mounted until the agent's own mount namespace makes it the root. */
 #define IMAGE_ROOT "/image"
 #define IMAGE_DEVICE "/dev/vda"

@@ -4,12 +4,9 @@
 #include <fcntl.h>
 /* Never beside <sys/stat.h>: musl 1.2.5 (Debian 13) defines the same structures there. */
 #include <linux/stat.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,12 +20,11 @@ static struct {
 static unsigned mount_count;
 
 /* A device shows a folder. A mounted file is the one name in it, bound where it is wanted; the folder is then nowhere. */
-#define DEVICE_FOLDER "/device"
 #define MOUNTED_FILE DEVICE_FOLDER "/file"
 
 static bool mount_file(const char *tag, const char *path, unsigned long flags)
 {
-	if ((mkdir(DEVICE_FOLDER, 0700) != 0 && errno != EEXIST) || mount(tag, DEVICE_FOLDER, "virtiofs", flags, NULL) != 0)
+	if (mount(tag, DEVICE_FOLDER, "virtiofs", flags, NULL) != 0)
 		return false;
 	bool bound = mount(MOUNTED_FILE, path, NULL, MS_BIND, NULL) == 0;
 	int error = errno;

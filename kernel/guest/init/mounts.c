@@ -20,6 +20,7 @@ int mounts_for_init(void)
 	mkdir("/sys", 0755);
 	mkdir("/dev", 0755);
 	mkdir(IMAGE_ROOT, 0755);
+	mkdir(DEVICE_FOLDER, 0700);
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
 		return -1;
 	if (mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
