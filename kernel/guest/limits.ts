@@ -25,7 +25,7 @@ export const READY_DEADLINE_MS = 60_000
 export const ARMED_DEADLINE_MS = 30_000
 /** ms from START to STARTED. */
 export const STARTED_DEADLINE_MS = 10_000
-/** ms init has to say which program a process is. */
+/** ms init has to say something about a process. */
 export const WHO_DEADLINE_MS = 1_000
 /** ms between two PINGs. */
 export const PING_MS = 1_000

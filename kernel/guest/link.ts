@@ -11,6 +11,7 @@ import {
   parseGuestMessage,
 } from '@authority/protocol'
 import type { Transport } from '../gate/transport.ts'
+import { Asking } from './asking.ts'
 import { Deferred } from './deferred.ts'
 import { InputPump } from './input.ts'
 import {
@@ -26,7 +27,6 @@ import {
   TICK_LEAST_MS,
 } from './limits.ts'
 import { OutputMeter } from './output.ts'
-import { Programs } from './programs.ts'
 import { OpenQuestions } from './questions.ts'
 import {
   type GuestClock,
@@ -60,7 +60,8 @@ export class GuestLink {
   readonly #outputs: { readonly 1: OutputMeter; readonly 2: OutputMeter }
   readonly #input: InputPump
   readonly #questions: OpenQuestions
-  readonly #programs: Programs
+  readonly #programs: Asking<string>
+  readonly #signals: Asking<boolean>
   #phase: Phase = 'booting'
   #failure: Error | null = null
   #cancelDeadline: (() => void) | null = null
@@ -92,7 +93,8 @@ export class GuestLink {
       (question) => handlers.onOpen(question),
       (id, { allow, cacheable }) => this.#send({ type: GATE_TO_GUEST.OPEN_ANSWER, id, allow, cacheable }),
     )
-    this.#programs = new Programs(clock, (pid) => this.#send({ type: GATE_TO_GUEST.WHO, pid }))
+    this.#programs = new Asking(clock, (pid) => this.#send({ type: GATE_TO_GUEST.WHO, pid }))
+    this.#signals = new Asking(clock, (pid) => this.#send({ type: GATE_TO_GUEST.SIGNALLED, pid }))
     this.#deadline(READY_DEADLINE_MS, 'the guest did not boot: no READY')
     transport.onData = (chunk) => this.#receive(chunk)
     transport.onClose = () => this.#transportClosed()
@@ -156,6 +158,11 @@ export class GuestLink {
   /** The program of a process, as init claims: empty when there is none, null when the guest is silent or over. */
   program(pid: number): Promise<string | null> {
     return this.#phase === 'running' ? this.#programs.ask(pid) : Promise.resolve(null)
+  }
+
+  /** Whether a signal waits for a process, as init claims; null when the guest is silent or over. */
+  signalled(pid: number): Promise<boolean | null> {
+    return this.#phase === 'running' ? this.#signals.ask(pid) : Promise.resolve(null)
   }
 
   /** To the agent's process group; nothing happens when none runs. */
@@ -230,6 +237,8 @@ export class GuestLink {
       }
       case GUEST_TO_GATE.PROGRAM:
         return this.#programs.answered(message.pid, message.exe)
+      case GUEST_TO_GATE.SIGNAL_WAITS:
+        return this.#signals.answered(message.pid, message.waits)
       case GUEST_TO_GATE.TICK:
         return this.#onTick(message.cpuUs)
       case GUEST_TO_GATE.EXITED:
@@ -345,6 +354,7 @@ export class GuestLink {
   #finish(error: Error): void {
     this.#phase = 'over'
     this.#programs.end()
+    this.#signals.end()
     this.#failure = error
     this.#reader.stop()
     this.#met()

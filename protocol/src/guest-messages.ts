@@ -36,6 +36,7 @@ export type GuestMessage = From<
     FAULT: { readonly stage: string; readonly errno: number; readonly detail: string }
     PONG: { readonly n: number }
     PROGRAM: { readonly pid: number; readonly exe: string }
+    SIGNAL_WAITS: { readonly pid: number; readonly waits: boolean }
     TICK: { readonly cpuUs: number }
   }
 >
@@ -85,6 +86,7 @@ export type GateToGuestMessage = From<
     POWER_OFF: object
     PING: { readonly n: number }
     WHO: { readonly pid: number }
+    SIGNALLED: { readonly pid: number }
   }
 >
 

@@ -120,6 +120,11 @@ export const GUEST_MESSAGES: Rows<typeof GUEST_TO_GATE> = {
     ],
     doc: 'Answer to WHO, in order.',
   },
+  SIGNAL_WAITS: {
+    number: GUEST_TO_GATE.SIGNAL_WAITS,
+    fields: [pid, field('waits', bool, 'a signal it does not block, or there is no such process')],
+    doc: 'Answer to SIGNALLED, in order.',
+  },
 }
 
 const mount = tuple(
@@ -174,5 +179,10 @@ export const GATE_TO_GUEST_MESSAGES: Rows<typeof GATE_TO_GUEST> = {
   WINDOW: { number: GATE_TO_GUEST.WINDOW, fields: [rows, cols], doc: 'Size of the terminal.' },
   POWER_OFF: { number: GATE_TO_GUEST.POWER_OFF, fields: [], doc: 'Sync nothing, power off now.' },
   WHO: { number: GATE_TO_GUEST.WHO, fields: [pid], doc: 'Asked when an effect of this process was denied, before it is told.' },
+  SIGNALLED: {
+    number: GATE_TO_GUEST.SIGNALLED,
+    fields: [pid],
+    doc: 'Asked while a file request of this process waits long: a virtio-fs device does not tell that it was interrupted.',
+  },
   PING: { number: GATE_TO_GUEST.PING, fields: [nonce], doc: 'Each second, so that init knows the gate lives.' },
 }

@@ -18,7 +18,7 @@ export const PORTS = {
 } as const
 
 /** Version of this table; init refuses to start the agent under another. */
-export const GUEST_VERSION = 2
+export const GUEST_VERSION = 3
 
 /** Session 0 of the effects and of the net port. */
 export const LINK_CONTROL = {
@@ -53,6 +53,8 @@ export const GUEST_TO_GATE = {
   TICK: 11,
   /** answer to WHO */
   PROGRAM: 12,
+  /** answer to SIGNALLED */
+  SIGNAL_WAITS: 13,
 } as const
 
 export const GATE_TO_GUEST = {
@@ -76,6 +78,8 @@ export const GATE_TO_GUEST = {
   PING: 10,
   /** which program a process is; answered with PROGRAM */
   WHO: 11,
+  /** whether a signal waits for a process; answered with SIGNAL_WAITS */
+  SIGNALLED: 12,
 } as const
 
 /** `kind` of EXITED, and what `value` then is. */

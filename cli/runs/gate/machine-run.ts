@@ -163,7 +163,14 @@ export class MachineRun {
       this.fuse = new FuseLink({
         transport: machine.fuse,
         server: (send) =>
-          new FuseServer({ context: core.fsContext, gate, subject: { session: 'fuse', via: 'fuse' }, send, host: hostChanges(core) }),
+          new FuseServer({
+            context: core.fsContext,
+            gate,
+            subject: { session: 'fuse', via: 'fuse' },
+            send,
+            host: hostChanges(core),
+            signalled: (pid) => this.guest?.signalled(pid) ?? Promise.resolve(null),
+          }),
         onFault: fault,
       })
     this.guest = new GuestLink(machine.control, guestClock, {

@@ -25,6 +25,11 @@ export const DIRENT_BYTES = 64 << 10
 /** Largest file size or offset: u64 on the wire, exact as a number here. */
 export const MAX_OFFSET = Number.MAX_SAFE_INTEGER
 
+/** ms between two looks at who waits long: what an interrupted or killed program waits at most for its end. */
+export const INTERRUPTION_STEP_MS = 100
+/** Waiting requests asked after at one look. */
+export const MAX_INTERRUPTION_QUESTIONS = 64
+
 /** fallocate(2) modes: room beyond the end does not lengthen the file; a hole is made; a range reads as zeros. */
 export const FALLOC = { KEEP_SIZE: 0x01, PUNCH_HOLE: 0x02, ZERO_RANGE: 0x10 } as const
 

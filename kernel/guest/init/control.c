@@ -1,6 +1,8 @@
 #include "control.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -122,6 +124,40 @@ void send_program(uint32_t pid)
 	cbor_put_uint(&out, AUTHORITY_GUEST_PROGRAM);
 	cbor_put_uint(&out, pid);
 	cbor_put_text(&out, executable, AUTHORITY_MAX_EXE_BYTES);
+	send_message(&out, NULL, 0);
+}
+
+/* One mask of /proc/PID/status; none where the line is missing. */
+static uint64_t mask_of(const char *status, const char *name)
+{
+	const char *line = strstr(status, name);
+	return line == NULL ? 0 : strtoull(line + strlen(name), NULL, 16);
+}
+
+/* A process that is gone waits for nothing any more: its request may end too. */
+static bool signal_waits(uint32_t pid)
+{
+	char path[64], status[4096];
+	snprintf(path, sizeof path, "/proc/%u/status", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, status, sizeof status - 1);
+	if (fd >= 0)
+		close(fd);
+	if (length <= 0)
+		return true;
+	status[length] = 0;
+	uint64_t pending = mask_of(status, "\nSigPnd:\t") | mask_of(status, "\nShdPnd:\t");
+	return (pending & ~mask_of(status, "\nSigBlk:\t")) != 0;
+}
+
+void send_signal_waits(uint32_t pid)
+{
+	uint8_t bytes[HEAD_BYTES];
+	struct cbor_writer out = cbor_write(bytes, sizeof bytes);
+	cbor_put_array(&out, AUTHORITY_GUEST_SIGNAL_WAITS_ELEMENTS);
+	cbor_put_uint(&out, AUTHORITY_GUEST_SIGNAL_WAITS);
+	cbor_put_uint(&out, pid);
+	cbor_put_bool(&out, signal_waits(pid));
 	send_message(&out, NULL, 0);
 }
 

@@ -133,6 +133,11 @@ static bool take_small(uint64_t type, size_t fields, struct cbor_reader *in)
 		if (fields == 1 && cbor_end(in))
 			send_program((uint32_t)a);
 		return fields == 1 && cbor_end(in);
+	case AUTHORITY_GATE_SIGNALLED:
+		a = cbor_uint(in, UINT32_MAX);
+		if (fields == 1 && cbor_end(in))
+			send_signal_waits((uint32_t)a);
+		return fields == 1 && cbor_end(in);
 	case AUTHORITY_GATE_POWER_OFF:
 		power_off();
 	default:

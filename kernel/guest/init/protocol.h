@@ -8,7 +8,7 @@
 /* Versions */
 #define AUTHORITY_PROTOCOL_VERSION 1u
 #define AUTHORITY_GENERATION 1u
-#define AUTHORITY_GUEST_VERSION 2u
+#define AUTHORITY_GUEST_VERSION 3u
 
 /* Names of the virtio-serial ports */
 #define AUTHORITY_PORT_EFFECTS "authority.effects"
@@ -147,6 +147,9 @@
 /* [12, pid, exe] Answer to WHO, in order. */
 #define AUTHORITY_GUEST_PROGRAM 12u
 #define AUTHORITY_GUEST_PROGRAM_ELEMENTS 3u
+/* [13, pid, waits] Answer to SIGNALLED, in order. */
+#define AUTHORITY_GUEST_SIGNAL_WAITS 13u
+#define AUTHORITY_GUEST_SIGNAL_WAITS_ELEMENTS 3u
 
 /* The control port, gate to guest */
 /* [1, version, entropy, time_s, time_ns, hostname, mounts, scratch] What to mount and arm; answered with ARMED or FAULT. */
@@ -179,6 +182,9 @@
 /* [11, pid] Asked when an effect of this process was denied, before it is told. */
 #define AUTHORITY_GATE_WHO 11u
 #define AUTHORITY_GATE_WHO_ELEMENTS 2u
+/* [12, pid] Asked while a file request of this process waits long: a virtio-fs device does not tell that it was interrupted. */
+#define AUTHORITY_GATE_SIGNALLED 12u
+#define AUTHORITY_GATE_SIGNALLED_ELEMENTS 2u
 /* [10, n] Each second, so that init knows the gate lives. */
 #define AUTHORITY_GATE_PING 10u
 #define AUTHORITY_GATE_PING_ELEMENTS 2u

@@ -11,6 +11,7 @@ import * as changing from './changing.ts'
 import { empty, FROM_VIRTIO_FS, finish, init, type Reply } from './encode.ts'
 import { answerOfFolder, nodeOfFile } from './file-root.ts'
 import type { Following } from './keeping.ts'
+import { Interruptions, type Signalled } from './interruptions.ts'
 import * as locking from './locking.ts'
 import * as looking from './looking.ts'
 import { type Body, FUSE_MAJOR, FUSE_MINOR_MIN, type Request } from './messages.ts'
@@ -23,6 +24,8 @@ export interface FuseServerOptions extends Omit<FuseMountOptions, 'limits' | 'te
   /** How changes on the host are followed. Left out, where the guest cannot be told of them: it keeps all it is told briefly. */
   readonly host?: HostChanges
   readonly limits?: Partial<FuseLimits>
+  /** Where the guest does not tell interruptions itself. */
+  readonly signalled?: Signalled
 }
 
 export interface HostChanges extends Omit<Following, 'followed'> {
@@ -49,6 +52,7 @@ interface Live {
 interface Waiting {
   readonly bytes: number
   control: AbortController | null
+  unwatch: (() => void) | undefined
   interrupted: boolean
 }
 
@@ -60,11 +64,13 @@ export class FuseServer {
   readonly #works = new Set<Promise<void>>()
   /** Of what is being worked on, all mounts together: a few bytes of request can ask for half a megabyte. */
   #pendingBytes = 0
+  readonly #interruptions: Interruptions | null
   #closed = false
   readonly #unfollow: () => void
 
   constructor(options: FuseServerOptions) {
     this.#options = options
+    this.#interruptions = options.signalled === undefined ? null : new Interruptions(options.signalled)
     this.#limits = { ...LIMITS, ...options.limits }
     for (const mount of options.context.mounts.list) this.#live.set(mount.number, this.#fresh(mount.number))
     this.#unfollow = options.host?.every(FOLLOW_STEP_MS, () => this.#poll()) ?? (() => undefined)
@@ -104,6 +110,7 @@ export class FuseServer {
     if (this.#closed) return
     this.#closed = true
     this.#unfollow()
+    this.#interruptions?.close()
     const all = [...this.#live.values()]
     for (const live of all) for (const unique of live.waiting.keys()) interrupt(live, unique)
     await Promise.allSettled(this.#works)
@@ -145,11 +152,14 @@ export class FuseServer {
 
   #work(mountNumber: number, live: Live, request: Request, bytes: number): void {
     const { unique, pid } = request.header
-    const waiting: Waiting = { bytes, control: null, interrupted: false }
+    const waiting: Waiting = { bytes, control: null, unwatch: undefined, interrupted: false }
     const asker: Asker = {
       pid,
       signal: () => {
-        waiting.control ??= new AbortController()
+        if (waiting.control === null) {
+          waiting.control = new AbortController()
+          waiting.unwatch = this.#interruptions?.watch({ pid, interrupt: () => interrupt(live, unique) })
+        }
         if (waiting.interrupted) waiting.control.abort(interruption())
         return waiting.control.signal
       },
@@ -158,6 +168,7 @@ export class FuseServer {
     this.#pendingBytes += bytes
     const done = (reply: Reply, errno: number): void => {
       live.waiting.delete(unique)
+      waiting.unwatch?.()
       this.#pendingBytes -= bytes
       this.#reply(mountNumber, unique, reply, errno)
     }

@@ -2,41 +2,41 @@ import { AuthorityError } from '@authority/protocol'
 import { WHO_DEADLINE_MS } from './limits.ts'
 import type { GuestClock } from './types.ts'
 
-interface Asked {
+interface Asked<T> {
   readonly pid: number
-  answer(exe: string | null): void
+  answer(said: T | null): void
 }
 
-/** Which program a process of the guest is, as init claims. Answers come in the order of the questions. */
-export class Programs {
+/** One kind of question about processes of the guest: what init answers is a claim. Answers come in the order of the questions. */
+export class Asking<T> {
   readonly #clock: GuestClock
   readonly #send: (pid: number) => void
-  readonly #asked: Asked[] = []
+  readonly #asked: Asked<T>[] = []
 
   constructor(clock: GuestClock, send: (pid: number) => void) {
     this.#clock = clock
     this.#send = send
   }
 
-  /** Empty when there is no such process; null when the guest is silent. */
-  ask(pid: number): Promise<string | null> {
+  /** null when the guest is silent. */
+  ask(pid: number): Promise<T | null> {
     return new Promise((resolve) => {
       const cancel = this.#clock.after(WHO_DEADLINE_MS, () => resolve(null))
       this.#asked.push({
         pid,
-        answer: (exe) => {
+        answer: (said) => {
           cancel()
-          resolve(exe)
+          resolve(said)
         },
       })
       this.#send(pid)
     })
   }
 
-  answered(pid: number, exe: string): void {
+  answered(pid: number, said: T): void {
     const first = this.#asked.shift()
-    if (first?.pid !== pid) throw new AuthorityError('E_PROTOCOL', 'the guest answered a WHO that was not sent')
-    first.answer(exe)
+    if (first?.pid !== pid) throw new AuthorityError('E_PROTOCOL', 'the guest answered a question that was not asked')
+    first.answer(said)
   }
 
   end(): void {
