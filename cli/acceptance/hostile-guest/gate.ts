@@ -1,7 +1,7 @@
 /** Runs the real gate process against a hostile guest and collects everything the gate sent to it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { verifyRun } from '@authority/kernel/audit'
@@ -29,8 +29,10 @@ export interface Hostile {
 export async function prepareHostile(): Promise<Hostile> {
   const folder = freshFolder('hostile-')
   const home = freshHome(folder)
-  const cell = join(folder, 'authority-cell')
-  await compileCell(cell)
+  await compileCell(join(folder, 'authority-cell'))
+  const cell = join(folder, 'taken-cell')
+  copyFileSync(join(import.meta.dirname, 'taken-cell.sh'), cell)
+  mkdirSync(join(folder, 'empty'))
   const init = join(folder, 'init')
   await compileStatic(join(import.meta.dirname, 'script-init.c'), init)
   const kernel = await ensureKernel({ cacheFolder: CACHE, arch: 'x86_64' })
@@ -136,7 +138,8 @@ function specOf(hostile: Hostile, run: HostileRun, id: string, image: { path: st
       console: false,
     },
     agent: { argv: ['/agent'], env: [], cwd: '/', tty: false },
-    mounts: run.mounts ?? [],
+    // Without a mount there is no port for files, and the scripts want all.
+    mounts: run.mounts ?? [{ host: join(hostile.folder, 'empty'), guest: '/empty', readonly: true }],
     scratch: [],
     policy: { base64: policy.toString('base64'), source: 'test', kind: 'operator' },
     guarded: [],
