@@ -135,18 +135,23 @@ test.concurrent('2,000 denials: each refused, counted, recorded once', () =>
     expect(verified.code).toBe(0)
   }))
 
-test.concurrent('QEMU killed under the agent: 125, and the log is sealed', () =>
-  inTurn(async () => {
-    const started = startRun(vm, ['wait'])
-    await running(started)
-    const qemu = descendantsOf(started.child.pid ?? 0).at(-1) ?? 0
-    expect(readFileSync(`/proc/${qemu}/comm`, 'utf8')).toContain('qemu')
-    process.kill(qemu, 'SIGKILL')
-    const { code, facts, stderr } = await started.done
-    expect(code).toBe(125)
-    expect(stderr).toMatch(/(went away|closed its control port while running): QEMU ended \((SIGKILL|status 137)\)/)
-    expect((await authority(vm, 'audit', 'verify', String(facts?.run))).code).toBe(0)
-  }))
+test.concurrent.each(['qemu-system', 'authority-files'])(
+  '%s killed under the agent: 125, nothing of the cell is left, and the log is sealed',
+  (name) =>
+    inTurn(async () => {
+      const started = startRun(vm, ['wait'])
+      await running(started)
+      const family = descendantsOf(started.child.pid ?? 0)
+      const victim = family.find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith(name)) ?? 0
+      expect(victim).toBeGreaterThan(0)
+      process.kill(victim, 'SIGKILL')
+      const { code, facts, stderr } = await started.done
+      expect(code).toBe(125)
+      expect(stderr).toMatch(/(went away|closed its control port while running): QEMU ended \((SIGKILL|status 137)\)/)
+      for (const pid of family) expect(waitGone(pid, 5_000)).toBe(true)
+      expect((await authority(vm, 'audit', 'verify', String(facts?.run))).code).toBe(0)
+    }),
+)
 
 test.concurrent('an interrupt, twice, of an agent that ignores it: the VM is stopped and the log sealed', () =>
   inTurn(async () => {

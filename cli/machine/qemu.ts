@@ -4,9 +4,8 @@ import { MAX_CPUS, MAX_MEMORY_MIB, MIN_MEMORY_MIB } from './limits.ts'
 /** QEMU's arguments for one machine. Pure: golden data under fixtures/machine pins them, because they are the list of devices the guest can reach. */
 
 export type MachineArch = 'x86_64' | 'aarch64'
-/** What is a port of the serial bus. */
-export type PortName = Exclude<keyof typeof PORTS, 'fuse'>
-export const PORT_NAMES = (Object.keys(PORTS) as (keyof typeof PORTS)[]).filter((name): name is PortName => name !== 'fuse')
+export type PortName = keyof typeof PORTS
+export const PORT_NAMES = Object.keys(PORTS) as readonly PortName[]
 
 export type Accel = 'kvm' | 'hvf' | 'tcg'
 
@@ -107,8 +106,18 @@ function machine(spec: QemuSpec): string[] {
 function files(spec: QemuSpec): string[] {
   return spec.files.flatMap(({ fd, tag }, index) => [
     ...['-chardev', `socket,id=files${index},fd=${fd}`],
-    ...['-device', `${device(spec, 'vhost-user-fs').replace(',disable-legacy=on', '')},chardev=files${index},tag=${tag},queue-size=1024`],
+    ...['-device', `vhost-user-fs-${place(spec, index)},chardev=files${index},tag=${tag},queue-size=${FILES_QUEUE_SIZE}`],
   ])
+}
+
+/** Requests that fit a queue: as many as virtio-fs takes. */
+const FILES_QUEUE_SIZE = 1024
+/** Slots of the PCI bus from here on are free, and each takes eight devices: more mounts than a run may have. */
+const FIRST_FILES_SLOT = 8
+
+function place(spec: QemuSpec, index: number): string {
+  if (spec.arch !== 'x86_64') return 'device'
+  return `pci,addr=${(FIRST_FILES_SLOT + (index >> 3)).toString(16)}.${index & 7},multifunction=on`
 }
 
 function ports(spec: QemuSpec): string[] {

@@ -9,8 +9,6 @@
 export const PORTS = {
   /** Sessions of agents (SPEC.md messages), link session = session number; session 0 carries LINK_CONTROL. */
   effects: 'authority.effects',
-  /** Raw FUSE messages: link session = mount number, the CBOR item one byte string holding one FUSE message. */
-  fuse: 'authority.fuse',
   /** GUEST_TO_GATE and GATE_TO_GUEST below, on link session 0. */
   control: 'authority.control',
   /** Sessions of the guest's own network process: captured connections and DNS packets of any program. Framed as `effects`. */

@@ -183,7 +183,7 @@ static void run_in_cell(const struct plan *plan, const struct identity *who, int
     if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die_errno("PR_SET_PDEATHSIG");
     check_launcher_alive(pipe_fd);
     close_others(plan, -1);
-    limit_resources(plan->shared);
+    limit_resources(plan->shared, plan->files);
     forbid_system_calls();
     char *environment[] = {"PATH=/nowhere", "LC_ALL=C", NULL};
     execve(plan->program[0], plan->program, environment);
@@ -193,13 +193,14 @@ static void run_in_cell(const struct plan *plan, const struct identity *who, int
 /* The pump keeps its own ends and the gate's socket, and has no program but this one. */
 static void run_pump(const struct plan *plan, const struct identity *who, int pipe_fd) {
     struct plan own = {0};
+    prctl(PR_SET_NAME, "authority-files");
     drop_rights(who);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die_errno("PR_SET_PDEATHSIG");
     check_launcher_alive(pipe_fd);
     keep(&own, plan->gate);
     for (int i = 0; i < plan->files; i++) keep(&own, plan->file[i].socket);
     close_others(&own, -1);
-    limit_resources(0);
+    limit_resources(0, plan->files);
     forbid_system_calls();
     pump_files(plan->gate, plan->file, plan->files);
 }

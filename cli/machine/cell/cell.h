@@ -71,6 +71,6 @@ struct identity choose_identity(void);
 void enter_namespaces(const struct identity *who);
 void build_root(const struct plan *plan, const struct identity *who);
 void drop_rights(const struct identity *who);
-void limit_resources(rlim_t file_bytes);
+void limit_resources(rlim_t file_bytes, int devices);
 void forbid_system_calls(void);
 #endif

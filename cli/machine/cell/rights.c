@@ -33,10 +33,10 @@ static void limit(int resource, rlim_t value) {
 }
 
 /* `file_bytes`: the guest's memory where it is shared, which is a file without a name; nothing else in the cell could grow. */
-void limit_resources(rlim_t file_bytes) {
+void limit_resources(rlim_t file_bytes, int devices) {
     limit(RLIMIT_CORE, 0); /* guest memory on the host's disk */
     limit(RLIMIT_FSIZE, file_bytes);
-    limit(RLIMIT_NOFILE, 256);
+    limit(RLIMIT_NOFILE, 256 + 16 * (rlim_t)devices); /* two queues of a device have four eventfds each */
     limit(RLIMIT_MSGQUEUE, 0);
     limit(RLIMIT_NPROC, 256); /* threads; counted in the cell alone: an own uid, or an own user namespace (Linux 5.14) */
 }

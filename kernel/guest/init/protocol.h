@@ -12,7 +12,6 @@
 
 /* Names of the virtio-serial ports */
 #define AUTHORITY_PORT_EFFECTS "authority.effects"
-#define AUTHORITY_PORT_FUSE "authority.fuse"
 #define AUTHORITY_PORT_CONTROL "authority.control"
 #define AUTHORITY_PORT_NET "authority.net"
 

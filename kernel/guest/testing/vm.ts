@@ -2,19 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import {
-  encodeFuseFrame,
-  encodeLinkControl,
-  LINK_CONTROL,
-  LinkReader,
-  MAX_FRAME_BYTES,
-  PORTS,
-  parseFuseItem,
-  parseLinkControl,
-} from '@authority/protocol'
+import { encodeLinkControl, LINK_CONTROL, LinkReader, MAX_FRAME_BYTES, PORTS, parseLinkControl } from '@authority/protocol'
 import type { Transport } from '../../gate/transport.ts'
 import { type GuestHandlers, GuestLink } from '../index.ts'
-import { answerFuse } from './read-only-fuse.ts'
 
 export interface SmokeParts {
   readonly folder: string
@@ -25,13 +15,13 @@ export interface SmokeParts {
 
 export interface SmokeVm {
   readonly link: GuestLink
-  readonly ports: { readonly control: Transport; readonly effects: Transport; readonly fuse: Transport }
+  readonly ports: { readonly control: Transport; readonly effects: Transport }
   readonly ended: Promise<void>
   kill(): void
 }
 
 export async function bootVm(parts: SmokeParts, handlers: GuestHandlers): Promise<SmokeVm> {
-  const names = ['control', 'effects', 'fuse', 'net'] as const
+  const names = ['control', 'effects', 'net'] as const
   const sockets = names.map((name) => listen(join(parts.folder, name)))
   const devices = names.flatMap((name) => [
     ...['-chardev', `socket,id=${name},path=${join(parts.folder, name)}`],
@@ -48,10 +38,9 @@ export async function bootVm(parts: SmokeParts, handlers: GuestHandlers): Promis
     { stdio: ['ignore', 'inherit', 'inherit'] },
   )
   const ended = new Promise<void>((resolve) => qemu.once('exit', () => resolve()))
-  const [control, effects, fuse] = (await Promise.all(sockets)) as [Transport, Transport, Transport]
+  const [control, effects] = (await Promise.all(sockets)) as [Transport, Transport]
   echoSessions(effects)
-  serveFuse(fuse)
-  return { link: new GuestLink(control, CLOCK, handlers), ports: { control, effects, fuse }, ended, kill: () => void qemu.kill('SIGKILL') }
+  return { link: new GuestLink(control, CLOCK, handlers), ports: { control, effects }, ended, kill: () => void qemu.kill('SIGKILL') }
 }
 
 const CLOCK = {
@@ -114,13 +103,4 @@ function frame(session: number, item: Uint8Array): Uint8Array {
   new DataView(bytes.buffer).setUint32(4, session)
   bytes.set(item, 8)
   return bytes
-}
-
-function serveFuse(port: Transport): void {
-  const reader = new LinkReader({ maxFrameBytes: MAX_FRAME_BYTES })
-  port.onData = (chunk) =>
-    reader.push(chunk, (mount, item) => {
-      const reply = answerFuse(parseFuseItem(item))
-      if (reply !== null) port.write(encodeFuseFrame(mount, reply))
-    })
 }
