@@ -9,11 +9,14 @@ interface Asked<T> {
 
 /** One kind of question about processes of the guest: what init answers is a claim. Answers come in the order of the questions. */
 export class Asking<T> {
+  readonly #name: string
   readonly #clock: GuestClock
   readonly #send: (pid: number) => void
   readonly #asked: Asked<T>[] = []
 
-  constructor(clock: GuestClock, send: (pid: number) => void) {
+  /** `name`: the question, for the error about an answer to none. */
+  constructor(name: string, clock: GuestClock, send: (pid: number) => void) {
+    this.#name = name
     this.#clock = clock
     this.#send = send
   }
@@ -35,7 +38,7 @@ export class Asking<T> {
 
   answered(pid: number, said: T): void {
     const first = this.#asked.shift()
-    if (first?.pid !== pid) throw new AuthorityError('E_PROTOCOL', 'the guest answered a question that was not asked')
+    if (first?.pid !== pid) throw new AuthorityError('E_PROTOCOL', `the guest answered a ${this.#name} that was not sent`)
     first.answer(said)
   }
 

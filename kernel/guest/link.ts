@@ -93,8 +93,8 @@ export class GuestLink {
       (question) => handlers.onOpen(question),
       (id, { allow, cacheable }) => this.#send({ type: GATE_TO_GUEST.OPEN_ANSWER, id, allow, cacheable }),
     )
-    this.#programs = new Asking(clock, (pid) => this.#send({ type: GATE_TO_GUEST.WHO, pid }))
-    this.#signals = new Asking(clock, (pid) => this.#send({ type: GATE_TO_GUEST.SIGNALLED, pid }))
+    this.#programs = new Asking('WHO', clock, (pid) => this.#send({ type: GATE_TO_GUEST.WHO, pid }))
+    this.#signals = new Asking('SIGNALLED', clock, (pid) => this.#send({ type: GATE_TO_GUEST.SIGNALLED, pid }))
     this.#deadline(READY_DEADLINE_MS, 'the guest did not boot: no READY')
     transport.onData = (chunk) => this.#receive(chunk)
     transport.onClose = () => this.#transportClosed()

@@ -80,6 +80,11 @@ export const BREACHES: readonly Breach[] = [
     play: (s) => s.handshake().control({ type: GUEST_TO_GATE.PROGRAM, pid: 1, exe: '/x' }),
     reason: /answered a WHO that was not sent/,
   },
+  {
+    what: 'control: SIGNAL_WAITS nobody asked for',
+    play: (s) => s.handshake().control({ type: GUEST_TO_GATE.SIGNAL_WAITS, pid: 1, waits: true }),
+    reason: /answered a SIGNALLED that was not sent/,
+  },
   { what: 'control: EXITED before the output ended', play: (s) => s.handshake().control(EXITED), reason: /EXITED before its output ended/ },
   {
     what: 'control: a flood of ticks',
