@@ -27,6 +27,8 @@ export const ARMED_DEADLINE_MS = 30_000
 export const STARTED_DEADLINE_MS = 10_000
 /** ms init has to say something about a process. */
 export const WHO_DEADLINE_MS = 1_000
+/** ms the guest has to look again at up to MAX_LOOK_AGAIN host files, of which each is a question to the gate. */
+export const LOOK_AGAIN_DEADLINE_MS = 30_000
 /** ms between two PINGs. */
 export const PING_MS = 1_000
 /** ms without a PONG after which the guest counts as hung. */

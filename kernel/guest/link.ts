@@ -6,6 +6,7 @@ import {
   type GateToGuestMessage,
   GUEST_TO_GATE,
   GUEST_VERSION,
+  type GuestFile,
   type GuestMessage,
   LinkReader,
   parseGuestMessage,
@@ -26,6 +27,7 @@ import {
   TICK_BURST,
   TICK_LEAST_MS,
 } from './limits.ts'
+import { LookingAgain } from './looking-again.ts'
 import { OutputMeter } from './output.ts'
 import { OpenQuestions } from './questions.ts'
 import {
@@ -62,6 +64,7 @@ export class GuestLink {
   readonly #questions: OpenQuestions
   readonly #programs: Asking<string>
   readonly #signals: Asking<boolean>
+  readonly #looking: LookingAgain
   #phase: Phase = 'booting'
   #failure: Error | null = null
   #cancelDeadline: (() => void) | null = null
@@ -95,6 +98,11 @@ export class GuestLink {
     )
     this.#programs = new Asking('WHO', clock, (pid) => this.#send({ type: GATE_TO_GUEST.WHO, pid }))
     this.#signals = new Asking('SIGNALLED', clock, (pid) => this.#send({ type: GATE_TO_GUEST.SIGNALLED, pid }))
+    this.#looking = new LookingAgain(
+      clock,
+      (files) => this.#send({ type: GATE_TO_GUEST.LOOK_AGAIN, files }),
+      (error) => this.#fail(error),
+    )
     this.#deadline(READY_DEADLINE_MS, 'the guest did not boot: no READY')
     transport.onData = (chunk) => this.#receive(chunk)
     transport.onClose = () => this.#transportClosed()
@@ -163,6 +171,11 @@ export class GuestLink {
   /** Whether a signal waits for a process, as init claims; null when the guest is silent or over. */
   signalled(pid: number): Promise<boolean | null> {
     return this.#phase === 'running' ? this.#signals.ask(pid) : Promise.resolve(null)
+  }
+
+  /** Resolves when the guest's kernel believes nothing old of this host file any more, or the guest is over. */
+  lookAgain(file: GuestFile): Promise<void> {
+    return this.#phase === 'running' ? this.#looking.ask(file) : Promise.resolve()
   }
 
   /** To the agent's process group; nothing happens when none runs. */
@@ -239,6 +252,8 @@ export class GuestLink {
         return this.#programs.answered(message.pid, message.exe)
       case GUEST_TO_GATE.SIGNAL_WAITS:
         return this.#signals.answered(message.pid, message.waits)
+      case GUEST_TO_GATE.LOOKED_AGAIN:
+        return this.#looking.answered()
       case GUEST_TO_GATE.TICK:
         return this.#onTick(message.cpuUs)
       case GUEST_TO_GATE.EXITED:
@@ -355,6 +370,7 @@ export class GuestLink {
     this.#phase = 'over'
     this.#programs.end()
     this.#signals.end()
+    this.#looking.end()
     this.#failure = error
     this.#reader.stop()
     this.#met()

@@ -37,6 +37,7 @@ export type GuestMessage = From<
     PONG: { readonly n: number }
     PROGRAM: { readonly pid: number; readonly exe: string }
     SIGNAL_WAITS: { readonly pid: number; readonly waits: boolean }
+    LOOKED_AGAIN: object
     TICK: { readonly cpuUs: number }
   }
 >
@@ -47,6 +48,11 @@ export interface GuestMount {
   readonly readonly: boolean
   /** One regular file instead of a folder. */
   readonly file: boolean
+}
+/** A file of a host mount, by its FUSE node number. */
+export interface GuestFile {
+  readonly mount: number
+  readonly node: number
 }
 export interface GuestScratch {
   readonly path: string
@@ -87,6 +93,7 @@ export type GateToGuestMessage = From<
     PING: { readonly n: number }
     WHO: { readonly pid: number }
     SIGNALLED: { readonly pid: number }
+    LOOK_AGAIN: { readonly files: readonly GuestFile[] }
   }
 >
 

@@ -6,6 +6,7 @@ import {
   LINK_CONTROL,
   MAX_ERRNO,
   MAX_EXE_BYTES,
+  MAX_LOOK_AGAIN,
   MAX_MOUNTS,
   MAX_SCRATCH,
   MAX_START_STRING_BYTES,
@@ -125,13 +126,18 @@ export const GUEST_MESSAGES: Rows<typeof GUEST_TO_GATE> = {
     fields: [pid, field('waits', bool, 'a signal it does not block, or there is no such process')],
     doc: 'Answer to SIGNALLED, in order.',
   },
+  LOOKED_AGAIN: { number: GUEST_TO_GATE.LOOKED_AGAIN, fields: [], doc: 'Answer to LOOK_AGAIN.' },
 }
 
 const mount = tuple(
-  field('number', uint(MAX_U32, 1), 'link session of the FUSE port'),
+  field('number', uint(MAX_U32, 1), 'link session of its FUSE messages; its device has the tag `mount` and this number'),
   path,
   field('readonly', bool, 'mounted read-only in the guest too'),
   field('file', bool, 'one regular file instead of a folder'),
+)
+const hostFile = tuple(
+  field('mount', uint(MAX_U32, 1), 'number of its mount'),
+  field('node', uint(Number.MAX_SAFE_INTEGER, 1), 'its FUSE node number there'),
 )
 const scratch = tuple(path, field('size', uint(), 'bytes at most'), field('mode', uint(0o7777), 'permission bits of its root'))
 
@@ -183,6 +189,11 @@ export const GATE_TO_GUEST_MESSAGES: Rows<typeof GATE_TO_GUEST> = {
     number: GATE_TO_GUEST.SIGNALLED,
     fields: [pid],
     doc: 'Asked while a file request of this process waits long: a virtio-fs device does not tell that it was interrupted.',
+  },
+  LOOK_AGAIN: {
+    number: GATE_TO_GUEST.LOOK_AGAIN,
+    fields: [field('files', list(hostFile, MAX_LOOK_AGAIN), 'which changed')],
+    doc: 'The guest kernel is to ask again for what it keeps of host files: a virtio-fs device cannot tell it. Not asked again before the answer.',
   },
   PING: { number: GATE_TO_GUEST.PING, fields: [nonce], doc: 'Each second, so that init knows the gate lives.' },
 }

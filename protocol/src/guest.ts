@@ -53,6 +53,8 @@ export const GUEST_TO_GATE = {
   PROGRAM: 12,
   /** answer to SIGNALLED */
   SIGNAL_WAITS: 13,
+  /** answer to LOOK_AGAIN */
+  LOOKED_AGAIN: 14,
 } as const
 
 export const GATE_TO_GUEST = {
@@ -78,6 +80,8 @@ export const GATE_TO_GUEST = {
   WHO: 11,
   /** whether a signal waits for a process; answered with SIGNAL_WAITS */
   SIGNALLED: 12,
+  /** host files the guest's kernel must not believe anything kept of; answered with LOOKED_AGAIN */
+  LOOK_AGAIN: 13,
 } as const
 
 /** `kind` of EXITED, and what `value` then is. */
@@ -95,6 +99,8 @@ export const GATE_SILENCE_MS = 30_000
 export const GUEST_SOCKET = '/run/authority/gate.sock'
 /** Mounts one run may have. */
 export const MAX_MOUNTS = 32
+/** Host files one LOOK_AGAIN names at most. */
+export const MAX_LOOK_AGAIN = 256
 /** The agent's uid and gid in the guest. */
 export const AGENT_UID = 1000
 /** Scratch file systems one run may have. */

@@ -168,6 +168,7 @@ export class MachineRun {
             gate,
             subject: { session: 'fuse', via: 'fuse' },
             send,
+            lookAgain: (mount, node) => this.guest?.lookAgain({ mount: linkNumberOf(mount), node }) ?? Promise.resolve(),
             host: hostChanges(core),
             signalled: (pid) => this.guest?.signalled(pid) ?? Promise.resolve(null),
           }),

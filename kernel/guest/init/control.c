@@ -161,6 +161,11 @@ void send_signal_waits(uint32_t pid)
 	send_message(&out, NULL, 0);
 }
 
+void send_looked_again(void)
+{
+	send_numbers(AUTHORITY_GUEST_LOOKED_AGAIN, NULL, 0);
+}
+
 void send_output(int stream, const void *data, size_t length)
 {
 	uint8_t bytes[HEAD_BYTES];

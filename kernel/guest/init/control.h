@@ -23,6 +23,7 @@ void send_fault(const char *stage, int error, const char *detail);
 void send_pong(uint32_t number);
 void send_program(uint32_t pid);
 void send_signal_waits(uint32_t pid);
+void send_looked_again(void);
 void send_tick(uint64_t cpu_us);
 
 /* Whether producers (output, questions) should wait. */

@@ -11,26 +11,37 @@
 #include <unistd.h>
 
 #include "bounds.h"
+#include "look_again.h"
 #include "mountpoint.h"
 #include "system.h"
 
 static struct {
 	char path[PATH_MAX];
 } mounts[AUTHORITY_MAX_MOUNTS];
+static struct look_again_root roots[AUTHORITY_MAX_MOUNTS];
 static unsigned mount_count;
 
 /* A device shows a folder. A mounted file is the one name in it, bound where it is wanted; the folder is then nowhere. */
 #define MOUNTED_FILE DEVICE_FOLDER "/file"
 
-static bool mount_file(const char *tag, const char *path, unsigned long flags)
+static bool mount_file(const char *tag, const char *path, unsigned long flags, int *root)
 {
 	if (mount(tag, DEVICE_FOLDER, "virtiofs", flags, NULL) != 0)
 		return false;
-	bool bound = mount(MOUNTED_FILE, path, NULL, MS_BIND, NULL) == 0;
+	*root = open(DEVICE_FOLDER, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool bound = *root >= 0 && mount(MOUNTED_FILE, path, NULL, MS_BIND, NULL) == 0;
 	int error = errno;
 	umount2(DEVICE_FOLDER, MNT_DETACH);
 	errno = error;
 	return bound;
+}
+
+static bool mount_folder(const char *tag, const char *path, unsigned long flags, int *root)
+{
+	if (mount(tag, path, "virtiofs", flags, NULL) != 0)
+		return false;
+	*root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return *root >= 0;
 }
 
 static bool mount_one(const struct host_mount *wanted, struct fault *fault)
@@ -41,8 +52,10 @@ static bool mount_one(const struct host_mount *wanted, struct fault *fault)
 		return false;
 	snprintf(tag, sizeof tag, "mount%u", wanted->number);
 	unsigned long flags = MS_NOSUID | MS_NODEV | (wanted->read_only ? MS_RDONLY : 0);
-	if (!(wanted->file ? mount_file(tag, path, flags) : mount(tag, path, "virtiofs", flags, NULL) == 0))
-		return fault_set(fault, "fuse", "%.100s cannot be mounted", wanted->path);
+	roots[mount_count].number = wanted->number;
+	if (!(wanted->file ? mount_file : mount_folder)(tag, path, flags, &roots[mount_count].folder))
+		return errno == ENODEV ? fault_set(fault, "fuse", "the kernel has no virtiofs, with which %.100s is mounted", wanted->path)
+				       : fault_set(fault, "fuse", "%.100s cannot be mounted", wanted->path);
 	mount_count++;
 	return true;
 }
@@ -79,7 +92,7 @@ bool fuse_mount(const struct setup *setup, struct fault *fault)
 		if (!mount_one(&setup->mounts[i], fault))
 			return false;
 	fuse_read_ahead();
-	return true;
+	return look_again_arm(roots, mount_count, fault);
 }
 
 void fuse_read_ahead(void)

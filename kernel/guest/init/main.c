@@ -18,6 +18,7 @@
 #include "control.h"
 #include "fuse.h"
 #include "bounds.h"
+#include "look_again.h"
 #include "modules.h"
 #include "mounts.h"
 #include "net.h"
@@ -138,6 +139,10 @@ static bool take_small(uint64_t type, size_t fields, struct cbor_reader *in)
 		if (fields == 1 && cbor_end(in))
 			send_signal_waits((uint32_t)a);
 		return fields == 1 && cbor_end(in);
+	case AUTHORITY_GATE_LOOK_AGAIN: {
+		static struct look_again_files files;
+		return fields == 1 && look_again_parse(in, &files) && look_again_ask(&files);
+	}
 	case AUTHORITY_GATE_POWER_OFF:
 		power_off();
 	default:
@@ -189,6 +194,14 @@ static void questions_ready(int argument, short events)
 		fault(why.stage, why.error, why.detail);
 }
 
+static void looked_again(int argument, short events)
+{
+	(void)argument;
+	(void)events;
+	if (look_again_done())
+		send_looked_again();
+}
+
 static void agent_ended(int status, const struct rusage *used)
 {
 	struct fault why = {0};
@@ -229,6 +242,8 @@ static void children_ready(int argument, short events)
 			agent_ended(status, &used);
 		else if (net_is_process(pid))
 			fault("net", WIFEXITED(status) ? WEXITSTATUS(status) : 0, "the process that carries connections ended");
+		else if (look_again_is_process(pid))
+			fault("fuse", WIFEXITED(status) ? WEXITSTATUS(status) : 0, "the process that looks at host files again ended");
 	}
 }
 
@@ -266,6 +281,8 @@ static void loop(void)
 			agent_poll(&set);
 			streams_poll(&set);
 			sessions_poll(&set);
+			if (look_again_fd() >= 0)
+				poll_add(&set, look_again_fd(), POLLIN, looked_again, 0);
 		}
 		poll_run(&set, TICK_MS);
 		watch_time();

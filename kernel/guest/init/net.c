@@ -128,22 +128,6 @@ static void loop(int port)
 	}
 }
 
-/* Whatever else init has open is none of this process's business. */
-static void keep_only(int port)
-{
-	const int kept[] = {port, sockets.syns, sockets.raw, sockets.listener, sockets.parking, sockets.parked, sockets.dns_udp, sockets.dns_tcp};
-	struct rlimit files;
-	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-		_exit(END_RIGHTS);
-	for (int fd = 3; fd < (int)files.rlim_cur; fd++) {
-		bool wanted = false;
-		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-			wanted = wanted || kept[i] == fd;
-		if (!wanted)
-			close(fd);
-	}
-}
-
 static _Noreturn void run(int port)
 {
 	struct sysinfo machine;
@@ -151,7 +135,8 @@ static _Noreturn void run(int port)
 	signal(SIGPIPE, SIG_IGN);
 	write_file("/proc/self/oom_score_adj", "-1000");
 	const struct rlimit files = {MAX_DESCRIPTORS, MAX_DESCRIPTORS};
-	keep_only(port);
+	const int kept[] = {port, sockets.syns, sockets.raw, sockets.listener, sockets.parking, sockets.parked, sockets.dns_udp, sockets.dns_tcp};
+	close_all_but(kept, sizeof kept / sizeof *kept);
 	if (setrlimit(RLIMIT_NOFILE, &files) != 0 || sysinfo(&machine) != 0 || rights_drop(NET_UID, NET_UID) != NULL)
 		_exit(END_RIGHTS);
 	everything = epoll_create1(EPOLL_CLOEXEC);

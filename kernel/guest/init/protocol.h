@@ -38,6 +38,7 @@
 #define AUTHORITY_INITIAL_STDOUT_CREDIT 262144u
 #define AUTHORITY_MAX_MOUNTS 32u
 #define AUTHORITY_MAX_SCRATCH 32u
+#define AUTHORITY_MAX_LOOK_AGAIN 256u
 #define AUTHORITY_MAX_EXE_BYTES 256u
 #define AUTHORITY_MAX_START_STRINGS 1024u
 #define AUTHORITY_MAX_START_STRING_BYTES 131072u
@@ -149,6 +150,9 @@
 /* [13, pid, waits] Answer to SIGNALLED, in order. */
 #define AUTHORITY_GUEST_SIGNAL_WAITS 13u
 #define AUTHORITY_GUEST_SIGNAL_WAITS_ELEMENTS 3u
+/* [14] Answer to LOOK_AGAIN. */
+#define AUTHORITY_GUEST_LOOKED_AGAIN 14u
+#define AUTHORITY_GUEST_LOOKED_AGAIN_ELEMENTS 1u
 
 /* The control port, gate to guest */
 /* [1, version, entropy, time_s, time_ns, hostname, mounts, scratch] What to mount and arm; answered with ARMED or FAULT. */
@@ -184,6 +188,9 @@
 /* [12, pid] Asked while a file request of this process waits long: a virtio-fs device does not tell that it was interrupted. */
 #define AUTHORITY_GATE_SIGNALLED 12u
 #define AUTHORITY_GATE_SIGNALLED_ELEMENTS 2u
+/* [13, files] The guest kernel is to ask again for what it keeps of host files: a virtio-fs device cannot tell it. Not asked again before the answer. */
+#define AUTHORITY_GATE_LOOK_AGAIN 13u
+#define AUTHORITY_GATE_LOOK_AGAIN_ELEMENTS 2u
 /* [10, n] Each second, so that init knows the gate lives. */
 #define AUTHORITY_GATE_PING 10u
 #define AUTHORITY_GATE_PING_ELEMENTS 2u

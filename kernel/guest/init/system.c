@@ -130,3 +130,15 @@ int set_nonblocking(int fd)
 	int flags = fcntl(fd, F_GETFL);
 	return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
+
+void close_all_but(const int *kept, size_t count)
+{
+	long limit = sysconf(_SC_OPEN_MAX);
+	for (int fd = 3; fd < (int)limit; fd++) {
+		bool wanted = false;
+		for (size_t i = 0; i < count; i++)
+			wanted = wanted || kept[i] == fd;
+		if (!wanted)
+			close(fd);
+	}
+}

@@ -25,5 +25,7 @@ int set_clock(uint64_t seconds, uint32_t nanoseconds);
 
 int write_file(const char *path, const char *text);
 int set_nonblocking(int fd);
+/* Whatever else init has open is none of a process's business that it starts: all from 3 on. */
+void close_all_but(const int *kept, size_t count);
 
 #endif

@@ -2,6 +2,7 @@
 import { MAX_FUSE_DATA_BYTES } from '@authority/protocol'
 import { hostError } from '../errno.ts'
 import { FALLOC } from '../limits.ts'
+import { wrote } from './believing.ts'
 import { empty, OUT_HEADER_BYTES, position, type Reply, written } from './encode.ts'
 import type { Body } from './messages.ts'
 import type { FuseMount } from './mount.ts'
@@ -30,7 +31,8 @@ export function read(mount: FuseMount, { handle, offset, size }: Of<'read'>): An
 
 /** `cached`: pages of a shared mapping come back through whichever handle of the file is open, with their own place, also where that handle appends. */
 export function write(mount: FuseMount, { handle, offset, data, cached }: Of<'write'>): Answer {
-  const { file } = mount.handles.file(handle)
+  const { file, node } = mount.handles.file(handle)
+  wrote(node)
   const put = cached ? file.writeAt(data, offset) : file.write(data, offset)
   return put instanceof Promise ? put.then(written) : written(put)
 }

@@ -7,7 +7,7 @@ import { type OpenRequest, openName, openObject } from '../execute/open.ts'
 import { rename as renameEffect } from '../execute/rename.ts'
 import type { FileHandle } from '../handle.ts'
 import { O, type Stat, type Sys } from '../syscalls.ts'
-import { attributes, created, empty, entry, forgetAttributes, opened, type Reply } from './encode.ts'
+import { attributes, created, empty, entry, opened, type Reply } from './encode.ts'
 import type { Attributes } from './messages.ts'
 import type { Asker, FuseMount } from './mount.ts'
 import type { Node } from './nodes.ts'
@@ -32,7 +32,7 @@ export async function open(mount: FuseMount, node: Node, flags: number, asker: A
 
 export async function create(mount: FuseMount, parent: Node, name: string, flags: number, mode: number, asker: Asker): Promise<Reply> {
   const { node, handle, stat } = await make(mount, parent, name, flags | O.CREAT, mode, asker)
-  return created(node.id, stat, handle, mount.keeping.briefly)
+  return created(node.id, stat, handle, mount.keeping.changed(node, stat))
 }
 
 /** mknod(2) of a regular file: made, and closed again. Devices, fifos and sockets are never made. */
@@ -47,7 +47,7 @@ export async function mknod(mount: FuseMount, parent: Node, name: string, mode: 
   }
   const { node, handle, stat } = await make(mount, parent, name, O.WRONLY | O.CREAT | O.EXCL, mode, asker)
   await release(mount, handle)
-  return entry(node.id, stat, mount.keeping.briefly)
+  return entry(node.id, stat, mount.keeping.changed(node, stat))
 }
 
 async function make(
@@ -122,14 +122,14 @@ export async function link(mount: FuseMount, from: Node, parent: Node, name: str
   const stat = mount.context.sys.stat(mount.nodes.descriptor(from), '')
   if (!stat.ok) throw hostError(stat.errno, name)
   mount.nodes.linked(from, parent, name)
-  return entry(from.id, stat.value, mount.keeping.briefly)
+  return entry(from.id, stat.value, mount.keeping.changed(from, stat.value))
 }
 
 export async function unlink(mount: FuseMount, parent: Node, name: string, asker: Asker): Promise<Reply> {
   const before = mount.context.sys.stat(mount.nodes.descriptor(parent), name)
   await mount.change('fs.unlink', names.unlink(mount.context, nameRef(mount, parent, name)), asker)
   mount.keeping.removed(parent, name)
-  oneNameLess(mount, before)
+  await oneNameLess(mount, before)
   return empty()
 }
 
@@ -157,14 +157,14 @@ export async function rename(
     const stat = mount.context.sys.stat(mount.nodes.descriptor(dir), name)
     if (stat.ok) for (const node of mount.nodes.moved(dir, name, stat.value)) mount.keeping.renamed(node, dir, name)
   }
-  oneNameLess(mount, before)
+  await oneNameLess(mount, before)
   return empty()
 }
 
 /** Of what has other names the guest keeps the number of them, and the time of its last change, by another node. */
-function oneNameLess({ nodes, tell }: FuseMount, before: Sys<Stat>): void {
-  const node = before.ok && before.value.nlink > 1 && before.value.kind !== 'directory' ? nodes.of(before.value) : undefined
-  if (node !== undefined) tell(forgetAttributes(node.id))
+async function oneNameLess(mount: FuseMount, before: Sys<Stat>): Promise<void> {
+  const node = before.ok && before.value.nlink > 1 && before.value.kind !== 'directory' ? mount.nodes.of(before.value) : undefined
+  if (node !== undefined) await mount.lookAgain(node)
 }
 
 /** Each kind of change is an effect of its own; the first that is refused ends it. */
@@ -181,13 +181,14 @@ export async function setattr(mount: FuseMount, node: Node, change: Attributes, 
     await mount.change('fs.utimens', utimens(context, nodeRef(mount, node), atime ?? 'keep', mtime ?? 'keep'), asker)
   const stat = context.sys.stat(mount.nodes.descriptor(node), '')
   if (!stat.ok) throw hostError(stat.errno, 'node')
-  return attributes(stat.value, mount.keeping.briefly.attributes)
+  return attributes(stat.value, mount.keeping.changed(node, stat.value).attributes)
 }
 
 function entryOf(mount: FuseMount, parent: Node, name: string): Reply {
   const stat = mount.context.sys.stat(mount.nodes.descriptor(parent), name)
   if (!stat.ok) throw hostError(stat.errno, name)
-  return entry(mount.nodes.add(parent, name, stat.value, null).id, stat.value, mount.keeping.briefly)
+  const node = mount.nodes.add(parent, name, stat.value, null)
+  return entry(node.id, stat.value, mount.keeping.changed(node, stat.value))
 }
 
 /** open(2) flags to the protocol's. O_TRUNC without a right to write truncates on Linux all the same: then it asks to write. */

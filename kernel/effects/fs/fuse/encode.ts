@@ -25,8 +25,6 @@ export const INIT_FLAG = {
   PARALLEL_DIROPS: 1 << 18,
   MAX_PAGES: 1 << 22,
 } as const
-/** INIT flag of a guest that mounts a virtio-fs device: there nothing can be told it that answers nothing (Linux has no queue for that). */
-export const FROM_VIRTIO_FS = 1 << 27
 const WANTED = Object.values(INIT_FLAG).reduce((all, flag) => all | flag, 0)
 
 /** The guest may keep cached pages over an opening; AUTO_INVAL_DATA drops them when size or time changed on the host. */
@@ -42,8 +40,6 @@ const OPENED_FLAGS: Readonly<Record<OpenedFor, number>> = {
 }
 /** Requests the guest keeps under way in the background (readahead, asynchronous writes). */
 const MAX_BACKGROUND = 16
-
-const NOTIFY_INVAL_INODE = 2
 
 /** A body's bytes, with the header's in front still empty. */
 export type Reply = Uint8Array
@@ -129,17 +125,6 @@ export function lockFound(conflict: Conflict | null): Reply {
   view.setBigUint64(8, conflict.end, true)
   view.setUint32(20, conflict.pid, true)
   return reply
-}
-
-/**
- * Not an answer (unique 0, the kind in place of the errno): the guest no longer believes the attributes it keeps of this node. Cached bytes go at the next read
- * when time or size changed. They are not dropped here: for that the guest would wait for pages whose answers come behind this message.
- */
-export function forgetAttributes(node: number): Uint8Array {
-  const { reply, view } = body(24)
-  view.setBigUint64(0, BigInt(node), true)
-  view.setBigInt64(8, -1n, true)
-  return finish(reply, 0n, -NOTIFY_INVAL_INODE)
 }
 
 export function text(value: string): Reply {

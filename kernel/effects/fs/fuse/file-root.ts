@@ -10,7 +10,8 @@ import { ROOT_NODE } from './nodes.ts'
 
 /** The name of the file there (kernel/guest/init/fuse.c says the same). */
 export const MOUNTED_FILE = 'file'
-const FILE_NODE = ROOT_NODE + 1
+/** The guest's number of the mount's root. */
+export const FILE_NODE = ROOT_NODE + 1
 const NO_TIME = { s: 0, ns: 0 } as const
 const NOTHING = { nlink: 1, size: 0, blocks: 0, atime: NO_TIME, btime: NO_TIME, ctime: NO_TIME, mtime: NO_TIME, dev: '' } as const
 const FOLDER: Stat = { ...NOTHING, kind: 'directory', mode: 0o040755, ino: 1n }

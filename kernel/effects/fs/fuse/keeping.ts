@@ -2,14 +2,13 @@
  * How long the guest may keep what it is told. A folder on the host that is followed tells of each change in it, and the guest is then told to ask again: what has
  * not changed for a while may be kept long, so that a second `git status` is not a question for each file. Everything else is kept briefly.
  *
- * Only attributes can be taken back from a guest: for a name its kernel would wait for the folder's lock, which a request may hold whose answer comes behind. Of a name
- * that leads elsewhere since, the node answers ESTALE, on which the guest's kernel looks the name up again.
+ * It is taken back by the node, not by the name: of a name that leads elsewhere since, the node answers ESTALE, on which the guest's kernel looks the name up again.
  */
 import type { Followed } from '../changes.ts'
 import { FOLLOWED_VALID_SECONDS, MAX_FOLLOWED_FOLDERS, MAX_KEPT_FILES, QUIET_MS, YOUNG_MS } from '../limits.ts'
 import type { Mount } from '../mounts.ts'
 import type { Stat, Syscalls } from '../syscalls.ts'
-import { forgetAttributes } from './encode.ts'
+import { tell } from './believing.ts'
 import type { Node, Nodes } from './nodes.ts'
 
 /** Seconds. */
@@ -47,7 +46,7 @@ export class Keeping {
   readonly #mount: Mount
   readonly #sys: Syscalls
   readonly #nodes: Nodes
-  readonly #tell: (message: Uint8Array) => void
+  readonly #takeBackFrom: (node: Node) => void
   #following: Following | null
   readonly #folders = new Map<Node, Folder>()
   readonly #byWatch = new Map<number, Folder>()
@@ -56,12 +55,12 @@ export class Keeping {
   #files = 0
   #rules: string
 
-  constructor(mount: Mount, sys: Syscalls, nodes: Nodes, tell: (message: Uint8Array) => void, following: Following | null) {
+  constructor(mount: Mount, sys: Syscalls, nodes: Nodes, takeBack: (node: Node) => void, following: Following | null) {
     this.briefly = { name: mount.cacheSeconds, attributes: mount.cacheSeconds }
     this.#mount = mount
     this.#sys = sys
     this.#nodes = nodes
-    this.#tell = tell
+    this.#takeBackFrom = takeBack
     this.#following = following
     this.#rules = following?.rules() ?? ''
     nodes.onDropped((node) => this.#dropped(node))
@@ -79,6 +78,7 @@ export class Keeping {
 
   /** How long the guest may keep this name in this folder, and what it leads to, as just measured. `guest`: its canonical path. */
   named(folder: Node, name: string, node: Node, stat: Stat, guest: string): Validity {
+    tell(node, stat)
     const followed = this.#folders.get(folder)
     if (followed === undefined || !this.#mayKeep(stat) || !this.#isOnlyName(guest)) return this.briefly
     const file = this.#keep(followed, name, node)
@@ -91,11 +91,18 @@ export class Keeping {
 
   /** The same of attributes alone. */
   attributes(node: Node, stat: Stat): number {
+    tell(node, stat)
     const file = node.kept
     if (file === null || !this.#mayKeep(stat)) return this.briefly.attributes
     file.toldAt = this.#now()
     file.attributesUntil = file.toldAt + LONG.attributes * 1000
     return LONG.attributes
+  }
+
+  /** The same of what the guest just changed, and likely changes again. */
+  changed(node: Node, stat: Stat): Validity {
+    tell(node, stat)
+    return this.briefly
   }
 
   /** After a removal through the gate, which the guest knows of. */
@@ -133,14 +140,9 @@ export class Keeping {
     while ((this.#again[0]?.at ?? Number.POSITIVE_INFINITY) <= this.#now()) this.#tellAway(this.#again.shift()?.node)
   }
 
-  /** Nothing can be taken back from this guest: all is kept briefly. Before anything is told. */
-  stop(): void {
+  close(): void {
     this.#following?.followed.close()
     this.#following = null
-  }
-
-  close(): void {
-    this.stop()
   }
 
   /** A file with other names may change through those, and what just changed likely does so again. */
@@ -204,7 +206,7 @@ export class Keeping {
   }
 
   #tellAway(node: Node | undefined): void {
-    if (node !== undefined) this.#tell(forgetAttributes(node.id))
+    if (node !== undefined) this.#takeBackFrom(node)
   }
 
   #ended(folder: Folder): void {

@@ -1,7 +1,8 @@
 /** Locks on open files: no effects of their own, but what an opening allowed. */
 import { hostError } from '../errno.ts'
 import { ask, assertWritableMount, effect } from '../object.ts'
-import { empty, forgetAttributes, lockFound, type Reply } from './encode.ts'
+import { lookedAgain, mayBelieveOld } from './believing.ts'
+import { empty, lockFound, type Reply } from './encode.ts'
 import type { OpenFile } from './handles.ts'
 import type { LockRequest } from './locks.ts'
 import type { LockFields } from './messages.ts'
@@ -9,7 +10,7 @@ import type { Asker, FuseMount } from './mount.ts'
 import { nodeRef } from './refs.ts'
 
 /**
- * With the lock the guest looks again at what it keeps of the file: another run may have changed it while that held the lock. Whoever may only read may share a
+ * Where another run changed the file while that held the lock, the guest looks again at what it keeps of it before it has the lock. Whoever may only read may share a
  * lock with others, but not keep everybody out.
  */
 export async function set(mount: FuseMount, body: LockFields, waits: boolean, asker: Asker): Promise<Reply> {
@@ -18,7 +19,10 @@ export async function set(mount: FuseMount, body: LockFields, waits: boolean, as
   if (body.kind === 'exclusive' && !open.file.writes) await mayWrite(mount, open, asker)
   if (waits) await mount.locks.wait(request, asker.signal)
   else mount.locks.set(request)
-  if (body.kind !== null) mount.tell(forgetAttributes(open.node.id))
+  if (body.kind !== null && mayBelieveOld(open.node, open.file.stat())) {
+    await mount.lookAgain(open.node)
+    lookedAgain(open.node, open.file.stat())
+  }
   return empty()
 }
 

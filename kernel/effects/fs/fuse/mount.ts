@@ -6,7 +6,7 @@ import type { FsContext } from '../object.ts'
 import { Handles } from './handles.ts'
 import { type Following, Keeping } from './keeping.ts'
 import { Locks } from './locks.ts'
-import { type NodeLimits, Nodes } from './nodes.ts'
+import { type Node, type NodeLimits, Nodes } from './nodes.ts'
 
 export interface FuseLimits extends NodeLimits {
   readonly handles: number
@@ -21,8 +21,8 @@ export interface FuseMountOptions {
   readonly gate: Gate
   readonly subject: Subject
   readonly limits: FuseLimits
-  /** Sends a message that answers nothing. */
-  readonly tell: (message: Uint8Array) => void
+  /** Has the guest's kernel ask again for what it keeps of this node; resolves when it did. */
+  readonly lookAgain: (node: number) => Promise<void>
   /** null: nothing is followed on the host. */
   readonly following: Following | null
 }
@@ -42,7 +42,7 @@ export class FuseMount {
   readonly handles: Handles
   readonly locks: Locks
   readonly keeping: Keeping
-  readonly tell: FuseMountOptions['tell']
+  readonly #lookAgain: FuseMountOptions['lookAgain']
   readonly #gate: Gate
   readonly #subject: Subject
 
@@ -52,10 +52,15 @@ export class FuseMount {
     this.nodes = new Nodes(options.context.sys, mount, options.limits)
     this.handles = new Handles(options.limits.handles)
     this.locks = new Locks(options.context.sys)
-    this.tell = options.tell
-    this.keeping = new Keeping(mount, options.context.sys, this.nodes, options.tell, options.following)
+    this.#lookAgain = options.lookAgain
+    this.keeping = new Keeping(mount, options.context.sys, this.nodes, (node) => void this.lookAgain(node), options.following)
     this.#gate = options.gate
     this.#subject = options.subject
+  }
+
+  /** Resolves when the guest's kernel believes nothing old of this node any more. */
+  lookAgain(node: Node): Promise<void> {
+    return this.#lookAgain(node.id)
   }
 
   look(operation: OperationName, effect: PreparedEffect, asker: Asker): EffectResult | Promise<EffectResult> {

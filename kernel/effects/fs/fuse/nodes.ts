@@ -32,6 +32,9 @@ export interface Node {
   pins: number
   /** Guest path at the last opening: what decides about an open file whose name is gone. */
   openedAs: string | null
+  /** Which version of its attributes the guest was told last and may believe, null: none; and whether it may believe an earlier one. believing.ts. */
+  told: string | null
+  toldOthers: boolean
   /** What of it the guest may keep for long; keeping.ts. */
   kept: KeptFile | null
   /** Its name leads elsewhere since: while it is not open it answers ESTALE, on which the guest looks the name up again. */
@@ -75,6 +78,8 @@ export class Nodes {
       retired: [],
       pins: 1,
       openedAs: null,
+      told: null,
+      toldOthers: false,
       kept: null,
       lost: false,
     }
@@ -252,6 +257,8 @@ export class Nodes {
       retired: [],
       pins: 0,
       openedAs: null,
+      told: null,
+      toldOthers: false,
       kept: null,
       lost: false,
     }

@@ -8,20 +8,22 @@ import { ERRNO, errnoNumber, hostError } from '../errno.ts'
 import { FOLLOW_STEP_MS, MAX_FUSE_HANDLES, MAX_FUSE_IN_FLIGHT, MAX_FUSE_PENDING_BYTES, MAX_NODE_DESCRIPTORS, MAX_NODES } from '../limits.ts'
 import * as bytes from './bytes.ts'
 import * as changing from './changing.ts'
-import { empty, FROM_VIRTIO_FS, finish, init, type Reply } from './encode.ts'
-import { answerOfFolder, nodeOfFile } from './file-root.ts'
-import type { Following } from './keeping.ts'
+import { empty, finish, init, type Reply } from './encode.ts'
+import { answerOfFolder, FILE_NODE, nodeOfFile } from './file-root.ts'
 import { Interruptions, type Signalled } from './interruptions.ts'
+import type { Following } from './keeping.ts'
 import * as locking from './locking.ts'
 import * as looking from './looking.ts'
 import { type Body, FUSE_MAJOR, FUSE_MINOR_MIN, type Request } from './messages.ts'
 import { type Asker, type FuseLimits, FuseMount, type FuseMountOptions } from './mount.ts'
 import { isMalformed, parseFuse } from './protocol.ts'
 
-export interface FuseServerOptions extends Omit<FuseMountOptions, 'limits' | 'tell' | 'following'> {
+export interface FuseServerOptions extends Omit<FuseMountOptions, 'limits' | 'lookAgain' | 'following'> {
   /** Sends one FUSE message to the guest. Must not throw. */
   send(mountNumber: number, message: Uint8Array): void
-  /** How changes on the host are followed. Left out, where the guest cannot be told of them: it keeps all it is told briefly. */
+  /** Has the guest's kernel ask again for what it keeps of a node; resolves when it did, or when the guest is over. Must not fail. */
+  lookAgain(mountNumber: number, node: number): Promise<void>
+  /** How changes on the host are followed. Left out: nothing is kept longer than anything else. */
   readonly host?: HostChanges
   readonly limits?: Partial<FuseLimits>
   /** Where the guest does not tell interruptions itself. */
@@ -123,11 +125,13 @@ export class FuseServer {
   #fresh(number: number): Live {
     const mount = this.#options.context.mounts.list[number]
     if (mount === undefined) throw new Error(`no mount ${number}`)
-    const tell = (message: Uint8Array): void => {
-      if (!this.#closed) this.#options.send(number, message)
-    }
+    const lookAgain = (node: number): Promise<void> => this.#options.lookAgain(number, mount.kind === 'file' ? FILE_NODE : node)
     const following = mount.followed ? this.#following() : null
-    return { mount: new FuseMount({ ...this.#options, limits: this.#limits, tell, following }, mount), started: false, waiting: new Map() }
+    return {
+      mount: new FuseMount({ ...this.#options, limits: this.#limits, lookAgain, following }, mount),
+      started: false,
+      waiting: new Map(),
+    }
   }
 
   #following(): Following | null {
@@ -267,7 +271,6 @@ function onNode(mount: FuseMount, node: ReturnType<FuseMount['nodes']['get']>, b
 function start(live: Live, body: Extract<Body, { op: 'init' }>): Reply {
   if (body.major !== FUSE_MAJOR || body.minor < FUSE_MINOR_MIN) throw hostError('EPROTO', `FUSE ${body.major}.${body.minor}`)
   live.started = true
-  if ((body.flags & FROM_VIRTIO_FS) !== 0) live.mount.keeping.stop()
   return init(body.minor, body.readahead, body.flags)
 }
 

@@ -55,6 +55,8 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}, 
     gate: world.gate,
     subject: { session: 'fuse:0', via: 'fuse' },
     limits,
+    // Here the device itself can tell the kernel.
+    lookAgain: async (_mount, node) => void fs.writeSync(device, forgetAttributes(node)),
     ...(host === undefined ? {} : { host }),
     send: (_mount, message) => {
       try {
@@ -89,6 +91,16 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}, 
       return ended
     },
   }
+}
+
+/** FUSE_NOTIFY_INVAL_INODE: the attributes of a node. Cached bytes go at the next read when time or size changed. */
+function forgetAttributes(node: number): Uint8Array {
+  const bytes = Buffer.alloc(40)
+  bytes.writeUInt32LE(bytes.length, 0)
+  bytes.writeInt32LE(2, 4)
+  bytes.writeBigUInt64LE(BigInt(node), 16)
+  bytes.writeBigInt64LE(-1n, 24)
+  return bytes
 }
 
 /** By another process: its look-up waits for this one. */

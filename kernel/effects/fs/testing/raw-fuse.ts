@@ -54,6 +54,7 @@ export class RawGuest {
       gate: world.gate,
       subject: { session: 'fuse:0', via: 'fuse' },
       limits,
+      lookAgain: () => Promise.resolve(),
       ...(host === undefined ? {} : { host }),
       send: (_mount, bytes) => {
         const out = Buffer.from(bytes)
