@@ -58,7 +58,7 @@ async function attack(script: Script, run: Partial<HostileRun> = {}): Promise<Ou
   return out
 }
 
-describe.concurrent('the FUSE port', () => {
+describe.concurrent('the FUSE link, by a cell that was taken over', () => {
   test('every forged, escaping, malformed or oversized request is refused; the honest ones in between are answered', async () => {
     const script = new Script().handshake()
     const { nodes, granted } = prepareNodes(script)

@@ -4,7 +4,7 @@ import { hostSources } from '../debian/index.ts'
 import { findProgram, messageOf } from '../process/run-program.ts'
 import { ISOLATION, kvmClosed, pickAccel } from './accel.ts'
 import { spawnCell } from './cell-process.ts'
-import { cachedKernel, type Kernel } from './kernel.ts'
+import { cachedKernel, KERNEL_NEEDS, type Kernel } from './kernel.ts'
 import { MIN_FREE_BYTES } from './limits.ts'
 import { startFailure } from './machine.ts'
 import type { MachineArch } from './qemu.ts'
@@ -158,7 +158,7 @@ function aptCheck(): Check {
       title: 'apt',
       verdict: 'warn',
       detail: `not installed: ${missing.join(', ')}`,
-      fix: 'the stock kernel cannot be fetched here: give a kernel with --kernel FILE, or copy the cache of a Debian machine',
+      fix: `the stock kernel cannot be fetched here: copy the cache of a Debian machine, or give a kernel with --kernel FILE: ${KERNEL_NEEDS}`,
     }
   }
   const sources = hostSources()

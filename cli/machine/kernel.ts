@@ -12,6 +12,10 @@ import { sha256, writeAtomically } from './store.ts'
 
 export const DEBIAN_ARCH: Readonly<Record<MachineArch, DebianArch>> = { x86_64: 'amd64', aarch64: 'arm64' }
 
+/** What `--kernel FILE` brings with it, for people: no module is loaded into it. */
+export const KERNEL_NEEDS =
+  'with virtio (PCI on x86_64, MMIO on aarch64), its console and disk, erofs, fanotify, and for host mounts virtiofs and open by handle, all built in'
+
 /** Version of the manifest and of how a package is turned into a cache entry; another is fetched anew. */
 export const KERNEL_FORMAT = 2
 

@@ -13,11 +13,11 @@ export interface FuseLinkOptions {
   readonly transport: Transport
   /** Makes the handler; `send` takes one FUSE message for the guest. */
   readonly server: (send: (mount: number, message: Uint8Array) => void) => FuseHandler
-  /** The guest broke the framing: nothing on this port is believed any more. */
+  /** The guest broke the framing: nothing on this link is believed any more. */
   readonly onFault: (error: AuthorityError) => void
 }
 
-/** The FUSE port: link frames whose session is the mount's number and whose item is one FUSE message. */
+/** The link of host mounts: frames whose session is the mount's number and whose item is one FUSE message. */
 export class FuseLink {
   private readonly handler: FuseHandler
   private readonly reader = new LinkReader({ maxFrameBytes: MAX_FRAME_BYTES })
@@ -46,12 +46,12 @@ export class FuseLink {
   private onSlice(slice: Uint8Array): void {
     try {
       this.reader.push(slice, (mount, item) => {
-        if (mount < 1 || mount > MAX_MOUNTS) throw new AuthorityError('E_PROTOCOL', `FUSE port: mount ${mount} does not exist`)
+        if (mount < 1 || mount > MAX_MOUNTS) throw new AuthorityError('E_PROTOCOL', `FUSE link: mount ${mount} does not exist`)
         this.handler.handle(mount - 1, parseFuseItem(item))
       })
     } catch (error) {
       void this.close().catch(() => undefined)
-      this.onFault(error instanceof AuthorityError ? error : new AuthorityError('E_INTERNAL', 'the FUSE port failed', { cause: error }))
+      this.onFault(error instanceof AuthorityError ? error : new AuthorityError('E_INTERNAL', 'the FUSE link failed', { cause: error }))
     }
   }
 }

@@ -1,7 +1,7 @@
-import { GATE_TO_GUEST, GUEST_TO_GATE, GUEST_VERSION } from '@authority/protocol'
+import { GATE_TO_GUEST, GUEST_TO_GATE, GUEST_VERSION, MAX_LOOK_AGAIN } from '@authority/protocol'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ARMED_DEADLINE_MS, GUEST_SILENCE_MS, PING_MS, READY_DEADLINE_MS, STARTED_DEADLINE_MS } from './limits.ts'
+import { ARMED_DEADLINE_MS, GUEST_SILENCE_MS, LOOK_AGAIN_DEADLINE_MS, PING_MS, READY_DEADLINE_MS, STARTED_DEADLINE_MS } from './limits.ts'
 import { ARMED, ENDS, EXITED, linked, READY, running, SETUP, START, STARTED } from './testing/fake-guest.ts'
 
 const pong = (n: number) => ({ type: GUEST_TO_GATE.PONG, n })
@@ -149,4 +149,38 @@ test('the port closing ends every wait, and nobody has to listen', async () => {
   await link.closed
   expect(clock.waiting).toBe(0)
   expect(() => link.start(START)).toThrow()
+})
+
+test('files to look at again go many in one message, one message at a time, and each wait ends with its answer', async () => {
+  const { guest, link } = await running()
+  const looked: number[] = []
+  const look = (node: number) => link.lookAgain({ mount: 1, node }).then(() => looked.push(node))
+  const first = [look(1), look(2)]
+  await Promise.resolve()
+  expect(guest.of(GATE_TO_GUEST.LOOK_AGAIN)).toEqual([
+    { type: GATE_TO_GUEST.LOOK_AGAIN, files: [1, 2].map((node) => ({ mount: 1, node })) },
+  ])
+  const later = Array.from({ length: MAX_LOOK_AGAIN + 1 }, (_, i) => look(10 + i))
+  await Promise.resolve()
+  expect([guest.of(GATE_TO_GUEST.LOOK_AGAIN).length, looked]).toEqual([1, []])
+  guest.send({ type: GUEST_TO_GATE.LOOKED_AGAIN })
+  await Promise.all(first)
+  expect(looked).toEqual([1, 2])
+  guest.send({ type: GUEST_TO_GATE.LOOKED_AGAIN })
+  guest.send({ type: GUEST_TO_GATE.LOOKED_AGAIN })
+  await Promise.all(later)
+  expect(guest.of(GATE_TO_GUEST.LOOK_AGAIN).map(({ files }) => files.length)).toEqual([2, MAX_LOOK_AGAIN, 1])
+})
+
+test('a guest that does not look again, or says so unasked, is over, and nobody waits for it any longer', async () => {
+  const silent = await running()
+  const waits = silent.link.lookAgain({ mount: 1, node: 2 })
+  await Promise.resolve()
+  silent.clock.advance(LOOK_AGAIN_DEADLINE_MS)
+  await expect(silent.link.exit).rejects.toThrow('did not look again')
+  await waits
+  await silent.link.lookAgain({ mount: 1, node: 3 })
+  const eager = await running()
+  eager.guest.send({ type: GUEST_TO_GATE.LOOKED_AGAIN })
+  await expect(eager.link.exit).rejects.toMatchObject({ code: 'E_PROTOCOL' })
 })

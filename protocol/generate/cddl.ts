@@ -43,7 +43,7 @@ ${group('guest-message', GUEST_MESSAGES, 'guest')}
 ; The control port, gate to guest
 ${group('gate-to-guest', GATE_TO_GUEST_MESSAGES, 'to-guest')}
 
-; The FUSE port: one FUSE message, link session = mount number
+; The link of host mounts: one FUSE message, link session = mount number
 fuse-message = bstr
 `
 }

@@ -121,14 +121,14 @@ export function parseGateToGuest(item: Uint8Array): GateToGuestMessage {
   return GATE.parse(item) as GateToGuestMessage
 }
 
-/** One frame of the FUSE port: the session is the mount's number, the item one byte string. */
+/** One frame of the link of host mounts: the session is the mount's number, the item one byte string. */
 export function encodeFuseFrame(mount: number, message: Uint8Array): Uint8Array {
   return encodeFrame(mount, message)
 }
-/** The FUSE message in an item of that port, a view of it. Throws E_PROTOCOL for anything but one byte string. */
+/** The FUSE message in an item of that link, a view of it. Throws E_PROTOCOL for anything but one byte string. */
 export function parseFuseItem(item: Uint8Array): Uint8Array {
   const value = decode(item)
-  if (!(value instanceof Uint8Array)) throw new AuthorityError('E_PROTOCOL', 'an item of the FUSE port must be a byte string')
+  if (!(value instanceof Uint8Array)) throw new AuthorityError('E_PROTOCOL', 'an item of the FUSE link must be a byte string')
   return value
 }
 

@@ -85,6 +85,12 @@ export const BREACHES: readonly Breach[] = [
     play: (s) => s.handshake().control({ type: GUEST_TO_GATE.SIGNAL_WAITS, pid: 1, waits: true }),
     reason: /answered a SIGNALLED that was not sent/,
   },
+  {
+    what: 'control: LOOKED_AGAIN nobody asked for',
+    play: (s) => s.handshake().control({ type: GUEST_TO_GATE.LOOKED_AGAIN }),
+    reason: /looked again without being asked/,
+  },
+  { what: 'fuse: a length of 4 GiB', play: (s) => s.handshake().send('fuse', words(0xffff_ffff, 1)), reason: /frame of 4294967295 bytes/ },
   { what: 'control: EXITED before the output ended', play: (s) => s.handshake().control(EXITED), reason: /EXITED before its output ended/ },
   {
     what: 'control: a flood of ticks',

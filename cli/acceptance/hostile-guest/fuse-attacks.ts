@@ -1,4 +1,4 @@
-/** What a hostile guest kernel can say on the FUSE port, message by message. */
+/** What a hostile guest kernel can say on the FUSE link, message by message. */
 import { fields, OPCODE, type Script } from './script.ts'
 
 /** What the answer must be: a refusal, or one that gives away nothing (a name that leads nowhere). */

@@ -54,7 +54,7 @@ static bool mount_one(const struct host_mount *wanted, struct fault *fault)
 	unsigned long flags = MS_NOSUID | MS_NODEV | (wanted->read_only ? MS_RDONLY : 0);
 	roots[mount_count].number = wanted->number;
 	if (!(wanted->file ? mount_file : mount_folder)(tag, path, flags, &roots[mount_count].folder))
-		return errno == ENODEV ? fault_set(fault, "fuse", "the kernel has no virtiofs, with which %.100s is mounted", wanted->path)
+		return errno == ENODEV ? fault_set(fault, "fuse", "the kernel has no virtiofs to mount %.60s with; --kernel takes one with CONFIG_VIRTIO_FS=y", wanted->path)
 				       : fault_set(fault, "fuse", "%.100s cannot be mounted", wanted->path);
 	mount_count++;
 	return true;

@@ -90,7 +90,7 @@ bool look_again_arm(const struct look_again_root *roots, size_t count, struct fa
 {
 	int link[2];
 	if (syscall(SYS_open_by_handle_at, -1, NULL, 0) == -1 && errno == ENOSYS)
-		return fault_set(fault, "fuse", "the kernel opens no files by handle (CONFIG_FHANDLE)");
+		return fault_set(fault, "fuse", "the kernel opens no files by handle; --kernel takes one with CONFIG_FHANDLE=y");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) != 0)
 		return fault_set(fault, "fuse", "the process that looks at host files again");
 	process = fork();

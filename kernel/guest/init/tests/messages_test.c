@@ -4,6 +4,7 @@
 
 #include "cbor.h"
 #include "check.h"
+#include "look_again.h"
 #include "mountpoint.h"
 #include "setup.h"
 #include "start.h"
@@ -65,6 +66,37 @@ static bool parse_start(const struct frame *frame, struct start *out)
 	return parsed;
 }
 
+static size_t write_look_again(uint8_t *bytes, size_t capacity, size_t count)
+{
+	struct cbor_writer out = cbor_write(bytes, capacity);
+	cbor_put_array(&out, count);
+	for (size_t i = 0; i < count; i++) {
+		cbor_put_array(&out, 2);
+		cbor_put_uint(&out, 1);
+		cbor_put_uint(&out, (UINT64_C(1) << 40) + i);
+	}
+	return out.length;
+}
+
+static bool parse_look_again(const uint8_t *bytes, size_t length, struct look_again_files *out)
+{
+	struct cbor_reader in = cbor_read(bytes, length);
+	return look_again_parse(&in, out);
+}
+
+static void reads_look_again(void)
+{
+	static struct look_again_files files;
+	static uint8_t bytes[16 * (AUTHORITY_MAX_LOOK_AGAIN + 1)];
+	size_t length = write_look_again(bytes, sizeof bytes, AUTHORITY_MAX_LOOK_AGAIN);
+	CHECK(parse_look_again(bytes, length, &files) && files.count == AUTHORITY_MAX_LOOK_AGAIN && files.files[1].node == (UINT64_C(1) << 40) + 1);
+	for (size_t cut = 0; cut < length; cut++)
+		CHECK(!parse_look_again(bytes, cut, &files));
+	CHECK(!parse_look_again(bytes, write_look_again(bytes, sizeof bytes, AUTHORITY_MAX_LOOK_AGAIN + 1), &files));
+	static const uint8_t three_numbers[] = {0x81, 0x83, 1, 2, 3};
+	CHECK(!parse_look_again(three_numbers, sizeof three_numbers, &files));
+}
+
 static void reads_setup(void)
 {
 	static struct setup setup;
@@ -100,6 +132,7 @@ void test_messages(void)
 {
 	TEST(reads_setup);
 	TEST(reads_start);
+	TEST(reads_look_again);
 }
 
 /* Flips, cuts and repeats bytes of valid messages, each in a block of exactly its size; the sanitizers judge. */
