@@ -18,7 +18,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BREACHES, words } from './hostile-guest/breaches.ts'
 import { deepTree, handlesNeverClosed, longNames } from './hostile-guest/floods.ts'
 import { attackFiles, NODE, prepareNodes, read } from './hostile-guest/fuse-attacks.ts'
-import { type Hostile, type HostileRun, type Outcome, prepareHostile, runHostile } from './hostile-guest/gate.ts'
+import { type Hostile, type HostileRun, type Outcome, prepareHostile, runHostile, withQueueInit } from './hostile-guest/gate.ts'
 import { networkAttack, openServers, type Sizes } from './hostile-guest/network-attacks.ts'
 import { makeRivalFolders, mover, opener, RIVAL_WITHIN, textsRead } from './hostile-guest/rivals.ts'
 import { ARMED, fields, HELLO, message, OPCODE, READY, request, Script } from './hostile-guest/script.ts'
@@ -43,8 +43,8 @@ afterAll(async () => {
 })
 
 /** One hostile run in the world, and what holds after each of them. */
-async function attack(script: Script, run: Partial<HostileRun> = {}): Promise<Outcome> {
-  const out = await inTurn(() => runHostile(hostile, { script, mounts: world.mounts, policy: world.policy, ...run }))
+async function attack(script: Script, run: Partial<HostileRun> = {}, by: Hostile = hostile): Promise<Outcome> {
+  const out = await inTurn(() => runHostile(by, { script, mounts: world.mounts, policy: world.policy, ...run }))
   const everything = Buffer.concat([...out.sent, out.stdout, Buffer.from(out.stderr)])
   for (const canary of FORBIDDEN) expect(everything.includes(canary), `${canary} reached the guest`).toBe(false)
   expect(world.untouched()).toBe(true)
@@ -134,6 +134,26 @@ describe.concurrent('the FUSE link, by a cell that was taken over', () => {
     script.push('fuse', Buffer.concat(reads))
     const out = await attack(script.exit(0))
     expect(out.end.exitCode).toBe(0)
+  })
+})
+
+describe.concurrent('the queues of a virtio-fs device, by a guest that drives it itself', () => {
+  test.each([
+    [1, 'a chain that ends in itself', /broke a queue/],
+    [2, 'a request outside the memory', /outside the memory/],
+    [3, 'a request of 4 GiB', /a request of 4294967295 bytes/],
+    [4, 'a head beyond the table', /broke a queue/],
+    [5, 'an index that jumps', /broke a queue/],
+    [6, 'a table in a table', /broke a queue/],
+    [7, 'a table of 4 GiB', /broke a queue/],
+    [8, 'an answer before its request', /broke a queue/],
+    [9, 'an answer without room', /no room for an answer/],
+    [10, 'a request shorter than its header', /a request of 8 bytes/],
+  ])('%i: %s ends the machine, not the gate', async (number, _, reason) => {
+    const out = await attack(new Script(), {}, await withQueueInit(hostile, number))
+    // The honest request before it was answered: it is this queue that the attack is in.
+    expect(out.fuse.get(1n)).toMatchObject({ errno: 0 })
+    expect(out.end).toMatchObject({ exitCode: 125, endedBy: 'machine', reason: expect.stringMatching(reason) })
   })
 })
 

@@ -40,6 +40,13 @@ export async function prepareHostile(): Promise<Hostile> {
   return { folder, home, kernel, initrd, cell, clean: () => removeFolder(folder) }
 }
 
+/** The same with another hostile init, and the product's own cell. */
+export async function withQueueInit(hostile: Hostile, attack: number): Promise<Hostile> {
+  const init = join(hostile.folder, `queue-init-${attack}`)
+  await compileStatic(join(import.meta.dirname, 'queue-init.c'), init, [`-DATTACK=${attack}`])
+  return { ...hostile, cell: join(hostile.folder, 'authority-cell'), initrd: ensureInitrd(hostile.kernel, readFileSync(init)) }
+}
+
 export interface HostileRun {
   readonly script: Script
   readonly mounts?: RunSpec['mounts']
