@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const BINARY = join(ROOT, 'dist/authority')
 const FILES = 200
 
-/** Waits until nothing changed for a while, looks at all files three times, over more than two seconds, and then for each of the host's changes. */
+/** Waits until nothing changed for a while, looks at all files three times, over more than two seconds, opens some, and then waits for each of the host's changes. */
 const PROGRAM = `
 import fcntl, os, sys, time
 def size(name):
@@ -22,6 +22,8 @@ while time.time() - os.stat(".").st_ctime < 8: time.sleep(0.1)
 for _ in range(3):
     assert sum(map(size, names)) == ${FILES}
     time.sleep(1.2)
+held = [os.open(n, os.O_RDONLY) for n in ("d0/f4", "d1/f5")]
+assert [os.pread(f, 9, 0) for f in held] == [b"x"] * 2
 locked = [os.open(f"/locked/{n}", os.O_RDWR) for n in "fp"]
 assert [os.pread(f, 9, 0) for f in locked] == [b"before"] * 2
 print("looked", flush=True)
@@ -32,6 +34,9 @@ print(*[os.pread(f, 9, 0).decode() for f in locked], flush=True)
 for name, after in [("d0/f0", 7), ("d1/f1", None), ("d2/f2", None), ("d3/f3", 11)]:
     while size(name) != after: time.sleep(0.05)
 print(open("d0/f0").read(), open("d3/f3").read(), size("d2/moved"), flush=True)
+while os.fstat(held[0]).st_size != 12: time.sleep(0.05)
+while size("d1/f5") is not None: time.sleep(0.05)
+print(os.pread(held[0], 99, 0).decode(), os.pread(held[1], 99, 0).decode(), flush=True)
 `
 
 let folder = ''
@@ -55,7 +60,7 @@ beforeAll(async () => {
 afterAll(() => removeFolder(folder))
 const src = (name: string): string => join(folder, 'src', name)
 
-test('200 files are asked for once in three walks over three seconds; then what the host changes is seen, and under a lock at once', async () => {
+test('200 files are asked for once in three walks over three seconds; then what the host changes is seen, also of open files, and under a lock at once', async () => {
   const env = { PATH: process.env['PATH'] ?? '', HOME: folder, AUTHORITY_HOME: freshHome(folder).path }
   const line = [
     'run',
@@ -84,17 +89,19 @@ test('200 files are asked for once in three walks over three seconds; then what 
   })
   for (const name of ['f', 'p']) writeFileSync(join(folder, 'locked', name), 'after')
   writeFileSync(src('d0/f0'), 'changed')
+  writeFileSync(src('d0/f4'), 'changed open')
+  renameSync(src('d1/f5'), src('d1/renamed'))
   rmSync(src('d1/f1'))
   renameSync(src('d2/f2'), src('d2/moved'))
   writeFileSync(join(folder, 'src/new'), 'replacement')
   renameSync(src('new'), src('d3/f3'))
   child.stdin.end('go\n')
-  expect([await ended, out], err).toEqual([0, 'looked\nafter after\nchanged replacement 1\n'])
+  expect([await ended, out], err).toEqual([0, 'looked\nafter after\nchanged replacement 1\nchanged open x\n'])
   const shown = await runProgram([BINARY, 'audit', 'show', 'last', '--json'], { env })
   const looks = Buffer.from(shown.stdout)
     .toString()
     .split('\n')
     .flatMap((text) => (text.includes('"LOOK"') ? (JSON.parse(text) as { counts: { object: string; count: number }[] }).counts : []))
-    .filter(({ object }) => /^\/src\/d\d\/f\d+$/.test(object) && !/\/f[0-3]$/.test(object))
-  expect(looks.reduce((sum, { count }) => sum + count, 0)).toBe(FILES - 4)
+    .filter(({ object }) => /^\/src\/d\d\/f\d+$/.test(object) && !/\/f[0-5]$/.test(object))
+  expect(looks.reduce((sum, { count }) => sum + count, 0)).toBe(FILES - 6)
 }, 170_000)

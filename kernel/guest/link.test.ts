@@ -154,11 +154,11 @@ test('the port closing ends every wait, and nobody has to listen', async () => {
 test('files to look at again go many in one message, one message at a time, and each wait ends with its answer', async () => {
   const { guest, link } = await running()
   const looked: number[] = []
-  const look = (node: number) => link.lookAgain({ mount: 1, node }).then(() => looked.push(node))
+  const look = (node: number) => link.lookAgain({ mount: 1, node, attributes: true }).then(() => looked.push(node))
   const first = [look(1), look(2)]
   await Promise.resolve()
   expect(guest.of(GATE_TO_GUEST.LOOK_AGAIN)).toEqual([
-    { type: GATE_TO_GUEST.LOOK_AGAIN, files: [1, 2].map((node) => ({ mount: 1, node })) },
+    { type: GATE_TO_GUEST.LOOK_AGAIN, files: [1, 2].map((node) => ({ mount: 1, node, attributes: true })) },
   ])
   const later = Array.from({ length: MAX_LOOK_AGAIN + 1 }, (_, i) => look(10 + i))
   await Promise.resolve()
@@ -174,12 +174,12 @@ test('files to look at again go many in one message, one message at a time, and 
 
 test('a guest that does not look again, or says so unasked, is over, and nobody waits for it any longer', async () => {
   const silent = await running()
-  const waits = silent.link.lookAgain({ mount: 1, node: 2 })
+  const waits = silent.link.lookAgain({ mount: 1, node: 2, attributes: true })
   await Promise.resolve()
   silent.clock.advance(LOOK_AGAIN_DEADLINE_MS)
   await expect(silent.link.exit).rejects.toThrow('did not look again')
   await waits
-  await silent.link.lookAgain({ mount: 1, node: 3 })
+  await silent.link.lookAgain({ mount: 1, node: 3, attributes: true })
   const eager = await running()
   eager.guest.send({ type: GUEST_TO_GATE.LOOKED_AGAIN })
   await expect(eager.link.exit).rejects.toMatchObject({ code: 'E_PROTOCOL' })

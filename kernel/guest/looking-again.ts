@@ -2,7 +2,8 @@ import { AuthorityError, type GuestFile, MAX_LOOK_AGAIN } from '@authority/proto
 import { LOOK_AGAIN_DEADLINE_MS } from './limits.ts'
 import type { GuestClock } from './types.ts'
 
-interface Wanted extends GuestFile {
+interface Wanted {
+  readonly file: GuestFile
   done(): void
 }
 
@@ -25,9 +26,9 @@ export class LookingAgain {
   }
 
   /** Resolves when the guest has looked, or is over. */
-  ask({ mount, node }: GuestFile): Promise<void> {
+  ask(file: GuestFile): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push({ mount, node, done: resolve })
+      this.#waiting.push({ file, done: resolve })
       // What changes in one turn goes in one message.
       if (this.#waiting.length === 1) queueMicrotask(() => this.#next())
     })
@@ -62,6 +63,6 @@ export class LookingAgain {
         ),
       ),
     )
-    this.#send(this.#asked.map(({ mount, node }) => ({ mount, node })))
+    this.#send(this.#asked.map(({ file }) => file))
   }
 }

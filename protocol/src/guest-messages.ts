@@ -53,6 +53,8 @@ export interface GuestMount {
 export interface GuestFile {
   readonly mount: number
   readonly node: number
+  /** Not only the name that leads to it. */
+  readonly attributes: boolean
 }
 export interface GuestScratch {
   readonly path: string

@@ -138,6 +138,7 @@ const mount = tuple(
 const hostFile = tuple(
   field('mount', uint(MAX_U32, 1), 'number of its mount'),
   field('node', uint(Number.MAX_SAFE_INTEGER, 1), 'its FUSE node number there'),
+  field('attributes', bool, 'not only its name: programs have it open and go by them'),
 )
 const scratch = tuple(path, field('size', uint(), 'bytes at most'), field('mode', uint(0o7777), 'permission bits of its root'))
 

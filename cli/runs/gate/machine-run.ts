@@ -168,7 +168,8 @@ export class MachineRun {
             gate,
             subject: { session: 'fuse', via: 'fuse' },
             send,
-            lookAgain: (mount, node) => this.guest?.lookAgain({ mount: linkNumberOf(mount), node }) ?? Promise.resolve(),
+            lookAgain: (mount, node, attributes) =>
+              this.guest?.lookAgain({ mount: linkNumberOf(mount), node, attributes }) ?? Promise.resolve(),
             host: hostChanges(core),
             signalled: (pid) => this.guest?.signalled(pid) ?? Promise.resolve(null),
           }),

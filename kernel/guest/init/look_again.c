@@ -29,9 +29,10 @@ bool look_again_parse(struct cbor_reader *in, struct look_again_files *out)
 {
 	out->count = (uint32_t)cbor_array(in, AUTHORITY_MAX_LOOK_AGAIN);
 	for (uint32_t i = 0; i < out->count && !in->bad; i++) {
-		in->bad |= cbor_array(in, 2) != 2;
+		in->bad |= cbor_array(in, 3) != 3;
 		out->files[i].mount = (uint32_t)cbor_uint(in, UINT32_MAX);
 		out->files[i].node = cbor_uint(in, UINT64_MAX);
+		out->files[i].attributes = cbor_bool(in);
 	}
 	return cbor_end(in);
 }
@@ -53,7 +54,7 @@ static bool enter(const struct look_again_root *roots, size_t count, uint32_t mo
 	return here == mount;
 }
 
-/* All names first, which asks nobody: programs find what is new by then. What they have open is told with the attributes. */
+/* All names first, which asks nobody: programs find what is new by then. */
 static void look(const struct look_again_root *roots, size_t count, const struct look_again_files *wanted)
 {
 	static int opened[AUTHORITY_MAX_LOOK_AGAIN];
@@ -63,7 +64,8 @@ static void look(const struct look_again_root *roots, size_t count, const struct
 	for (uint32_t i = 0; i < wanted->count; i++) {
 		if (opened[i] < 0)
 			continue;
-		syscall(SYS_statx, opened[i], "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &found);
+		if (wanted->files[i].attributes)
+			syscall(SYS_statx, opened[i], "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &found);
 		close(opened[i]);
 	}
 }

@@ -1,6 +1,6 @@
 /*
  * Takes back what the guest's kernel keeps of host files that changed. A virtio-fs device cannot tell it, so the gate names the files to init: each is opened by its
- * handle, which ends the name that led there, and looked at for real, which renews its attributes and drops cached bytes that are not its own any more. A process of
+ * handle, which ends the name that led there, and where programs have it open looked at for real, which renews its attributes and drops cached bytes that are old. A process of
  * its own does that: looking asks the gate, and PID 1 must never wait for it.
  */
 #ifndef AUTHORITY_LOOK_AGAIN_H
@@ -26,6 +26,7 @@ struct look_again_files {
 	struct look_again_file {
 		uint32_t mount;
 		uint64_t node;
+		bool attributes;
 	} files[AUTHORITY_MAX_LOOK_AGAIN];
 };
 

@@ -17,16 +17,20 @@ const FILE_TYPE = 0o170000
 const REGULAR = 0o100000
 
 export async function open(mount: FuseMount, node: Node, flags: number, asker: Asker): Promise<Reply> {
+  const found: { now: Stat | null } = { now: null }
   let handle = 0
   const request: OpenRequest = {
     ...openFlags(flags & ~(O.CREAT | O.EXCL)),
     mode: 0,
-    keep: (file, _stat, guest) => {
+    keep: (file, stat, guest) => {
       handle = keep(mount, node, file, guest)
+      found.now = stat
       return handle
     },
   }
   await mount.change('fs.open', openObject(mount.context, nodeRef(mount, node), request), asker)
+  // What is not open is taken back by its name alone, and this opening may have followed the name before.
+  if (found.now !== null) await mount.freshen(node, found.now)
   return opened(handle, (request.flags & OPEN_FLAGS.WRITE) === 0 ? 'reading' : 'writing')
 }
 

@@ -1,7 +1,6 @@
 /** Locks on open files: no effects of their own, but what an opening allowed. */
 import { hostError } from '../errno.ts'
 import { ask, assertWritableMount, effect } from '../object.ts'
-import { lookedAgain, mayBelieveOld } from './believing.ts'
 import { empty, lockFound, type Reply } from './encode.ts'
 import type { OpenFile } from './handles.ts'
 import type { LockRequest } from './locks.ts'
@@ -19,10 +18,7 @@ export async function set(mount: FuseMount, body: LockFields, waits: boolean, as
   if (body.kind === 'exclusive' && !open.file.writes) await mayWrite(mount, open, asker)
   if (waits) await mount.locks.wait(request, asker.signal)
   else mount.locks.set(request)
-  if (body.kind !== null && mayBelieveOld(open.node, open.file.stat())) {
-    await mount.lookAgain(open.node)
-    lookedAgain(open.node, open.file.stat())
-  }
+  if (body.kind !== null) await mount.freshen(open.node, open.file.stat())
   return empty()
 }
 

@@ -3,6 +3,8 @@ import type { OperationName, Subject } from '../../../vocabulary/index.ts'
 import type { EffectResult, PreparedEffect } from '../../contract.ts'
 import type { Mount } from '../mounts.ts'
 import type { FsContext } from '../object.ts'
+import type { Stat } from '../syscalls.ts'
+import { lookedAgain, mayBelieveOld } from './believing.ts'
 import { Handles } from './handles.ts'
 import { type Following, Keeping } from './keeping.ts'
 import { Locks } from './locks.ts'
@@ -21,8 +23,8 @@ export interface FuseMountOptions {
   readonly gate: Gate
   readonly subject: Subject
   readonly limits: FuseLimits
-  /** Has the guest's kernel ask again for what it keeps of this node; resolves when it did. */
-  readonly lookAgain: (node: number) => Promise<void>
+  /** Has the guest's kernel ask again for what it keeps of this node: its name, and its attributes; resolves when it does. */
+  readonly lookAgain: (node: number, attributes: boolean) => Promise<void>
   /** null: nothing is followed on the host. */
   readonly following: Following | null
 }
@@ -53,14 +55,27 @@ export class FuseMount {
     this.handles = new Handles(options.limits.handles)
     this.locks = new Locks(options.context.sys)
     this.#lookAgain = options.lookAgain
-    this.keeping = new Keeping(mount, options.context.sys, this.nodes, (node) => void this.lookAgain(node), options.following)
+    this.keeping = new Keeping(
+      mount,
+      options.context.sys,
+      this.nodes,
+      (node) => void this.#lookAgain(node.id, node.pins > 0),
+      options.following,
+    )
     this.#gate = options.gate
     this.#subject = options.subject
   }
 
   /** Resolves when the guest's kernel believes nothing old of this node any more. */
   lookAgain(node: Node): Promise<void> {
-    return this.#lookAgain(node.id)
+    return this.#lookAgain(node.id, true)
+  }
+
+  /** The same where it may: `now` was just measured. */
+  async freshen(node: Node, now: Stat): Promise<void> {
+    if (!mayBelieveOld(node, now)) return
+    await this.lookAgain(node)
+    lookedAgain(node, now)
   }
 
   look(operation: OperationName, effect: PreparedEffect, asker: Asker): EffectResult | Promise<EffectResult> {

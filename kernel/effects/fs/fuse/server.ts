@@ -21,8 +21,11 @@ import { isMalformed, parseFuse } from './protocol.ts'
 export interface FuseServerOptions extends Omit<FuseMountOptions, 'limits' | 'lookAgain' | 'following'> {
   /** Sends one FUSE message to the guest. Must not throw. */
   send(mountNumber: number, message: Uint8Array): void
-  /** Has the guest's kernel ask again for what it keeps of a node; resolves when it did, or when the guest is over. Must not fail. */
-  lookAgain(mountNumber: number, node: number): Promise<void>
+  /**
+   * Has the guest's kernel ask again where a name leads that led to this node, and for the `attributes` it keeps of it; resolves when it does, or when the guest is
+   * over. Must not fail.
+   */
+  lookAgain(mountNumber: number, node: number, attributes: boolean): Promise<void>
   /** How changes on the host are followed. Left out: nothing is kept longer than anything else. */
   readonly host?: HostChanges
   readonly limits?: Partial<FuseLimits>
@@ -125,7 +128,8 @@ export class FuseServer {
   #fresh(number: number): Live {
     const mount = this.#options.context.mounts.list[number]
     if (mount === undefined) throw new Error(`no mount ${number}`)
-    const lookAgain = (node: number): Promise<void> => this.#options.lookAgain(number, mount.kind === 'file' ? FILE_NODE : node)
+    const lookAgain = (node: number, attributes: boolean): Promise<void> =>
+      this.#options.lookAgain(number, mount.kind === 'file' ? FILE_NODE : node, attributes)
     const following = mount.followed ? this.#following() : null
     return {
       mount: new FuseMount({ ...this.#options, limits: this.#limits, lookAgain, following }, mount),

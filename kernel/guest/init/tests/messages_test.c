@@ -71,9 +71,10 @@ static size_t write_look_again(uint8_t *bytes, size_t capacity, size_t count)
 	struct cbor_writer out = cbor_write(bytes, capacity);
 	cbor_put_array(&out, count);
 	for (size_t i = 0; i < count; i++) {
-		cbor_put_array(&out, 2);
+		cbor_put_array(&out, 3);
 		cbor_put_uint(&out, 1);
 		cbor_put_uint(&out, (UINT64_C(1) << 40) + i);
+		cbor_put_bool(&out, i == 1);
 	}
 	return out.length;
 }
@@ -87,14 +88,14 @@ static bool parse_look_again(const uint8_t *bytes, size_t length, struct look_ag
 static void reads_look_again(void)
 {
 	static struct look_again_files files;
-	static uint8_t bytes[16 * (AUTHORITY_MAX_LOOK_AGAIN + 1)];
+	static uint8_t bytes[17 * (AUTHORITY_MAX_LOOK_AGAIN + 1)];
 	size_t length = write_look_again(bytes, sizeof bytes, AUTHORITY_MAX_LOOK_AGAIN);
-	CHECK(parse_look_again(bytes, length, &files) && files.count == AUTHORITY_MAX_LOOK_AGAIN && files.files[1].node == (UINT64_C(1) << 40) + 1);
+	CHECK(parse_look_again(bytes, length, &files) && files.count == AUTHORITY_MAX_LOOK_AGAIN && files.files[1].node == (UINT64_C(1) << 40) + 1 && files.files[1].attributes);
 	for (size_t cut = 0; cut < length; cut++)
 		CHECK(!parse_look_again(bytes, cut, &files));
 	CHECK(!parse_look_again(bytes, write_look_again(bytes, sizeof bytes, AUTHORITY_MAX_LOOK_AGAIN + 1), &files));
-	static const uint8_t three_numbers[] = {0x81, 0x83, 1, 2, 3};
-	CHECK(!parse_look_again(three_numbers, sizeof three_numbers, &files));
+	static const uint8_t no_truth[] = {0x81, 0x83, 1, 2, 3};
+	CHECK(!parse_look_again(no_truth, sizeof no_truth, &files));
 }
 
 static void reads_setup(void)
