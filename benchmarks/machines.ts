@@ -60,7 +60,7 @@ export async function prepareMachines(folder: string, wanted: Wanted): Promise<M
             ...['nice', '-n', '5', 'chrt', '--batch', '0', 'qemu-system-x86_64'],
             ...'-nodefaults -no-user-config -display none -no-reboot -accel tcg -machine pc -serial stdio'.split(' '),
             ...['-cpu', EMULATED_CPU.x86_64, '-m', MEMORY, '-kernel', kernel.path, '-initrd', initrd],
-            ...['-append', `quiet reboot=t panic=-1 -- ${job}`, ...devices],
+            ...['-append', `quiet reboot=t panic=-1 no_timer_check -- ${job}`, ...devices],
           ],
           folder,
         ),

@@ -73,9 +73,13 @@ function cpu(spec: QemuSpec): string {
   return EMULATED_CPU[spec.arch]
 }
 
-/** The guest must end rather than hang: panic=-1 reboots at once, reboot=t by triple fault, and -no-reboot turns that into QEMU's end. */
+/**
+ * The guest must end rather than hang: panic=-1 reboots at once, reboot=t by triple fault, and -no-reboot turns that into QEMU's end. On a busy host QEMU may be
+ * late with the four ticks by which Linux finds out whether the timer is wired to the interrupt controller; it would panic ("IO-APIC + timer doesn't work"),
+ * and no_timer_check takes the answer, which QEMU's board knows, for granted.
+ */
 export function kernelCommandLine(spec: Pick<QemuSpec, 'arch' | 'console'>): string {
-  const words = ['panic=-1', ...(spec.arch === 'x86_64' ? ['reboot=t'] : [])]
+  const words = ['panic=-1', ...(spec.arch === 'x86_64' ? ['reboot=t', 'no_timer_check'] : [])]
   if (!spec.console) return ['quiet', ...words].join(' ')
   return [...words, spec.arch === 'x86_64' ? 'console=ttyS0' : 'console=ttyAMA0'].join(' ')
 }

@@ -140,6 +140,8 @@ static bool set_queue(struct vhost_device *device, struct message *in, bool *ans
     case SET_VRING_NUM:
         if (said->state.value == 0 || said->state.value > MAX_QUEUE_SIZE || (said->state.value & (said->state.value - 1))) return false;
         queue->size = said->state.value;
+        /* Rings of another size lie elsewhere in the memory, or outside it. */
+        virtqueue_locate(queue, &device->memory);
         return true;
     case SET_VRING_ADDR:
         if (in->header.size < sizeof said->address) return false;

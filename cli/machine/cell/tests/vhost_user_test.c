@@ -110,6 +110,20 @@ static void a_front_end_that_says_all_in_order_has_a_ready_queue(void) {
     stop();
 }
 
+static void rings_that_grow_out_of_the_memory_are_none(void) {
+    start();
+    int file = memory_file(F_SEAL_SHRINK), kick = eventfd(0, EFD_NONBLOCK);
+    struct address last = ADDRESS;
+    last.descriptors = USER_BASE + MEMORY_BYTES - sizeof(struct descriptor);
+    uint64_t queue = 1;
+    CHECK(told(5, &TABLE, sizeof TABLE, file) && state(8, 1, 1) && told(9, &last, sizeof last, -1) && told(12, &queue, 8, kick) && state(18, 1, 1));
+    CHECK(virtqueue_ready(&device.queue[1]));
+    CHECK(state(8, 1, RING_SIZE) && !virtqueue_ready(&device.queue[1]));
+    close(file);
+    close(kick);
+    stop();
+}
+
 static void what_a_front_end_may_not_say_ends_it(void) {
     static const struct {
         uint32_t request, index, value;
@@ -179,6 +193,7 @@ void fuzz_vhost_user(unsigned rounds) {
 
 void test_vhost_user(void) {
     TEST(a_front_end_that_says_all_in_order_has_a_ready_queue);
+    TEST(rings_that_grow_out_of_the_memory_are_none);
     TEST(what_a_front_end_may_not_say_ends_it);
     TEST(a_message_longer_than_any_or_of_another_version_ends_it);
     TEST(memory_that_is_not_sealed_is_not_taken);
