@@ -5,6 +5,7 @@ import {
   errorCodeOf,
   type GateMessage,
   LinkReader,
+  MAX_CHUNK_BYTES,
   MAX_FRAME_BYTES,
   MESSAGE,
   OPERATIONS,
@@ -15,7 +16,7 @@ import {
 
 export type Answer = readonly WireValue[] | string
 
-/** What came on a stream until its end: a code when it was reset, `gone` when the gate went. */
+/** What came on a stream until its end: a code when it or the session was ended with one, `gone` when the gate went. */
 export interface Heard {
   readonly bytes: Buffer
   readonly ended: 'end' | string
@@ -28,6 +29,9 @@ export class GateClient {
   private readonly waiting = new Map<number, (answer: Answer) => void>()
   private readonly streams = new Map<number, { readonly parts: Buffer[]; readonly heard: PromiseWithResolvers<Heard> }>()
   private nextId = 1
+  /** Why the gate said goodbye. */
+  private goodbye: string | null = null
+  private room: () => void = () => undefined
   private greet: () => void = () => undefined
 
   private constructor(socket: Socket) {
@@ -42,6 +46,7 @@ export class GateClient {
       socket.once('error', failed)
     })
     socket.on('data', (chunk: Buffer) => client.take(chunk))
+    socket.on('drain', () => client.room())
     socket.on('close', () => client.gone())
     socket.write(encodeMessage(0, { type: MESSAGE.HELLO, version: 1, generation: 1, client: 'load', token: null }))
     await greeted
@@ -68,9 +73,22 @@ export class GateClient {
     if (!this.socket.destroyed) this.socket.write(encodeMessage(0, { type: MESSAGE.STREAM_END, stream }))
   }
 
+  /** So many chunks without regard to credit, as fast as the gate reads them, until it hangs up. */
+  async flood(stream: number, chunks: number): Promise<void> {
+    const chunk = encodeMessage(0, { type: MESSAGE.STREAM_DATA, stream, data: Buffer.alloc(MAX_CHUNK_BYTES, 0x61) })
+    for (let sent = 0; sent < chunks && !this.socket.destroyed; sent++) {
+      if (this.socket.write(chunk)) continue
+      await new Promise<void>((resolve) => {
+        this.room = resolve
+      })
+    }
+  }
+
   /** All that came on a stream, once it has ended. */
   heard(stream: number): Promise<Heard> {
-    return this.streamOf(stream).heard.promise
+    const { promise } = this.streamOf(stream).heard
+    if (this.socket.destroyed) this.over(stream, this.goodbye ?? 'gone')
+    return promise
   }
 
   close(): void {
@@ -93,6 +111,9 @@ export class GateClient {
         return void this.streamOf(message.stream).parts.push(Buffer.from(message.data))
       case MESSAGE.STREAM_END:
         return this.over(message.stream, 'end')
+      case MESSAGE.GOODBYE:
+        this.goodbye = errorCodeOf(message.code) ?? '?'
+        return
       case MESSAGE.STREAM_RESET:
         return this.over(message.stream, errorCodeOf(message.code) ?? '?')
     }
@@ -118,6 +139,7 @@ export class GateClient {
 
   private gone(): void {
     for (const id of [...this.waiting.keys()]) this.settle(id, 'gone')
-    for (const number of this.streams.keys()) this.over(number, 'gone')
+    for (const number of this.streams.keys()) this.over(number, this.goodbye ?? 'gone')
+    this.room()
   }
 }

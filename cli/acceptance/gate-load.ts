@@ -106,7 +106,7 @@ export function untilServing(supervisor: ChildProcess): Promise<string> {
   })
 }
 
-function gateProcess(folder: string): number {
+export function gateProcess(folder: string): number {
   for (const name of readdirSync(folder)) {
     if (!name.endsWith('.json')) continue
     const { gate } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { readonly gate?: { readonly pid: number } }

@@ -4,11 +4,11 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { FORBIDDEN, GOOD, OWN } from '@authority/kernel/effects/net/rebinding'
-import { BINARY, untilServing } from '../gate-load.ts'
+import { BINARY, gateProcess, untilServing } from '../gate-load.ts'
 
 /** Runs a file of this folder as root of a network and a mount namespace of its own; what it printed, as JSON. */
 export function inPrivateNetwork<Found>(file: string, ...args: readonly string[]): Found {
@@ -63,6 +63,8 @@ export async function forbiddenServers(port: number): Promise<Readonly<Record<st
 
 export interface OwnGate {
   readonly socket: string
+  /** Of the gate process itself, which runs below the command. */
+  pid(): number
   /** Seals the log and hands it over, with what `audit verify` said of it. */
   end(): Promise<{ readonly records: readonly { readonly type: string; readonly op?: string }[]; readonly verified: number | null }>
 }
@@ -77,6 +79,8 @@ export async function openGate(
   const policy = join(folder, 'policy.json')
   writeFileSync(policy, JSON.stringify({ version: '1.0', net }))
   const env = { PATH: process.env.PATH ?? '', HOME: folder, AUTHORITY_HOME: join(folder, 'home'), ...variables }
+  const runs = join(env.AUTHORITY_HOME, 'runs')
+  const earlier = existsSync(runs) ? readdirSync(runs) : []
   const line = ['gate', 'serve', '--policy', policy, '--socket', join(folder, 'gate.sock'), ...flags]
   const gate = spawn(BINARY, line, { env, stdio: ['ignore', 'ignore', 'pipe'] })
   const socket = await untilServing(gate)
@@ -84,6 +88,7 @@ export async function openGate(
     spawnSync(BINARY, ['audit', ...verb], { env, encoding: 'utf8', maxBuffer: 256 << 20 })
   return {
     socket,
+    pid: () => gateProcess(join(runs, readdirSync(runs).find((run) => !earlier.includes(run)) ?? '')),
     end: async () => {
       const over = once(gate, 'exit')
       gate.kill('SIGTERM')
