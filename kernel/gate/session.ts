@@ -70,6 +70,8 @@ export class Session implements EffectSession {
   private readonly deadlines = new Deadlines(this.inFlight, (one) => this.giveUp(one, timeoutOf(one)))
   private readonly things = new Map<number, HeldThing>()
   private readonly streams = new Map<number, SessionStream>()
+  /** Far ends of streams that are over, while they are being closed and recorded. */
+  private readonly closing = new Set<Promise<void>>()
   private nextThing = 1
   private nextStream = 1
   private lastRequest = 0
@@ -127,12 +129,12 @@ export class Session implements EffectSession {
     this.deadlines.clear()
     const working = [...this.left, ...[...this.inFlight.values()].flatMap(({ answered }) => answered ?? [])]
     for (const request of this.inFlight.values()) request.abort(new AuthorityError('E_CANCELLED', 'the session ended'))
-    const streams = [...this.streams.values()].map((stream) => stream.abandon())
+    for (const stream of [...this.streams.values()]) stream.abandon()
     const things = [...this.things.values()]
     this.things.clear()
     this.options.registry.endSession(this.subject.session)
     this.options.onEnd()
-    await within(SESSION_END_MS, [...working, ...streams, ...things.map((thing) => thing.close())])
+    await within(SESSION_END_MS, [...working, ...this.closing, ...things.map((thing) => thing.close())])
   }
 
   private dispatch(message: ClientMessage, item: Uint8Array): void {
@@ -281,6 +283,12 @@ export class Session implements EffectSession {
     return this.streams.get(number)
   }
 
+  private streamOver(number: number, closed: Promise<void>): void {
+    this.streams.delete(number)
+    this.closing.add(closed)
+    void closed.then(() => this.closing.delete(closed))
+  }
+
   // ── EffectSession ──
 
   hold(thing: HeldThing): number {
@@ -313,7 +321,7 @@ export class Session implements EffectSession {
       ends,
       post: (message) => this.post(message),
       room: this.options.room,
-      onOver: () => this.streams.delete(number),
+      onOver: (closed) => this.streamOver(number, closed),
       held: this.options.registry.held,
     })
     this.streams.set(number, stream)

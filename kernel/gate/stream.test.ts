@@ -206,6 +206,20 @@ describe('both', () => {
     expect(far.events).toEqual(['reset'])
   })
 
+  test('the end of the session waits for far ends that are still closing, of streams that were over before too', async () => {
+    const { peer, session, far, number } = await connected()
+    const closing = Promise.withResolvers<void>()
+    far.closing = closing.promise
+    peer.send({ type: MESSAGE.STREAM_RESET, stream: number, code: 55, message: '' })
+    const events: string[] = []
+    const ended = session.end().then(() => events.push('ended'))
+    await settle(6)
+    events.push('closed')
+    closing.resolve()
+    await ended
+    expect(events).toEqual(['closed', 'ended'])
+  })
+
   test('a number never given out ends the session', async () => {
     for (const stream of [2, 0xffffffff]) {
       const { peer } = await connected()

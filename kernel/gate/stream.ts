@@ -26,7 +26,8 @@ export interface StreamOptions {
   readonly post: (message: GateMessage) => void
   /** Whether the peer reads: credit is its word, not its memory, and it may grant more than it ever takes. */
   readonly room: () => boolean
-  readonly onOver: () => void
+  /** `closed` resolves when the far end is closed, which is later. */
+  readonly onOver: (closed: Promise<void>) => void
   readonly held: HeldByStreams
 }
 
@@ -44,8 +45,6 @@ export class SessionStream implements GateStream, Holder {
   private gotEnd = false
   private over = false
   private readonly heard = Promise.withResolvers<void>()
-  /** The far end, closed after a failure. */
-  private closed: Promise<void> = Promise.resolve()
 
   constructor(options: StreamOptions) {
     this.number = options.number
@@ -156,10 +155,9 @@ export class SessionStream implements GateStream, Holder {
     this.finish(new AuthorityError('E_CANCELLED', 'the agent reset the stream'))
   }
 
-  /** The session is gone: nothing more is posted. Resolves when the far end is closed. */
-  abandon(): Promise<void> {
+  /** The session is gone: nothing more is posted. */
+  abandon(): void {
     this.finish(new AuthorityError('E_CANCELLED', 'the session ended'))
-    return this.closed
   }
 
   /** In the order of arrival, one at a time. */
@@ -194,8 +192,7 @@ export class SessionStream implements GateStream, Holder {
     this.heard.resolve()
     const waiting = this.queue.splice(0)
     for (const entry of waiting) entry.failed(error ?? new AuthorityError('E_CANCELLED', 'the stream is over'))
-    if (error !== null) this.closed = closed(this.options.ends)
-    this.options.onOver()
+    this.options.onOver(error === null ? Promise.resolve() : closed(this.options.ends))
   }
 }
 

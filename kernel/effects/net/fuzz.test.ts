@@ -10,7 +10,8 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])(
   },
 )
 
-test.each([1, 2, 3, 4, 5, 6])(
+/** The last one failed: a session was over before what it had closed was recorded. */
+test.each([1, 2, 3, 4, 5, 6, 857_619])(
   'seed %i: streamed request bodies leave nothing open, and none that broke off arrives as a whole one',
   async (seed) => {
     expect(await uploadConversation(seed, 400)).toEqual([])

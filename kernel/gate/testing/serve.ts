@@ -95,6 +95,8 @@ export class FarEnd {
   readonly events: string[] = []
   /** Writes wait for it. */
   gate: Promise<void> = Promise.resolve()
+  /** How long it takes to close. */
+  closing: Promise<void> = Promise.resolve()
   readonly effect: EffectClass
 
   constructor() {
@@ -104,7 +106,10 @@ export class FarEnd {
         this.written.push(data.slice())
       },
       end: () => void this.events.push('end'),
-      reset: () => void this.events.push('reset'),
+      reset: () => {
+        this.events.push('reset')
+        return this.closing
+      },
     }
     this.effect = {
       operation: 'net.connect',
