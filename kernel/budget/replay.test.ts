@@ -91,6 +91,12 @@ describe('the log is enough to know what was spent', () => {
     expect(replay([a, outcome(a, { calls: 1 }), outcome(a, { calls: 1 }), nobody, b, voided]).spent.get('run')).toEqual({ calls: 1 })
   })
 
+  test('a second outcome of a stream that still has its lease counts nothing', () => {
+    const a = intent({ calls: 1, bytes: 9 })
+    const leased = () => at({ type: 'OUTCOME', intent: a.seq, status: 'ok', captured: { calls: 1 }, leased: { bytes: 9 } })
+    expect(replay([a, leased(), leased()]).spent.get('run')?.calls).toBe(1)
+  })
+
   test('amounts that are none are a fault of the log', () => {
     expect(() => replay([intent({ calls: -1 })])).toThrow(/record \d+: calls is -1/)
     expect(() => replay([intent(JSON.parse('{"calls":1e300}'))])).toThrow(expect.objectContaining({ code: 'E_AUDIT' }))
