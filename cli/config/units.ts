@@ -61,8 +61,10 @@ export function parseDollars(text: string): number {
 
 /** A whole number without sign, unit or leading zeros. */
 export function parseCount(text: string): number {
-  const count = /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(count))
+  if (!/^(?:0|[1-9]\d*)$/.test(text))
     throw new ConfigError(undefined, `${JSON.stringify(text)} is not a whole number`, 'write digits only, for example 100')
+  const count = Number(text)
+  if (!Number.isSafeInteger(count))
+    throw new ConfigError(undefined, `${text} is more than can be counted`, `the greatest number is ${Number.MAX_SAFE_INTEGER}`)
   return count
 }
