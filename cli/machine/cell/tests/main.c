@@ -6,27 +6,7 @@
 
 #include "machine.h"
 
-unsigned checks_failed;
-static unsigned passed, failed;
 static unsigned rounds = 20000;
-
-uint64_t next_random(uint64_t *state) {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * 2685821657736338717u;
-}
-
-void run_test(const char *name, void (*test)(void)) {
-    unsigned before = checks_failed;
-    test();
-    if (checks_failed == before) {
-        passed++;
-    } else {
-        failed++;
-        fprintf(stderr, "FAILED %s\n", name);
-    }
-}
 
 int memory_file(int seals) {
     int file = memfd_create("memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -66,6 +46,5 @@ int main(int count, char **arguments) {
     test_pump();
     TEST(fuzzed_queue);
     TEST(fuzzed_vhost_user);
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed == 0 ? 0 : 1;
+    return tests_report();
 }

@@ -18,6 +18,8 @@ extern unsigned checks_failed;
 /* Runs one test and counts whether a check in it failed. */
 #define TEST(function) run_test(#function, function)
 void run_test(const char *name, void (*test)(void));
+/* Prints `N passed, M failed`; the exit code. */
+int tests_report(void);
 
 /* xorshift64*: the same numbers for the same seed, everywhere. */
 uint64_t next_random(uint64_t *state);

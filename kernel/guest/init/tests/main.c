@@ -2,29 +2,7 @@
 
 #include "check.h"
 
-unsigned checks_failed;
-static unsigned passed, failed;
 static unsigned rounds = 20000;
-
-uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * 2685821657736338717u;
-}
-
-void run_test(const char *name, void (*test)(void))
-{
-	unsigned before = checks_failed;
-	test();
-	if (checks_failed == before) {
-		passed++;
-	} else {
-		failed++;
-		fprintf(stderr, "FAILED %s\n", name);
-	}
-}
 
 static void fuzzed_messages(void)
 {
@@ -44,6 +22,5 @@ int main(int count, char **arguments)
 	test_net();
 	test_flows();
 	TEST(fuzzed_messages);
-	printf("%u passed, %u failed\n", passed, failed);
-	return failed == 0 ? 0 : 1;
+	return tests_report();
 }
