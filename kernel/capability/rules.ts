@@ -43,7 +43,7 @@ export function plainAllows(body: BlockBody, question: Question, compile: Compil
   if (body.kind === 'run-grant') return false
   const { sections } = body
   if (body.kind === 'restrict' && !body.closed && leavesAlone(sections, question)) return true
-  if (!(sections instanceof StoredSections)) return false
+  if (!(sections instanceof StoredSections) || sections.size === 0) return false
   if (compile.plain?.decides(question.action) === true) return sections.some(question, compile.plain)
   sections.compiled ??= compile(grantsOf(sections))
   return sections.compiled.allows(question)
