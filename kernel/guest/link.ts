@@ -14,22 +14,20 @@ import {
 import type { Transport } from '../gate/transport.ts'
 import { Asking } from './asking.ts'
 import { Deferred } from './deferred.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { InputPump } from './input.ts'
 import {
   ARMED_DEADLINE_MS,
-  GUEST_SILENCE_MS,
   MAX_CONTROL_FRAME_BYTES,
   MAX_CONTROL_UNREAD_BYTES,
-  PING_MS,
   POWER_OFF_DEADLINE_MS,
   READY_DEADLINE_MS,
   STARTED_DEADLINE_MS,
-  TICK_BURST,
-  TICK_LEAST_MS,
 } from './limits.ts'
 import { LookingAgain } from './looking-again.ts'
 import { OutputMeter } from './output.ts'
 import { OpenQuestions } from './questions.ts'
+import { Ticks } from './ticks.ts'
 import {
   type GuestClock,
   type GuestExit,
@@ -65,16 +63,11 @@ export class GuestLink {
   readonly #programs: Asking<string>
   readonly #signals: Asking<boolean>
   readonly #looking: LookingAgain
+  readonly #heartbeat: Heartbeat
+  readonly #ticks: Ticks
   #phase: Phase = 'booting'
   #failure: Error | null = null
   #cancelDeadline: (() => void) | null = null
-  #cancelPing: (() => void) | null = null
-  #pinged = 0
-  #ponged = 0
-  #heard = 0
-  #startedAt = 0
-  #ticks = 0
-  #cpuUs = 0
 
   constructor(transport: Transport, clock: GuestClock, handlers: GuestHandlers) {
     this.#transport = transport
@@ -103,6 +96,12 @@ export class GuestLink {
       (files) => this.#send({ type: GATE_TO_GUEST.LOOK_AGAIN, files }),
       (error) => this.#fail(error),
     )
+    this.#heartbeat = new Heartbeat(
+      clock,
+      (n) => this.#send({ type: GATE_TO_GUEST.PING, n }),
+      (error) => this.#fail(error),
+    )
+    this.#ticks = new Ticks(clock)
     this.#deadline(READY_DEADLINE_MS, 'the guest did not boot: no READY')
     transport.onData = (chunk) => this.#receive(chunk)
     transport.onClose = () => this.#transportClosed()
@@ -151,7 +150,7 @@ export class GuestLink {
 
   /** CPU time of the guest so far, in µs, as it claims. */
   get cpuUs(): number {
-    return this.#cpuUs
+    return this.#ticks.cpuUs
   }
 
   /** Resolves true once all bytes were sent, false when the agent is gone; wait before writing more. */
@@ -231,7 +230,7 @@ export class GuestLink {
       case GUEST_TO_GATE.STARTED:
         return this.#onStarted(message)
       case GUEST_TO_GATE.PONG:
-        return this.#onPong(message.n)
+        return this.#heartbeat.answered(message.n)
       case GUEST_TO_GATE.FAULT:
         throw new GuestFault(message.stage, message.errno, message.detail)
       case GUEST_TO_GATE.STDIN_CREDIT:
@@ -278,8 +277,7 @@ export class GuestLink {
     }
     this.#phase = 'ready'
     this.#met()
-    this.#heard = this.#clock.now()
-    this.#ping()
+    this.#heartbeat.start()
     this.#ready.resolve({ bootMs, kernel })
   }
 
@@ -296,18 +294,14 @@ export class GuestLink {
     this.#expect('STARTED', 'starting')
     this.#phase = 'running'
     this.#met()
-    this.#startedAt = this.#clock.now()
+    this.#ticks.start()
     this.#started.resolve(pid)
   }
 
   #onTick(cpuUs: number): void {
     this.#expect('TICK', 'running')
-    this.#ticks++
-    if (this.#ticks > TICK_BURST + (this.#clock.now() - this.#startedAt) / TICK_LEAST_MS) {
-      throw new AuthorityError('E_PROTOCOL', 'the guest floods the gate with ticks')
-    }
-    this.#cpuUs = Math.max(this.#cpuUs, cpuUs)
-    this.#handlers.onTick(this.#cpuUs)
+    this.#ticks.take(cpuUs)
+    this.#handlers.onTick(this.#ticks.cpuUs)
   }
 
   #onExited({ kind, value, cpuUs, maxRssKib, oomKills }: Of<typeof GUEST_TO_GATE.EXITED>): void {
@@ -318,22 +312,6 @@ export class GuestLink {
     this.#input.close()
     const exit: GuestExit = { kind: EXIT_KINDS[kind] ?? 'exit', value, cpuUs, maxRssKib, oomKills }
     void Promise.all([this.#outputs[1].drained, this.#outputs[2].drained]).then(() => this.#exit.resolve(exit))
-  }
-
-  #ping(): void {
-    this.#cancelPing = this.#clock.after(PING_MS, () => {
-      if (this.#clock.now() - this.#heard > GUEST_SILENCE_MS)
-        return this.#fail(new AuthorityError('E_TIMEOUT', 'the guest hangs: no answer to PING'))
-      this.#pinged++
-      this.#send({ type: GATE_TO_GUEST.PING, n: this.#pinged })
-      this.#ping()
-    })
-  }
-
-  #onPong(n: number): void {
-    if (n <= this.#ponged || n > this.#pinged) throw new AuthorityError('E_PROTOCOL', 'the guest answered a PING that was not sent')
-    this.#ponged = n
-    this.#heard = this.#clock.now()
   }
 
   #deadline(ms: number, message: string): void {
@@ -374,7 +352,7 @@ export class GuestLink {
     this.#failure = error
     this.#reader.stop()
     this.#met()
-    this.#cancelPing?.()
+    this.#heartbeat.stop()
     this.#input.close()
     for (const wait of [this.#ready, this.#armed, this.#started, this.#exit]) wait.reject(error)
   }
