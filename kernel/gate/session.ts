@@ -28,7 +28,7 @@ import { Deadlines, type Due } from './deadlines.ts'
 import { SESSION_END_MS } from './limits.ts'
 import { type OperationRegistry, type Performed, resultOf } from './registry.ts'
 import { RequestAbort } from './request-abort.ts'
-import { SessionStream } from './stream.ts'
+import { SessionStreams } from './session-streams.ts'
 import type { ApprovalMode } from './types.ts'
 
 export interface SessionOptions {
@@ -69,11 +69,8 @@ export class Session implements EffectSession {
   private readonly left = new Set<Promise<void>>()
   private readonly deadlines = new Deadlines(this.inFlight, (one) => this.giveUp(one, timeoutOf(one)))
   private readonly things = new Map<number, HeldThing>()
-  private readonly streams = new Map<number, SessionStream>()
-  /** Far ends of streams that are over, while they are being closed and recorded. */
-  private readonly closing = new Set<Promise<void>>()
+  private readonly streams: SessionStreams
   private nextThing = 1
-  private nextStream = 1
   private lastRequest = 0
   private greeted = false
   private generation: number | undefined
@@ -86,6 +83,7 @@ export class Session implements EffectSession {
   constructor(options: SessionOptions) {
     this.options = options
     this.subject = options.subject
+    this.streams = new SessionStreams({ post: (message) => this.post(message), room: options.room, held: options.registry.held })
     this.helloTimer = setTimeout(
       () => this.refuse(new AuthorityError('E_TIMEOUT', `no hello within ${HELLO_DEADLINE_MS} ms`)),
       HELLO_DEADLINE_MS,
@@ -114,13 +112,13 @@ export class Session implements EffectSession {
   }
 
   /** Resolves when all that the agent said on its streams was passed on, or never will be. */
-  async passedOn(): Promise<void> {
-    await Promise.all([...this.streams.values()].map((stream) => stream.passedOn))
+  passedOn(): Promise<void> {
+    return this.streams.passedOn()
   }
 
   /** The peer has read what was sent. */
   onRoom(): void {
-    for (const stream of [...this.streams.values()]) stream.onRoom()
+    this.streams.onRoom()
   }
 
   private async finish(): Promise<void> {
@@ -129,12 +127,12 @@ export class Session implements EffectSession {
     this.deadlines.clear()
     const working = [...this.left, ...[...this.inFlight.values()].flatMap(({ answered }) => answered ?? [])]
     for (const request of this.inFlight.values()) request.abort(new AuthorityError('E_CANCELLED', 'the session ended'))
-    for (const stream of [...this.streams.values()]) stream.abandon()
+    const closing = this.streams.abandon()
     const things = [...this.things.values()]
     this.things.clear()
     this.options.registry.endSession(this.subject.session)
     this.options.onEnd()
-    await within(SESSION_END_MS, [...working, ...this.closing, ...things.map((thing) => thing.close())])
+    await within(SESSION_END_MS, [...working, ...closing, ...things.map((thing) => thing.close())])
   }
 
   private dispatch(message: ClientMessage, item: Uint8Array): void {
@@ -146,13 +144,13 @@ export class Session implements EffectSession {
       case MESSAGE.CANCEL:
         return this.onCancel(message.id)
       case MESSAGE.STREAM_DATA:
-        return this.streamOf(message.stream)?.onData(message.data)
+        return this.streams.of(message.stream)?.onData(message.data)
       case MESSAGE.STREAM_END:
-        return this.streamOf(message.stream)?.onEnd()
+        return this.streams.of(message.stream)?.onEnd()
       case MESSAGE.STREAM_CREDIT:
-        return this.streamOf(message.stream)?.onCredit(message.bytes)
+        return this.streams.of(message.stream)?.onCredit(message.bytes)
       case MESSAGE.STREAM_RESET:
-        return this.streamOf(message.stream)?.onReset()
+        return this.streams.of(message.stream)?.onReset()
     }
   }
 
@@ -277,18 +275,6 @@ export class Session implements EffectSession {
     void this.end()
   }
 
-  /** Late messages for a stream that is over are dropped; a number never given out breaks the protocol. */
-  private streamOf(number: number): SessionStream | undefined {
-    if (number === 0 || number >= this.nextStream) throw new AuthorityError('E_PROTOCOL', `stream ${number} was never opened`)
-    return this.streams.get(number)
-  }
-
-  private streamOver(number: number, closed: Promise<void>): void {
-    this.streams.delete(number)
-    this.closing.add(closed)
-    void closed.then(() => this.closing.delete(closed))
-  }
-
   // ── EffectSession ──
 
   hold(thing: HeldThing): number {
@@ -313,19 +299,7 @@ export class Session implements EffectSession {
 
   openStream(ends: StreamEnds): GateStream {
     if (this.over) throw new AuthorityError('E_CANCELLED', 'the session ended')
-    if (this.streams.size >= MAX_STREAMS)
-      throw new AuthorityError('E_RATE_LIMIT', `more than ${MAX_STREAMS} streams on one session`, { errno: 'EMFILE' })
-    const number = this.nextStream++
-    const stream = new SessionStream({
-      number,
-      ends,
-      post: (message) => this.post(message),
-      room: this.options.room,
-      onOver: (closed) => this.streamOver(number, closed),
-      held: this.options.registry.held,
-    })
-    this.streams.set(number, stream)
-    return stream
+    return this.streams.open(ends)
   }
 }
 
