@@ -263,7 +263,32 @@ test('of one class for all runs together: what one run spent the next has not, a
     'denied by the fs calls budget all runs share: /in/a · see and raise it: authority budget limit --budget fs.calls=N',
   )
   expect(lines).toMatch(/shared by all runs: calls 97 of 100 left, fs calls 0 of 3 left/)
+  const afterwards = (await authority('budget', 'show', 'last')).out
+  expect(afterwards).toMatch(/^ALL RUNS +BUDGET +SPENT +LEASED +FREE +LIMIT +REFUSED\ninstallation:fs +calls +3 +0 +0 +3 +1$/m)
   expect(JSON.parse((await authority('budget', 'limit', '--json')).out).counted).toEqual({ calls: 3, 'fs.calls': 3 })
+})
+
+test('a budget all runs share that refused a living run is shown with what others lease of it, every refusal counted', async () => {
+  await authority('budget', 'limit', '--budget', 'fs.calls=3')
+  writeFileSync(join(folder, 'p.json'), JSON.stringify({ version: '1.0', fs: { read: ['/in/**'] } }))
+  const reads = `
+import authority, subprocess, sys
+gate = authority.connect()
+def refused():
+    try: gate.fs.read_file("/in/a")
+    except authority.AuthorityError: return
+    raise Exception("it was read")
+for _ in range(3): gate.fs.read_file("/in/a")
+refused()
+sys.stdout.write(subprocess.check_output(["${BINARY}", "budget", "show", "last", "--json"], text=True))
+refused()`
+  const { out } = await authority('gate', 'serve', '--policy', 'p.json', '-v', `${folder}/in:/in:ro`, '--', 'python3', '-c', reads)
+  const row = { account: 'installation:fs', dimension: 'calls', limit: 3, captured: 0, reserved: 3, free: 0 }
+  const { rows, shared } = JSON.parse(out)
+  expect(shared).toEqual([{ ...row, refused: 1 }])
+  expect(rows).toContainEqual(expect.objectContaining({ account: 'installation:fs', captured: 3, refused: 1 }))
+  const after = JSON.parse((await authority('budget', 'show', 'last', '--json')).out).shared
+  expect(after).toEqual([{ ...row, captured: 3, reserved: 0, refused: 2 }])
 })
 
 test('a refusal says whose budget it was and how much was left, to the agent; what raises it, to its owner', async () => {
@@ -276,4 +301,5 @@ test('a refusal says whose budget it was and how much was left, to the agent; wh
   expect(lines).toContain(
     'denied by the fs calls budget of the run: /in/a · raise the limit: --budget fs.calls=N, or "budgets" in the policy',
   )
+  expect((await authority('budget', 'show', 'last')).out).toMatch(/^class:fs +calls +1 +0 +1 +1$/m)
 })

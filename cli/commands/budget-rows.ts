@@ -13,7 +13,7 @@ export function budgetRows(record: RunRecord, folder: string): Promise<readonly 
 }
 
 /** A part that was never leased is no budget of this run. */
-export function shownRows(rows: readonly BudgetRow[]): readonly BudgetRow[] {
+export function shownRows<Row extends BudgetRow>(rows: readonly Row[]): readonly Row[] {
   return rows.filter(({ account, limit, captured, reserved }) => !isSharedAccount(account) || (limit ?? 0) + captured + reserved > 0)
 }
 

@@ -180,10 +180,10 @@ export const CAP_SHOW = {
 } as const satisfies Verb
 
 export const BUDGET_SHOW = {
-  summary: 'limits and spending of a run',
+  summary: 'limits and spending of a run, and what refused it',
   positionals: ['RUN'],
   flags: { json: JSON_FLAG },
-  notes: [RUN_NOTE],
+  notes: [RUN_NOTE, 'A budget all runs share is shown as it is now, where it refused this run.'],
 } as const satisfies Verb
 
 export const GATE_SERVE = {

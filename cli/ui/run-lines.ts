@@ -64,8 +64,14 @@ export function withoutFix(code: string, rule: string | null = null): string {
 /** `budget:run/calls`, as the gate names the budget that refused. */
 const BUDGET_RULE = /^budget:(run|installation(?::[a-z]+)?|class:[a-z]+|block:[0-9a-f]{32})\/([a-z_]+)$/
 
+/** Which budget a denial's rule names; null for none. */
+export function refusingBudget(rule: string | null): { readonly account: string; readonly dimension: string } | null {
+  const [, account, dimension] = BUDGET_RULE.exec(rule ?? '') ?? []
+  return account === undefined || dimension === undefined ? null : { account, dimension }
+}
+
 function budgetText(rule: string | null): string {
-  const [, account = '', dimension = ''] = BUDGET_RULE.exec(rule ?? '') ?? []
+  const { account, dimension } = refusingBudget(rule) ?? { account: '', dimension: '' }
   if (account === '') return 'a budget'
   const name = dimensionName(dimension)
   if (account === 'run') return `the ${name} budget of the run`
@@ -75,7 +81,7 @@ function budgetText(rule: string | null): string {
 }
 
 function withoutBudget(rule: string | null): string {
-  const [, account = '', dimension = ''] = BUDGET_RULE.exec(rule ?? '') ?? []
+  const { account, dimension } = refusingBudget(rule) ?? { account: '', dimension: '' }
   const key = budgetKey(dimension)
   const scope = classOf(account).replace(' ', '.')
   if (isShared(account)) return `see and raise it: authority budget limit --budget ${scope}${key}=N`
