@@ -33,6 +33,7 @@ import type { BudgetMark, RunSpec, StartFacts } from '../run-spec.ts'
 import { openKeptGate } from './kept-gate.ts'
 import { LivePolicy } from './live-policy.ts'
 import { NewRepositories } from './new-repositories.ts'
+import { highestAtOnce } from './operator-marks.ts'
 import { type Reloaded, RunLimits, reload } from './reload.ts'
 import { joinSharedBudget } from './shared-budget.ts'
 
@@ -142,9 +143,10 @@ export async function openGateCore(options: CoreOptions): Promise<GateCore> {
       detail: options.detail,
     },
   })
+  const tell = highestAtOnce((mark) => options.onMark?.(mark))
   const onMark: OnMark = (mark) => {
     appendUnlessLatched(audit, { type: 'MARK', ...mark })
-    if (!mark.account.startsWith('block:')) options.onMark?.(mark)
+    if (!mark.account.startsWith('block:')) tell(mark)
   }
   const budget = createBudgetStage({ wallMs: () => clock.wallMs(), logBytes: () => audit.frameBytes, onMark })
   for (const [account, charges] of accounts) budget.limit(account, charges)
