@@ -8,6 +8,7 @@ import type { World } from './pipeline.ts'
 
 const MS_NOSUID = 2
 const MS_NODEV = 4
+const MNT_FORCE = 1
 const MNT_DETACH = 2
 const MESSAGE_BYTES = (1 << 20) + 4096
 
@@ -74,8 +75,9 @@ export function mountWithKernel(world: World, limits: Partial<FuseLimits> = {}, 
   })
   const ready = file ? bind(`${folder}/file`, point) : Promise.resolve()
   const end = async (): Promise<void> => {
-    umount2(text(point), MNT_DETACH)
-    if (file) umount2(text(folder), MNT_DETACH)
+    // Forced: a process elsewhere with a copy of the mount namespace, made while this was mounted, would keep the device open until it ends.
+    umount2(text(folder), MNT_FORCE | MNT_DETACH)
+    if (file) umount2(text(point), MNT_DETACH)
     await pump
     await server.close()
     fs.closeSync(device)
