@@ -39,14 +39,13 @@ export async function sharedAmong(refusals: readonly Refusing[], home: Home): Pr
   const shared = refusals.filter(({ account }) => isSharedAccount(account))
   if (shared.length === 0) return []
   const pool = await readPool(await ensureInstallation(home.path))
-  const leases = pool.runs.map((run) => pool.leasedBy(run) ?? {})
   return shared.flatMap((refusing) => {
     const key = POOL_KEYS.map(poolBudget).find(
       ({ account, dimension }) => account === refusing.account && dimension === refusing.dimension,
     )?.key
     if (key === undefined) return []
     const limit = pool.limits[key] ?? null
-    const reserved = leases.reduce((sum, lease) => sum + (lease[key] ?? 0), 0)
+    const reserved = pool.leased(key)
     const captured = (pool.counted[key] ?? 0) - reserved
     return [{ ...refusing, limit, captured, reserved, free: limit === null ? null : pool.free(key) }]
   })

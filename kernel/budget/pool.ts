@@ -42,6 +42,11 @@ export class Pool {
     return this.#leases.get(run)?.amounts ?? null
   }
 
+  /** By all runs together that did not end. */
+  leased(key: SharedKey): number {
+    return [...this.#leases.values()].reduce((sum, leased) => sum + leased.of(key), 0)
+  }
+
   /** Runs that hold a lease. */
   get runs(): readonly string[] {
     return [...this.#leases.keys()]

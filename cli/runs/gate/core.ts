@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { type ApprovalDesk, createApprovals, type PendingApproval } from '@authority/kernel/approvals'
 import { ensureInstallation, openRunLog, type RunLog } from '@authority/kernel/audit'
@@ -9,7 +8,6 @@ import {
   type OnMark,
   PLACES_WINDOW_MS,
   type PoolShare,
-  RUN_ACCOUNT,
 } from '@authority/kernel/budget'
 import { bunMac, createCapabilityStage, type OperatorCapabilities, patternRules } from '@authority/kernel/capability'
 import { type FsDependencies, fsEffects, linuxSyscalls, type Mounts, openMounts } from '@authority/kernel/effects/fs'
@@ -24,25 +22,19 @@ import {
   type ResolverChoice,
 } from '@authority/kernel/effects/net'
 import { AdmitPipeline, COALESCE_MS, OperationRegistry, type OperatorOperation } from '@authority/kernel/gate'
-import { asImageRequest, denyAllPolicy, type LoadedPolicy, loadPolicy, type Policy } from '@authority/kernel/policy'
+import type { Policy } from '@authority/kernel/policy'
 import type { Charges, Clock, Json, NamedLimits, SharedKey } from '@authority/kernel/vocabulary'
 import { AuthorityError, type OperationName } from '@authority/protocol'
 import { assertStillExpected } from '../expectations.ts'
-import { type IncludedFile, includeFrom } from '../policy-files.ts'
 import type { BudgetMark, RunSpec, StartFacts } from '../run-spec.ts'
 import { openKeptGate } from './kept-gate.ts'
 import { LivePolicy } from './live-policy.ts'
 import { NewRepositories } from './new-repositories.ts'
 import { highestAtOnce } from './operator-marks.ts'
+import { assertNotMounted, operatorPolicy, type PolicyFileSet, type PolicySource, policyOf } from './policy-source.ts'
 import { type Reloaded, RunLimits, reload } from './reload.ts'
+import { runSpending } from './run-spending.ts'
 import { joinSharedBudget } from './shared-budget.ts'
-
-export interface PolicySource {
-  readonly bytes: Uint8Array
-  readonly source: string
-  readonly kind: 'operator' | 'image' | 'none'
-  readonly includes?: readonly IncludedFile[]
-}
 
 /** What a gate is made of, with or without a machine. */
 export interface CoreOptions {
@@ -83,13 +75,6 @@ export interface CoreOptions {
   readonly onSettled?: (digest: string) => void
 }
 
-/** A policy with what it includes, as the operator's command read it. */
-export interface PolicyFileSet {
-  readonly source: string
-  readonly bytes: Uint8Array
-  readonly includes: readonly IncludedFile[]
-}
-
 export interface GateCore {
   readonly clock: Clock
   readonly policy: Policy
@@ -115,7 +100,7 @@ export interface GateCore {
 export async function openGateCore(options: CoreOptions): Promise<GateCore> {
   const clock = hostClock()
   const repositories = new NewRepositories()
-  const policy = new LivePolicy(policyOf(options, repositories))
+  const policy = new LivePolicy(policyOf(options.policy, options.hosts, repositories))
   const runGrants = policy.grants
   const limits = new RunLimits(policy.budgets, options.budgets)
   assertMeasured(limits.all, options.cpus)
@@ -307,31 +292,6 @@ async function publish(ports: readonly PublishedPort[], policy: Policy): Promise
   return published
 }
 
-/** Loaded again here from the bytes that were hashed: the gate trusts no decision made outside it. */
-function policyOf({ policy, hosts }: CoreOptions, repositories: NewRepositories): Policy {
-  if (policy.kind === 'none') return denyAllPolicy()
-  if (policy.kind === 'operator') return operatorPolicy(policy, hosts, repositories)
-  const mapped = mappedTo(hosts, repositories)
-  return asImageRequest(loadPolicy(policy.bytes, 'image', { ...mapped, format: 'json' })).policy
-}
-
-function operatorPolicy(files: Omit<PolicySource, 'kind'>, hosts: CoreOptions['hosts'], repositories: NewRepositories): LoadedPolicy {
-  return loadPolicy(files.bytes, files.source, { ...mappedTo(hosts, repositories), include: includeFrom(files.includes ?? []) })
-}
-
-function mappedTo(hosts: CoreOptions['hosts'], repositories: NewRepositories) {
-  return { hosts: Object.fromEntries(hosts), repositoryIsNew: (folder: string) => repositories.has(folder) }
-}
-
-/** An agent must not write the policy it is under; only the files that were there when the run began are protected in its mounts. */
-function assertNotMounted(source: string, mounts: CoreOptions['mounts']): void {
-  const mount = mounts.find(({ host, readonly }) => !readonly && (source === host || source.startsWith(`${host}/`)))
-  if (mount !== undefined)
-    throw new AuthorityError('E_CONFLICT', `${source} lies in ${mount.host}, which the run can write`, {
-      hint: 'reload a policy from another folder',
-    })
-}
-
 function later(ms: number, call: () => void): () => void {
   const timer = setTimeout(call, ms)
   return () => clearTimeout(timer)
@@ -343,26 +303,6 @@ function flushQuietly(pipeline: AdmitPipeline, all = false): void {
     pipeline.flush(all)
   } catch {}
 }
-
-/** Of the run, and of classes that have limits of their own (`net.calls`). Log bytes are counted by the log: what tokens were charged of them is a part. */
-export function runSpending(budget: BudgetStage): Readonly<Record<string, number>> {
-  const rows = budget
-    .rows()
-    .filter(
-      ({ account, dimension, captured }) =>
-        captured > 0 && dimension !== 'log_bytes' && (account === RUN_ACCOUNT || account.startsWith(CLASS_PREFIX)),
-    )
-  return Object.fromEntries(
-    rows
-      .filter(({ account, limit }) => account === RUN_ACCOUNT || limit !== null)
-      .map(({ account, dimension, captured }) => [
-        account === RUN_ACCOUNT ? dimension : `${account.slice(CLASS_PREFIX.length)}.${dimension}`,
-        captured,
-      ]),
-  )
-}
-
-const CLASS_PREFIX = 'class:'
 
 /** What earlier runs of a kept gate left of a token block's budget. */
 function lessSpent(limits: Charges, spent: Charges): Charges {
@@ -383,8 +323,4 @@ function hostClock(): Clock {
 
 function randomBytes(bytes: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(bytes))
-}
-
-export function sha256Hex(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }

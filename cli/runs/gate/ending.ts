@@ -2,7 +2,8 @@ import { limitsByAccount } from '@authority/kernel/budget'
 import { removeLeftovers } from '../registry.ts'
 import type { EndedBy, RunRecord } from '../run-record.ts'
 import { type EndFacts, MAX_SHOWN_DENIALS } from '../run-spec.ts'
-import { type GateCore, runSpending, sharedFacts } from './core.ts'
+import { type GateCore, sharedFacts } from './core.ts'
+import { runSpending } from './run-spending.ts'
 
 export interface End {
   readonly endedBy: EndedBy

@@ -2,8 +2,10 @@ import type { ApprovalDecision } from '@authority/kernel/approvals'
 import type { OperatorOperation } from '@authority/kernel/gate'
 import { AuthorityError, type OperationName, type WireValue } from '@authority/protocol'
 import type { RunRecord } from '../run-record.ts'
-import { type GateCore, type PolicyFileSet, runSpending } from './core.ts'
+import type { GateCore } from './core.ts'
+import type { PolicyFileSet } from './policy-source.ts'
 import { PolicyUpload } from './policy-upload.ts'
+import { runSpending } from './run-spending.ts'
 
 export interface OperatorSubject {
   /** Known only after the gate's parts are made: asked for at each call. */
