@@ -1,15 +1,33 @@
 import { join } from 'node:path'
 import { frameBytesOf, type RecordType, readRecords } from '@authority/kernel/audit'
-import { type BudgetRow, INSTALLATION_ACCOUNT, isSharedAccount, type LoggedRecord, replay, restoreBudget } from '@authority/kernel/budget'
+import {
+  type BudgetRow,
+  INSTALLATION_ACCOUNT,
+  isSharedAccount,
+  type LoggedRecord,
+  type RunAdjustments,
+  replay,
+  restoreBudget,
+} from '@authority/kernel/budget'
+import type { Charges } from '@authority/kernel/vocabulary'
+import { readAdjustments } from '../runs/adjustments.ts'
 import { connectControl } from '../runs/control-client.ts'
 import { withLogBytes } from '../runs/gate/log-bytes.ts'
+import type { Home } from '../runs/home.ts'
 import { isAlive, type RunRecord } from '../runs/run-record.ts'
 import { safe } from '../ui/text.ts'
 import { dimensionName, formatCharge } from '../ui/units.ts'
 
 /** What a run has spent: asked of its gate while it lives, added up from its log afterwards. */
-export function budgetRows(record: RunRecord, folder: string): Promise<readonly BudgetRow[]> {
-  return record.state !== 'ended' && isAlive(record) ? askGate(folder) : replayLog(join(folder, 'audit'))
+export function budgetRows(record: RunRecord, folder: string, home: Home): Promise<readonly BudgetRow[]> {
+  return record.state !== 'ended' && isAlive(record)
+    ? askGate(folder)
+    : replayLog(join(folder, 'audit'), adjustmentsOf(record, home).lowered)
+}
+
+/** What an operator took back of a run that is over. */
+export function adjustmentsOf({ id }: RunRecord, home: Home): Pick<RunAdjustments, 'all' | 'lowered'> {
+  return readAdjustments(join(home.path, 'installation'), [id]).get(id) ?? { all: [], lowered: new Map() }
 }
 
 /** A part that was never leased is no budget of this run. */
@@ -51,11 +69,11 @@ async function askGate(folder: string): Promise<readonly BudgetRow[]> {
 }
 
 /** What moves an account. */
-const MOVES: readonly RecordType[] = ['RUN_START', 'LIMIT', 'LEASED', 'INTENT', 'LEASE', 'OUTCOME', 'CLOSE', 'TIME']
+const MOVES: readonly RecordType[] = ['RUN_START', 'LIMIT', 'LEASED', 'INTENT', 'LEASE', 'OUTCOME', 'CLOSE', 'TIME', 'RECOVERED']
 
-/** The audit log is the only durable truth of what was spent. */
-async function replayLog(path: string): Promise<readonly BudgetRow[]> {
+/** The audit log is the only durable truth of what was spent; `lowered` is what was taken back since. */
+async function replayLog(path: string, lowered: ReadonlyMap<number, Charges>): Promise<readonly BudgetRow[]> {
   const records: LoggedRecord[] = []
   for await (const record of readRecords(path, { types: MOVES })) records.push(record)
-  return withLogBytes(restoreBudget(replay(records)).rows(), frameBytesOf(path))
+  return withLogBytes(restoreBudget(replay(records, lowered)).rows(), frameBytesOf(path))
 }

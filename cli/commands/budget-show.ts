@@ -1,11 +1,12 @@
 import { join } from 'node:path'
+import type { Adjustment } from '@authority/kernel/audit'
 import type { BudgetRow } from '@authority/kernel/budget'
 import { findRun } from '../runs/registry.ts'
 import type { Terminal } from '../ui/terminal.ts'
 import { columns, safe } from '../ui/text.ts'
-import { dimensionName, formatCharge } from '../ui/units.ts'
+import { amountsText, dimensionName, formatCharge } from '../ui/units.ts'
 import { type Refusing, refusalsOf, type SharedRefusing, sharedAmong } from './budget-refusals.ts'
-import { BUDGET_HEADINGS, budgetCells, budgetLegend, budgetRows, shownRows } from './budget-rows.ts'
+import { adjustmentsOf, BUDGET_HEADINGS, budgetCells, budgetLegend, budgetRows, shownRows } from './budget-rows.ts'
 import type { Command } from './index.ts'
 import { homeOf } from './shared.ts'
 import type { BUDGET_SHOW } from './verbs.ts'
@@ -15,12 +16,14 @@ export const command: Command<typeof BUDGET_SHOW> = async ({ flags, positionals 
   const home = homeOf(context)
   const { record, folder } = findRun(home, positionals[0] ?? '')
   const refusals = await refusalsOf(join(folder, 'audit'))
-  const rows = withRefusals(await budgetRows(record, folder), refusals)
+  const rows = withRefusals(await budgetRows(record, folder, home), refusals)
   const shared = await sharedAmong(refusals, home)
-  if (flags.json) terminal.json({ run: record.id, rows, shared })
+  const adjustments = adjustmentsOf(record, home).all
+  if (flags.json) terminal.json({ run: record.id, rows, shared, adjustments })
   else {
     show(shownRows(rows), terminal)
     showShared(shared, terminal)
+    for (const adjustment of adjustments) terminal.out(adjustmentLine(adjustment))
   }
   return 0
 }
@@ -54,4 +57,9 @@ function showShared(shared: readonly SharedRefusing[], terminal: Terminal): void
   terminal.out('')
   for (const line of columns([['ALL RUNS', 'BUDGET', 'SPENT', 'LEASED', 'FREE', 'LIMIT', 'REFUSED'], ...cells])) terminal.out(line)
   terminal.note('  of all runs together, as it is now: spent by those that ended, leased by those that go on; refused: effects of this run')
+}
+
+/** Never silently: what somebody took back stands below what is left. */
+function adjustmentLine({ intent, lowered, reason, by_uid }: Adjustment): string {
+  return `adjusted: effect ${intent} is charged less by ${amountsText(lowered)}, by uid ${by_uid}: ${safe(reason)}`
 }

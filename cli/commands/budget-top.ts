@@ -13,9 +13,10 @@ const CLEAR = '\x1b[H\x1b[2J'
 
 export const command: Command<typeof BUDGET_TOP> = async ({ flags, positionals }, context) => {
   const { terminal } = context
-  const { record, folder } = findRun(homeOf(context), positionals[0] ?? '')
+  const home = homeOf(context)
+  const { record, folder } = findRun(home, positionals[0] ?? '')
   for (let now = record; ; now = readRun(folder)) {
-    const rows = [...(await budgetRows(now, folder))].sort((a, b) => fullness(b) - fullness(a) || b.captured - a.captured)
+    const rows = [...(await budgetRows(now, folder, home))].sort((a, b) => fullness(b) - fullness(a) || b.captured - a.captured)
     if (flags.json) terminal.json({ run: now.id, rows: rows.map((row) => ({ ...row, used: fullness(row) < 0 ? null : fullness(row) })) })
     const again = !flags.once && !flags.json && terminal.isTty.out
     if (!flags.json) {

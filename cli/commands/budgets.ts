@@ -29,8 +29,8 @@ const PLAIN: ReadonlyMap<string, Dimension> = new Map(
 /** Time passes for the run as a whole, and the log is the run's. */
 const OF_RUN_ONLY = ['wall_time', 'cpu', 'log_bytes']
 
-/** `--budget KEY=N` or CLASS.KEY=N, as many as there are; the lower of two for one key holds. Throws CliError and ConfigError. */
-export function parseBudgets(given: readonly string[]): Readonly<Record<string, number>> {
+/** `--budget KEY=N` or CLASS.KEY=N, as many as there are; the lower of two for one key holds. Throws CliError and ConfigError, which name the flag. */
+export function parseBudgets(given: readonly string[], flag = 'budget'): Readonly<Record<string, number>> {
   const limits: Record<string, number> = {}
   for (const text of given) {
     const cut = text.indexOf('=')
@@ -42,17 +42,17 @@ export function parseBudgets(given: readonly string[]): Readonly<Record<string, 
       throw new CliError('usage', `\`${name.slice(0, dot)}\` is not a class of operations`, `classes are ${OPERATION_CLASSES.join(', ')}`)
     const plain = PLAIN.get(base)
     if (dot >= 0 && (OF_RUN_ONLY.includes(base) || (plain ?? '').endsWith('_ms')))
-      throw new CliError('usage', `${base} is a budget of the whole run`, `write it as --budget ${base}=N`)
+      throw new CliError('usage', `${base} is a budget of the whole run`, `write it as --${flag} ${base}=N`)
     const key = plain === undefined ? (Object.hasOwn(KEYS, base) ? KEYS[base] : undefined) : { dimension: plain, read: parseCount }
     if (key === undefined) {
       const near = nearest(base, Object.keys(KEYS))
       throw new CliError(
         'usage',
         `\`${name}\` is not a budget`,
-        near === undefined ? `budgets are ${Object.keys(KEYS).join(', ')}` : `did you mean --budget ${scope}${near}=N?`,
+        near === undefined ? `budgets are ${Object.keys(KEYS).join(', ')}` : `did you mean --${flag} ${scope}${near}=N?`,
       )
     }
-    if (cut < 0) throw new CliError('usage', `--budget ${name} has no amount`, `write it as --budget ${name}=N`)
+    if (cut < 0) throw new CliError('usage', `--${flag} ${name} has no amount`, `write it as --${flag} ${name}=N`)
     const limit = key.read(text.slice(cut + 1))
     const full = `${scope}${key.dimension}`
     limits[full] = Math.min(limit, limits[full] ?? limit)

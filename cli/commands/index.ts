@@ -56,6 +56,7 @@ const LOADERS: { readonly [Name in VerbName]: () => Promise<{ readonly command: 
   'budget show': () => import('./budget-show.ts'),
   'budget top': () => import('./budget-top.ts'),
   'budget limit': () => import('./budget-limit.ts'),
+  'budget adjust': () => import('./budget-adjust.ts'),
   'gate serve': () => import('./gate-serve.ts'),
   doctor: () => import('./doctor.ts'),
   version: () => import('./version.ts'),

@@ -56,3 +56,18 @@ export const BUDGET_LIMIT = {
     'Without flags: what is set, spent, and held by runs. Limits hold for runs that start afterwards. For example: authority budget limit --budget cost=$50',
   ],
 } as const satisfies Verb
+
+export const BUDGET_ADJUST = {
+  summary: 'take back what an effect was charged beyond what it used',
+  positionals: ['RUN', 'EFFECT?'],
+  flags: {
+    actual: { kind: 'list', value: 'KEY=N', doc: 'what the effect really used: cost=$0.12, calls=0, …; what is not named stays as it is' },
+    reason: { kind: 'text', value: 'TEXT', doc: 'why, for the record' },
+    json: JSON_FLAG,
+  },
+  notes: [
+    RUN_NOTE,
+    'Without EFFECT: those that may be adjusted, and what they are charged. An effect whose outcome is not known, or that used more than was reserved, is charged in full; who learns what it really used may lower that, and never raise it.',
+    'The run must be over. Its log stays as it is: the adjustment is a signed record of the installation log, which `authority audit verify` proves.',
+  ],
+} as const satisfies Verb

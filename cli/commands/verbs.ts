@@ -1,7 +1,7 @@
 import type { Verb } from './arguments.ts'
 import { BUDGET, CA, CONFIG, HOST, JSON_FLAG, MOUNT, OUTPUT, PUBLISH, RESOLVER, RUN_NOTE } from './verb-flags.ts'
 import { AUDIT_CHECKPOINT, AUDIT_EXPORT, AUDIT_PROVE, AUDIT_SHOW, AUDIT_VERIFY, KEY_EXPORT, KEY_ROTATE, KEY_SHOW } from './verbs-audit.ts'
-import { BUDGET_LIMIT, BUDGET_TOP, CAP_REVOKE, CAP_SEAL, CAP_WHY } from './verbs-cap.ts'
+import { BUDGET_ADJUST, BUDGET_LIMIT, BUDGET_TOP, CAP_REVOKE, CAP_SEAL, CAP_WHY } from './verbs-cap.ts'
 import {
   APPROVALS_ALLOW,
   APPROVALS_DENY,
@@ -260,6 +260,7 @@ export const VERBS = {
   'budget show': BUDGET_SHOW,
   'budget top': BUDGET_TOP,
   'budget limit': BUDGET_LIMIT,
+  'budget adjust': BUDGET_ADJUST,
   'gate serve': GATE_SERVE,
   doctor: DOCTOR,
   version: VERSION,

@@ -43,6 +43,13 @@ export function formatCharge(dimension: string, value: number): string {
   return String(value)
 }
 
+/** `cost $0.25, calls 3`. */
+export function amountsText(charges: { readonly [dimension: string]: number | undefined }): string {
+  return Object.entries(charges)
+    .map(([dimension, amount = 0]) => `${dimensionName(dimension)} ${formatCharge(dimension, amount)}`)
+    .join(', ')
+}
+
 const NAMES: Readonly<Record<string, string>> = { cost_nano_usd: 'cost', wall_time_ms: 'wall time', cpu_ms: 'CPU time' }
 
 const KEYS: Readonly<Record<string, string>> = { cost_nano_usd: 'cost', wall_time_ms: 'wall_time', cpu_ms: 'cpu' }

@@ -9,7 +9,7 @@ export function ensureInstallation(home: string, context: Partial<InstallationCo
 
 export { LogBytesExceeded, type LogRefusal } from './errors.ts'
 export type { Installation, InstallationContext } from './installation.ts'
-export type { InstallationRecord, NotedHead } from './installation-records.ts'
+export type { Adjustment, InstallationRecord, NotedHead } from './installation-records.ts'
 export { tryLock } from './lock.ts'
 export { type OpenRunLogOptions, openRunLog, type RunLogTuning } from './open.ts'
 export { type ConsistencyProof, type InclusionProof, makeTiles, proveRecord, proveSince, type SignedHead, signedHead } from './prove.ts'

@@ -1,6 +1,6 @@
 /** What the installation log holds: one line in the life of a run each, so that a run's log cannot be shortened or lost unnoticed. Roots and chains in hex. */
 
-import type { SharedAmounts } from '../vocabulary/index.ts'
+import type { Charges, SharedAmounts } from '../vocabulary/index.ts'
 
 /** How far a run's log had got when its checkpoint was signed. */
 export interface NotedHead {
@@ -8,6 +8,16 @@ export interface NotedHead {
   readonly size: number
   readonly root: string
   readonly chain: string
+}
+
+export interface Adjustment {
+  readonly run: string
+  /** Number of the effect's INTENT. */
+  readonly intent: number
+  readonly lowered: Charges
+  readonly shared: SharedAmounts
+  readonly reason: string
+  readonly by_uid: number
 }
 
 export type InstallationRecord =
@@ -32,4 +42,6 @@ export type InstallationRecord =
   | { readonly type: 'BUDGET_RETURN'; readonly run: string; readonly unused: SharedAmounts }
   /** The run is over and used this; its lease ends. */
   | { readonly type: 'BUDGET_SPENT'; readonly run: string; readonly spent: SharedAmounts }
+  /** What an effect of a sealed run captured beyond what it used, by the word of an operator: of each of its accounts `lowered`, of what runs share `shared`. */
+  | ({ readonly type: 'BUDGET_ADJUST' } & Adjustment)
   | { readonly type: 'RECOVERED'; readonly bytes: number; readonly sha256: string }

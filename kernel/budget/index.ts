@@ -1,5 +1,7 @@
 /** What others may import of the budget stage. */
 export { OPERATION_CLASSES } from '../vocabulary/index.ts'
+export { type AdjustableEffect, AdjustableEffects, less } from './adjustable.ts'
+export { type AdjustRefusal, type Lowered, RunAdjustments } from './adjustments.ts'
 export { TIME_DIMENSIONS, type TimeDimension } from './amounts.ts'
 export { classAccount, limitsByAccount } from './classes.ts'
 export { PLACES_WINDOW_MS, POOL_DIMENSIONS, SLICE_MS, SOFT_MARKS } from './limits.ts'

@@ -49,3 +49,9 @@ export const MAX_TIME_LEASE_MS = 60_000
 export const TIME_AHEAD_MS = 10_000
 /** ms after which places (`concurrency`) that a run did not need go back to the others. */
 export const PLACES_WINDOW_MS = 5_000
+/** Records by which an operator takes back what effects of one run captured; a verifier keeps them while it reads the run's log again. */
+export const MAX_ADJUSTMENTS = 4096
+/** Runs that ended last, of which something of what runs share may be taken back: a verifier remembers what each of them spent. */
+export const MAX_ADJUSTABLE_RUNS = 16_384
+/** Effects of one run that are listed as charged for more than is known. */
+export const MAX_ADJUSTABLE_EFFECTS = 10_000

@@ -26,6 +26,8 @@ export class Pool {
         return this.#giveBack(record.run, record.unused)
       case 'BUDGET_SPENT':
         return this.#end(record.run, record.spent)
+      case 'BUDGET_ADJUST':
+        return this.#adjust(record.shared)
     }
   }
 
@@ -99,6 +101,11 @@ export class Pool {
       leased.add(key, -back)
       this.#counted.add(key, -back)
     }
+  }
+
+  /** Never below nothing: what is free is never more than the limit. */
+  #adjust(shared: SharedAmounts): void {
+    for (const [key, amount] of readShared(shared)) this.#counted.add(key, -Math.min(amount, this.#counted.of(key)))
   }
 
   /** Once for a run: its lease is over. */

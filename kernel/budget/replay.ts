@@ -1,6 +1,7 @@
 import { AuthorityError } from '@authority/protocol'
 import type { RecordBody } from '../audit/types.ts'
 import { type Charges, DIMENSIONS } from '../vocabulary/index.ts'
+import { AdjustableEffects } from './adjustable.ts'
 import { type Amounts, at, CONCURRENCY, chargesOf, noAmounts, readCharges } from './amounts.ts'
 import { MAX_AMOUNT } from './limits.ts'
 import { INSTALLATION_ACCOUNT, poolBudget, readShared } from './pool-keys.ts'
@@ -26,19 +27,25 @@ interface OpenIntent {
   closed: boolean
 }
 
-/** Adds a run's records up, in log order. Throws E_AUDIT for a record whose amounts are not amounts. */
-export function replay(records: Iterable<LoggedRecord>): Replayed {
+/**
+ * Adds a run's records up, in log order; `lowered` is what an operator took back of effects, by their INTENT: it counts as far as the effect was charged for more
+ * than is known. Throws E_AUDIT for a record whose amounts are not amounts.
+ */
+export function replay(records: Iterable<LoggedRecord>, lowered: ReadonlyMap<number, Charges> = new Map()): Replayed {
   const totals = new Map<AccountName, Amounts>()
   const limits = new Map<AccountName, Charges>()
   const open = new Map<number, OpenIntent>()
+  const adjustable = new AdjustableEffects((intent) => lowered.has(intent))
   for (const record of records) {
     try {
       apply(record, { totals, limits, open })
+      adjustable.add(record)
     } catch (error) {
       throw new AuthorityError('E_AUDIT', `record ${record.seq}: ${error instanceof Error ? error.message : 'its amounts cannot be read'}`)
     }
   }
   for (const { accounts, held } of open.values()) add(totals, accounts, held)
+  for (const { intent, accounts, captured } of adjustable.all) takeBack(totals, accounts, captured, lowered.get(intent) ?? {})
   return { spent: new Map([...totals].map(([name, amounts]) => [name, chargesOf(amounts)])), limits, unknown: [...open.keys()] }
 }
 
@@ -147,6 +154,16 @@ function add(totals: Map<AccountName, Amounts>, accounts: readonly AccountName[]
     totals.set(name, total)
     grow(total, amounts)
     total[CONCURRENCY] = 0
+  }
+}
+
+/** Of each account, never more than was captured. */
+function takeBack(totals: Map<AccountName, Amounts>, accounts: readonly AccountName[], captured: Charges, lowered: Charges): void {
+  const [most, asked] = [readCharges(captured), readCharges(lowered)]
+  for (const name of new Set(accounts)) {
+    const total = totals.get(name)
+    if (total === undefined) continue
+    for (let i = 0; i < total.length; i++) total[i] = Math.max(0, at(total, i) - Math.min(at(most, i), at(asked, i)))
   }
 }
 

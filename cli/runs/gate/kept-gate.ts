@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Installation, type RecordType, readRecords, tryLock } from '@authority/kernel/audit'
 import { type LoggedRecord, replay } from '@authority/kernel/budget'
 import type { Charges, Dimension } from '@authority/kernel/vocabulary'
+import { readAdjustments } from '../adjustments.ts'
 import { CliError } from '../errors.ts'
 import { makeDurableFolder, writeFileAtomic } from '../home.ts'
 
@@ -65,7 +66,7 @@ export async function openKeptGate(options: {
   }
 }
 
-const READ: readonly RecordType[] = ['RUN_START', 'INTENT', 'LEASE', 'OUTCOME', 'CLOSE', 'REVOKE', 'USES']
+const READ: readonly RecordType[] = ['RUN_START', 'INTENT', 'LEASE', 'OUTCOME', 'CLOSE', 'RECOVERED', 'REVOKE', 'USES']
 
 async function pastOf(
   earlier: readonly string[],
@@ -76,6 +77,7 @@ async function pastOf(
   const revoked = new Set<string>()
   const uses = new Map<string, number | null>()
   const spent = new Map<string, Charges>()
+  const adjustments = readAdjustments(installation.folder, earlier)
   for (const run of earlier) {
     const noted = await installation.lastNoted(run)
     // It never began, so it did nothing.
@@ -88,7 +90,7 @@ async function pastOf(
       else if (record.type === 'USES') uses.set(record.block, record.used)
       else records.push(record)
     }
-    for (const [account, charges] of replay(records).spent)
+    for (const [account, charges] of replay(records, adjustments.get(run)?.lowered).spent)
       if (account.startsWith('block:')) spent.set(account, sum(spent.get(account), charges))
   }
   return { revoked, uses, spent }

@@ -2,6 +2,7 @@
 import { deflateSync } from 'node:zlib'
 import { ensureFolder } from '../files.ts'
 import { openInstallation } from '../installation.ts'
+import type { Adjustment, InstallationRecord } from '../installation-records.ts'
 import { openRunLog } from '../open.ts'
 import { recoverRun } from '../recovery.ts'
 import type { RecordBody } from '../types.ts'
@@ -48,6 +49,7 @@ export async function vectorLogs(): Promise<ReadonlyMap<string, Files>> {
     ['class', await ofOneClass({ leased: 3, used: 3 })],
     ['class-overspent', await ofOneClass({ leased: 3, used: 4 })],
     ['class-not-leased', await ofOneClass({ leased: 2, used: 3 })],
+    ...(await Promise.all(ADJUSTED.map(async ([name, ...adjustments]) => [`adjusted: ${name}`, await adjusted(adjustments)] as const))),
   ])
 }
 
@@ -126,6 +128,55 @@ async function ofOneClass({ leased, used }: { readonly leased: number; readonly 
   return fs.snapshot(HOME)
 }
 
+type Taken = Partial<Omit<Adjustment, 'intent'>> & { readonly of: 'unknown' | 'known' | 'overrun' | 'lease' | 'nothing' }
+
+/** What is taken back of effects of a run that was charged 50 calls for an unknown outcome, 2 for a known one, 3 of 1 for an overrun, and 20 bytes of a lease that was open at its crash. */
+const ADJUSTED: readonly (readonly [name: string, ...adjustments: readonly Taken[]])[] = [
+  ['all there is', { of: 'unknown', lowered: { calls: 50 }, shared: { calls: 50 } }, { of: 'overrun', lowered: { calls: 3 } }],
+  ['in two parts', { of: 'unknown', lowered: { calls: 30 } }, { of: 'unknown', lowered: { calls: 20 }, shared: { calls: 50 } }],
+  ['twice', { of: 'unknown', lowered: { calls: 50 } }, { of: 'unknown', lowered: { calls: 1 } }],
+  ['an open lease', { of: 'lease', lowered: { bytes: 20 } }],
+  ['an open lease, and the call it began with', { of: 'lease', lowered: { bytes: 20, calls: 1 } }],
+  ['one too many', { of: 'unknown', lowered: { calls: 51 } }],
+  ['what is known', { of: 'known', lowered: { calls: 1 } }],
+  ['of no effect', { of: 'nothing', lowered: { calls: 1 } }],
+  ['more of what runs share than of the effect', { of: 'unknown', lowered: { calls: 1 }, shared: { calls: 2 } }],
+  ['what the effect was not charged to', { of: 'unknown', lowered: { calls: 1 }, shared: { 'net.calls': 1 } }],
+  [
+    'more of what runs share than was spent',
+    { of: 'unknown', lowered: { calls: 50 }, shared: { calls: 50 } },
+    { of: 'overrun', lowered: { calls: 3 }, shared: { calls: 3 } },
+  ],
+  ['of another run', { of: 'unknown', run: 'e'.repeat(32), lowered: { calls: 1 } }],
+]
+
+/** A run that died, which counts with 52 of the calls that runs share, and what an operator took back of it. */
+async function adjusted(adjustments: readonly Taken[]): Promise<Files> {
+  const fs = new MemoryFs()
+  const { log, installation } = await begin(testContext(fs))
+  await installation.note({ type: 'BUDGET_LIMITS', limits: { calls: 100, 'net.calls': 10 }, by_uid: 1000 })
+  await installation.note({ type: 'BUDGET_LEASE', run: RUN_ID, lease: { calls: 60 } })
+  log.append({ type: 'LEASED', leased: { calls: 60 } })
+  const begun = (calls: number, more: { readonly [dimension: string]: number } = {}): number =>
+    log.append({ ...intent('/data', { calls, ...more }), accounts: ['run', 'class:fs', 'installation'] })
+  const effects = { unknown: begun(50), known: begun(2), overrun: begun(1), lease: begun(1, { bytes: 20 }), nothing: 1 }
+  await log.durable()
+  log.append({ type: 'OUTCOME', intent: effects.unknown, status: 'unknown', captured: { calls: 50 } })
+  log.append({ type: 'OUTCOME', intent: effects.known, status: 'ok', captured: { calls: 2 } })
+  log.append({ type: 'OUTCOME', intent: effects.overrun, status: 'ok', captured: { calls: 3 }, overrun: true })
+  log.append({ type: 'OUTCOME', intent: effects.lease, status: 'ok', captured: { calls: 1 }, leased: { bytes: 20 } })
+  await log.durable()
+  log.abandon()
+  await recoverRun({ path: log.path, installation })
+  await installation.note({ type: 'BUDGET_SPENT', run: RUN_ID, spent: { calls: 52, 'net.calls': 1 } })
+  for (const { of, ...more } of adjustments) await installation.note(adjustmentOf(effects[of], more))
+  return fs.snapshot(HOME)
+}
+
+function adjustmentOf(intent: number, more: Partial<Adjustment>): InstallationRecord {
+  return { type: 'BUDGET_ADJUST', run: RUN_ID, intent, lowered: {}, shared: {}, reason: 'the bill says so', by_uid: 1000, ...more }
+}
+
 /** Every case but its `status` and `exit`. */
 export type Question = Omit<VectorCase, 'status' | 'exit'>
 
@@ -197,6 +248,18 @@ export function questions(logs: ReadonlyMap<string, Files>): Question[] {
     q('a budget of one class that runs share', 'class'),
     q('a shared budget of one class that is exceeded', 'class-overspent'),
     q('a shared budget of one class that nobody leased', 'class-not-leased'),
+    ...ADJUSTED.map(([name]) => q(`adjusted: ${name}`, `adjusted: ${name}`)),
+    q('adjusted: the installation log alone', 'adjusted: all there is', [], { run: 'installation', installation: false }),
+    q(
+      'adjusted: more of what runs share than was spent, the installation log alone',
+      'adjusted: more of what runs share than was spent',
+      [],
+      {
+        run: 'installation',
+        installation: false,
+      },
+    ),
+    q('adjusted: of another run, the installation log alone', 'adjusted: of another run', [], { run: 'installation', installation: false }),
     q('no such folder', 'sealed', [], { run: 'f'.repeat(32) }),
     q(
       'run folder gone',

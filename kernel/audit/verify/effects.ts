@@ -239,7 +239,7 @@ export class Effects {
 }
 
 /** `calls` is of account `installation`, `net.calls` of `installation:net`. */
-function shareOf(key: string): readonly [account: string, dimension: string] {
+export function shareOf(key: string): readonly [account: string, dimension: string] {
   const cut = key.indexOf('.')
   const name = key.slice(0, Math.max(0, cut))
   return CLASSES.includes(name) ? [`installation:${name}`, key.slice(cut + 1)] : ['installation', key]

@@ -92,6 +92,7 @@ function investigate(inquiry: Inquiry): void {
   if (tooLong !== null) throw new Tampered(tooLong)
   if (walk.segments === 0 && walk.checkpoints === 0 && !inquiry.noted?.opened) throw new Unreadable('there is no segment here', path)
   inquiry.noted?.finish(walk.tree.size)
+  if ((inquiry.noted?.adjustments.count ?? 0) > 0) inquiry.noted?.adjustments.prove(new Walk(path, [key]), walk.tree.root())
   inquiry.anchors.finish(walk.origin, walk.tree.size)
 }
 
@@ -257,6 +258,9 @@ function provedOf({ records, noted, anchors, installationLog }: Inquiry, walk: W
     ...whole,
     `each of ${effects.intents} effects was announced before its outcome${effects.open > 0 ? `; ${effects.open} have none yet` : ', and each has one'}`,
     ...(effects.limits > 0 ? [`captured + reserved stayed within each of ${effects.limits} limits after every record`] : []),
+    ...(noted && noted.adjustments.count > 0
+      ? [`each of ${noted.adjustments.count} adjustments takes back only what was charged without being known to be used`]
+      : []),
     ...(noted ? [`the installation log (${noted.walk.tree.size} records) agrees at each of ${noted.entries} sizes it noted`] : []),
     ...remembered,
   ]

@@ -33,3 +33,7 @@ export const MAX_UNLIMITED_ACCOUNTS = 131_072
 export const MAX_LEASING_RUNS = 16_384
 /** Accounts with limits; the gate keeps no more. */
 export const MAX_LIMITED_ACCOUNTS = 16_384
+/** Runs that ended last, of which it is remembered what of the shared budget they spent: only that can be adjusted. */
+export const MAX_ADJUSTABLE_RUNS = 16_384
+/** Adjustments of one run. */
+export const MAX_ADJUSTMENTS = 4096

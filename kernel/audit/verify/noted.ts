@@ -1,5 +1,6 @@
 /** What the installation log remembers of one run, record by record, while the installation log itself is proved. */
 
+import { Adjustments } from './adjustments.ts'
 import { type KeyChain, loadChain } from './key-chain.ts'
 import { MAX_RUNS } from './limits.ts'
 import { type LogRecord, Walk } from './log-reader.ts'
@@ -31,6 +32,8 @@ export class NotedRun {
   sealedSize: number | null = null
   /** All that was ever leased to the run of the shared budget. */
   readonly leased = new Map<string, number>()
+  /** What an operator took back of the run that is asked about. */
+  readonly adjustments = new Adjustments()
   removed = false
   entries = 0
 
@@ -91,6 +94,10 @@ class RunOrder {
     return this.#runs.size
   }
 
+  isSealed(run: string): boolean {
+    return this.#runs.get(run)?.sealed === true
+  }
+
   /** A sentence when the record breaks the order, else null. */
   add(noted: Fields, origin: string): string | null {
     const size = noted.size as number
@@ -127,6 +134,11 @@ function* entriesOf(
     if (noted.type === 'RECOVERED') state.recovered = true
     if (typeof noted.run !== 'string' || (run !== null && noted.run !== run)) continue
     if (noted.type === 'BUDGET_LEASE') addTo(state.leased, noted.lease as { readonly [dimension: string]: number })
+    if (noted.type === 'BUDGET_ADJUST') {
+      if (!order.isSealed(noted.run)) throw fail('a run is adjusted that is not sealed')
+      const wrong = run === null ? null : state.adjustments.add(noted)
+      if (wrong !== null) throw fail(wrong)
+    }
     if (noted.type === 'RUN_REMOVED') state.removed = true
     if (noted.type === 'RUN_REMOVED' || String(noted.type).startsWith('BUDGET_')) continue
     if (noted.type === 'RUN_OPENED' && key && walk.keys[rotations]?.text !== key.text)

@@ -131,6 +131,7 @@ export const INSTALLATION_SHAPES: Shapes = shapesOf({
   BUDGET_LEASE: { run: id, lease: charges },
   BUDGET_RETURN: { run: id, unused: charges },
   BUDGET_SPENT: { run: id, spent: charges },
+  BUDGET_ADJUST: { run: id, intent: count, lowered: charges, shared: charges, reason: text, by_uid: count },
   RUN_REMOVED: { run: id, by_uid: count },
   RECOVERED: { bytes: count, sha256: hashOrNothing },
 })

@@ -1,5 +1,5 @@
 /** Re-proves from the installation log alone that its runs together never leased more than they may use. */
-import { MAX_LEASING_RUNS } from './limits.ts'
+import { MAX_ADJUSTABLE_RUNS, MAX_LEASING_RUNS } from './limits.ts'
 import type { Fields } from './shapes.ts'
 
 type Amounts = { readonly [dimension: string]: number }
@@ -7,6 +7,8 @@ type Amounts = { readonly [dimension: string]: number }
 export class SharedBudget {
   #limits: Amounts = {}
   readonly #counted = new Map<string, number>()
+  /** What the runs that ended last spent, less what was adjusted since; the oldest first. */
+  readonly #spentBy = new Map<string, Map<string, number>>()
   /** Runs whose lease has not ended. */
   readonly #leases = new Map<string, Map<string, number>>()
 
@@ -22,6 +24,8 @@ export class SharedBudget {
         return this.#giveBack(fields.run as string, fields.unused as Amounts)
       case 'BUDGET_SPENT':
         return this.#spent(fields.run as string, fields.spent as Amounts)
+      case 'BUDGET_ADJUST':
+        return this.#adjust(fields.run as string, fields.shared as Amounts)
       default:
         return null
     }
@@ -57,6 +61,20 @@ export class SharedBudget {
     this.#leases.delete(run)
     for (const [dimension, amount] of held) this.#count(dimension, -amount)
     for (const [dimension, amount] of Object.entries(spent)) this.#count(dimension, amount)
+    this.#spentBy.set(run, new Map(Object.entries(spent)))
+    const [oldest] = this.#spentBy.keys()
+    if (this.#spentBy.size > MAX_ADJUSTABLE_RUNS && oldest !== undefined) this.#spentBy.delete(oldest)
+    return null
+  }
+
+  #adjust(run: string, shared: Amounts): string | null {
+    const counts = this.#spentBy.get(run)
+    for (const [dimension, amount] of Object.entries(shared)) {
+      const left = (counts?.get(dimension) ?? 0) - amount
+      if (left < 0) return `run ${run} is adjusted by more ${dimension} than it spent`
+      counts?.set(dimension, left)
+      this.#count(dimension, -amount)
+    }
     return null
   }
 

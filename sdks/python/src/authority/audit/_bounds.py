@@ -20,6 +20,10 @@ MAX_DEPTH = 64
 MAX_OPEN_EFFECTS = 131_072
 MAX_ACCOUNTS = 16_384
 MAX_LEASING_RUNS = 16_384
+# Runs that ended last, of which what they spent of the shared budget can be adjusted.
+MAX_ADJUSTABLE_RUNS = 16_384
+# Of one run.
+MAX_ADJUSTMENTS = 4096
 MAX_CPUS = 1024
 # Accounts without a limit that are remembered as charged; beyond them no further account may get limits.
 MAX_UNLIMITED_ACCOUNTS = 131_072

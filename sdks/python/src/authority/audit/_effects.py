@@ -18,6 +18,12 @@ _CLASSES = ("fs", "net", "tool", "infer", "state", "agent")
 _STANDING = ("run", "installation") + tuple("installation:" + name for name in _CLASSES)
 
 
+def share_of(key: str) -> Tuple[str, str]:
+    """Account and dimension of what runs share: `calls` of installation, `net.calls` of installation:net."""
+    name, dot, rest = key.partition(".")
+    return ("installation:" + name, rest) if dot and name in _CLASSES else ("installation", key)
+
+
 class _Effect:
     __slots__ = ("accounts", "reserved", "outcome", "closed")
 
@@ -67,10 +73,8 @@ class Effects:
     def leased(self, limits: Amounts) -> None:
         """A limit that may move, but never below what is captured and reserved."""
         for key, limit in limits.items():
-            name, dot, rest = key.partition(".")
-            of_class = dot and name in _CLASSES
-            dimension = rest if of_class else key
-            account = self._accounts["installation:" + name if of_class else "installation"]
+            name, dimension = share_of(key)
+            account = self._accounts[name]
             total = account.captured.get(dimension, 0) + account.reserved.get(dimension, 0)
             if limit < total <= account.limits.get(dimension, MAX_INTEGER):
                 raise Damage("LEASED: %d %s are left of which %d are in use" % (limit, dimension, total))

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Dict, List, Optional
 
+from ._adjustments import Adjustments
 from ._bounds import MAX_RUNS
 from ._facts import Fact, Facts
 from ._keys import KeyChain
@@ -38,6 +39,7 @@ class InstallationVisitor:
         self.sealed: Optional[Record] = None
         self.certificates_at_opening = 0
         self.leased: Dict[str, int] = {}
+        self.adjustments = Adjustments()
         self._rules: Dict[str, Callable[[Record], None]] = {
             "INSTALLATION": self._first,
             "KEY_ROTATED": self._rotated,
@@ -49,6 +51,7 @@ class InstallationVisitor:
             "BUDGET_LEASE": self._leased,
             "BUDGET_RETURN": lambda r: self.budget.give_back(r["run"], r["unused"]),
             "BUDGET_SPENT": lambda r: self.budget.spend(r["run"], r["spent"]),
+            "BUDGET_ADJUST": self._adjusted,
             "RECOVERED": self._recovered,
         }
 
@@ -142,6 +145,16 @@ class InstallationVisitor:
         if record["run"] == self._wanted:
             for dimension, amount in record["lease"].items():
                 self.leased[dimension] = self.leased.get(dimension, 0) + amount
+
+    def _adjusted(self, record: Record) -> None:
+        self.budget.adjust(record["run"], record["shared"])
+        if not self._concerns(record["run"]):
+            return
+        run = self._runs.get(record["run"])
+        if run is None or not run.sealed:
+            raise Damage("BUDGET_ADJUST of a run that is not sealed")
+        if self._wanted is not None:
+            self.adjustments.add(record)
 
     def _recovered(self, record: Record) -> None:
         self.recovered = True

@@ -3,6 +3,7 @@
 from hashlib import sha256
 from typing import Any, Callable, Dict, List, Optional
 
+from ._adjustments import Adjustments
 from ._bounds import COMMITMENT_KEY_BYTES
 from ._effects import Effects
 from ._facts import Facts
@@ -16,8 +17,11 @@ Record = Dict[str, Any]
 
 
 class RunVisitor:
-    def __init__(self, identity: Identity, keys: KeyChain, commitment_key: Optional[bytes], facts: Facts) -> None:
+    def __init__(
+        self, identity: Identity, keys: KeyChain, commitment_key: Optional[bytes], facts: Facts, adjustments: Adjustments
+    ) -> None:
         self._identity, self._keys, self._commitment_key, self._facts = identity, keys, commitment_key, facts
+        self._adjustments = adjustments
         self.effects = Effects()
         self.end: Optional[Record] = None
         self.recovered = False
@@ -56,6 +60,7 @@ class RunVisitor:
                 rule(record)
             except Damage as damage:
                 raise Damage("record %d: %s" % (sequence, damage)) from None
+        self._adjustments.see(record, self.recovered)
         if not self.recovered:
             if record["boot_ms"] < self._boot_ms:
                 raise Damage("record %d: boot_ms goes back" % sequence)
@@ -73,6 +78,7 @@ class RunVisitor:
         if self._log_bytes_limit is not None and not self.recovered and self._log_bytes > self._log_bytes_limit:
             raise Damage("the frames take %d bytes, log_bytes allows %d" % (self._log_bytes, self._log_bytes_limit))
         self._facts.all_confirmed()
+        self._adjustments.prove()
 
     def _start(self, record: Record) -> None:
         detail = record["detail"]

@@ -142,6 +142,7 @@ INSTALLATION_RECORDS: Dict[str, Dict[str, Check]] = {
     "BUDGET_LEASE": {"run": _id, "lease": is_amounts},
     "BUDGET_RETURN": {"run": _id, "unused": is_amounts},
     "BUDGET_SPENT": {"run": _id, "spent": is_amounts},
+    "BUDGET_ADJUST": {"run": _id, "intent": is_count, "lowered": is_amounts, "shared": is_amounts, "reason": _text, "by_uid": is_count},
     "RECOVERED": RUN_RECORDS["RECOVERED"],
 }
 

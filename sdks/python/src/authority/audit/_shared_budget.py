@@ -2,7 +2,7 @@
 
 from typing import Dict
 
-from ._bounds import MAX_INTEGER, MAX_LEASING_RUNS
+from ._bounds import MAX_ADJUSTABLE_RUNS, MAX_INTEGER, MAX_LEASING_RUNS
 from ._report import Damage
 
 Amounts = Dict[str, int]
@@ -13,6 +13,7 @@ class SharedBudget:
         self._limits: Amounts = {}
         self._total: Amounts = {}
         self._held: Dict[str, Amounts] = {}  # of runs that have not said what they spent
+        self._spent: Dict[str, Amounts] = {}  # of those that said so last, the oldest first
 
     def set_limits(self, limits: Amounts) -> None:
         self._limits = dict(limits)
@@ -40,6 +41,17 @@ class SharedBudget:
             raise Damage("BUDGET_SPENT of a run that holds no lease")
         _add(self._total, held or {}, -1)
         _add(self._total, amounts, 1)
+        if held is not None:
+            self._spent[run] = dict(amounts)
+            if len(self._spent) > MAX_ADJUSTABLE_RUNS:
+                del self._spent[next(iter(self._spent))]
+
+    def adjust(self, run: str, amounts: Amounts) -> None:
+        spent = self._spent.get(run, {})
+        if any(amount > spent.get(dimension, 0) for dimension, amount in amounts.items()):
+            raise Damage("BUDGET_ADJUST of more than the run spent")
+        _add(spent, amounts, -1)
+        _add(self._total, amounts, -1)
 
 
 def _add(total: Amounts, amounts: Amounts, sign: int) -> None:

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Iterable, List, Optional
 
+from ._adjustments import Adjustments
 from ._anchors import Trust, read_trust
 from ._bounds import COMMITMENT_KEY_BYTES
 from ._checkpoints import Checkpoints
@@ -138,7 +139,8 @@ def _verify_run(report: Report, folder: Folder, identity: Identity, keys: KeyCha
         _run_belongs(identity, keys, known)
         facts.add_all(known.visitor.run_facts)
     commitment_key = folder.read_small("commitments.key", COMMITMENT_KEY_BYTES)
-    visitor = RunVisitor(identity, keys, commitment_key, facts)
+    adjustments = Adjustments() if known is None else known.visitor.adjustments
+    visitor = RunVisitor(identity, keys, commitment_key, facts, adjustments)
     state = LogWalk(folder, identity, Checkpoints(folder), facts.by_size).run(visitor)
     visitor.finish()
     _describe(report, "run", state, folder)
@@ -150,6 +152,8 @@ def _verify_run(report: Report, folder: Folder, identity: Identity, keys: KeyCha
         report.problems += _not_sealed_by(known.visitor, state, visitor, not report.problems)
     report.verdict = UNSEALED if report.problems else RECOVERED if visitor.recovered else INTACT
     report.proved.append("%d effects: each paired with its outcome, and captured + reserved never passed a limit" % visitor.effects.intents)
+    if adjustments.count:
+        report.proved.append("%d adjustments: each takes back only what was charged without being known to be used" % adjustments.count)
     if commitment_key is None:
         report.not_excluded.append("commitments.key was erased: what values the commitments stand for")
     describe_installation(report, None if known is None else known.state)
