@@ -55,6 +55,24 @@ test('a killed run counts in full until its log is recovered; then what it spent
   expect(await runProcess(2, 60, 10 * CENT)).toBe(48)
 }, 60_000)
 
+test('gates that begin at once settle a killed run once: a second word would be a lease that nobody holds, a log that was tampered with', async () => {
+  const installation = await limit(500 * CENT)
+  expect(await runProcess(1, 2, 10 * CENT, 'die')).toBe(2)
+  const path = join(home, 'runs', runId(1), 'audit')
+  await recoverRun({ path, installation })
+  const runs = join(home, 'runs')
+  let others = 0
+  const lastNoted = async (run: string) => {
+    others += 1
+    await settleEndedRuns(installation, runs)
+    return installation.lastNoted(run)
+  }
+  await settleEndedRuns({ ...installation, lastNoted }, runs)
+  expect(others).toBe(1)
+  expect((await readPool(installation)).counted).toEqual({ cost_nano_usd: 20 * CENT })
+  expect(await verifyRun(path, { installation: installation.folder })).toMatchObject({ status: 'recovered' })
+}, 60_000)
+
 test('a killed run pays for all the time it had leased, and its places are free again', async () => {
   const installation = await limit(500 * CENT, { wall_time_ms: 3_600_000, concurrency: 5 })
   expect(await runProcess(1, 2, 10 * CENT, 'die')).toBe(2)

@@ -146,7 +146,9 @@ export class PoolShare implements SharedBudget {
     const spent = this.#own.used
     // Nothing is reserved of a lease that is over.
     this.#own.limit(spent)
-    await this.#transact(() => ({ type: 'BUDGET_SPENT', run: this.#options.run, spent }))
+    const { run } = this.#options
+    // Its log is sealed by now: a gate that began meanwhile may have said what it spent, and that is said once.
+    await this.#transact(() => (this.#pool.leasedBy(run) === null ? null : { type: 'BUDGET_SPENT', run, spent }))
   }
 
   #inTurn<T>(step: () => Promise<T>): Promise<T> {

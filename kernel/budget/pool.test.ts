@@ -45,6 +45,17 @@ test('a dead run counts in full until it says what it spent, once', async () => 
   expect(await next.budget.reserveShared(['run'], { calls: 1 })).toMatchObject({ ok: false, account: 'installation' })
 })
 
+test('a run whose lease another gate ended already, after its seal, says nothing more', async () => {
+  const { log, records } = memoryLog({ calls: 32 })
+  const { budget, share } = await gateOf(log, 1)
+  const taken = await budget.reserveShared(['run'], { calls: 1 })
+  if (taken.ok) budget.settle(taken.reservation, { calls: 1 })
+  records.push({ type: 'BUDGET_SPENT', run: run(1), spent: { calls: 1 } })
+  await share.end()
+  expect(records.filter(({ type }) => type === 'BUDGET_SPENT')).toHaveLength(1)
+  expect(proven(records).counted).toEqual({ calls: 1 })
+})
+
 test('limits that are lowered hold for the next lease; a forged return makes no room', async () => {
   const { log, records } = memoryLog({ calls: 100 })
   const { budget } = await gateOf(log, 1)

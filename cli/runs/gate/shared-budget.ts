@@ -72,8 +72,18 @@ export async function settleEndedRuns(installation: Installation, runs: string):
     const log = join(runs, run, 'audit')
     if (noted?.sealed !== true || !existsSync(log)) continue
     const spent = await spentOf(log, pool.leasedBy(run) ?? {})
-    if (spent !== null) await installation.note({ type: 'BUDGET_SPENT', run, spent })
+    if (spent !== null) await endLease(installation, run, spent)
   }
+}
+
+/** Once: another gate, or the run itself between its seal and its end, may have done so since its log was read. */
+async function endLease(installation: Installation, run: string, spent: SharedAmounts): Promise<void> {
+  const pool = new Pool()
+  await installation.transact(
+    0,
+    (record) => pool.add(record),
+    () => (pool.leasedBy(run) === null ? null : { type: 'BUDGET_SPENT', run, spent }),
+  )
 }
 
 /** What moves the account. */
