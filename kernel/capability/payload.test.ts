@@ -1,8 +1,9 @@
 import { decode, encode, type WireValue } from '@authority/protocol'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { decodeBase64url, decodePortably, encodeBase64url } from './base64url.ts'
-import { BLOCK_TYPE, decodeBlock, encodeBlock } from './blocks.ts'
+import { BLOCK_TYPE, decodeBlock, decodePayload, encodeBlock } from './blocks.ts'
+import { MAX_PATTERN_BYTES } from './limits.ts'
 import { codeOf } from './testing/index.ts'
 
 /** A payload is read in one pass that knows what must come next; the wire's own decoder, which builds everything first, is its oracle. */
@@ -91,4 +92,59 @@ test('the runtime’s base64url decoder, checked, takes exactly what the portabl
     }),
     { numRuns: 20_000 },
   )
+})
+
+describe('a payload that is right but for one thing is refused', () => {
+  const NULL = 0xf6
+  /** A restriction that lists and limits nothing: closed, seven sections, two times, four limits. */
+  const nulls = (count: number): number[] => new Array<number>(count).fill(NULL)
+  const restriction = (...elements: readonly number[]): Uint8Array => Uint8Array.of(0x8e, 0xf4, ...elements)
+  const codeAt = (payload: Uint8Array, type: number, index: number): string => codeOf(() => decodeBlock({ type, payload }, index))
+  const code = (payload: Uint8Array): string => codeAt(payload, BLOCK_TYPE.RESTRICT, 1)
+  const ascii = (text: string): number[] => [...text].map((character) => character.charCodeAt(0))
+
+  test('but for nothing it is taken', () => {
+    expect(code(restriction(...nulls(13)))).toBe('accepted')
+    expect(code(restriction(...nulls(11), 0x83, 1, 2, 3, NULL))).toBe('accepted')
+    expect(code(restriction(...nulls(12), 0x81, 0x82, 0x65, ...ascii('calls'), 1))).toBe('accepted')
+  })
+
+  test('a rate of two numbers takes none of what follows', () => {
+    expect(code(restriction(...nulls(11), 0x82, 1, 2, 3, NULL))).toBe('E_CAP_INVALID')
+  })
+
+  test('a budget of a dimension nobody knows', () => {
+    expect(code(restriction(...nulls(12), 0x81, 0x82, 0x65, ...ascii('calms'), 1))).toBe('E_CAP_INVALID')
+  })
+
+  test('a pattern longer than any may be, in a list of patterns', () => {
+    const pattern = (length: number): number[] => [0x81, 0x79, length >> 8, length & 0xff, ...new Array<number>(length).fill(0x61)]
+    expect(code(restriction(...pattern(MAX_PATTERN_BYTES), ...nulls(12)))).toBe('accepted')
+    expect(code(restriction(...pattern(MAX_PATTERN_BYTES + 1), ...nulls(12)))).toBe('E_CAP_INVALID')
+  })
+
+  test('numbers in the forms the wire does not know, with all the bytes there that they could stand for', () => {
+    // 2^32, were they read as the longest form that there is.
+    const bytes = (length: number): number[] => Array.from({ length }, (_, i) => (i === 3 ? 1 : 0))
+    for (const info of [28, 29, 30, 31])
+      for (const length of [0, 8, 16, 32, 64, 128])
+        expect(code(restriction(...nulls(10), info, ...bytes(length), ...nulls(2))), `${info} ${length}`).toBe('E_CAP_INVALID')
+    expect(code(restriction(...nulls(10), 27, ...bytes(8), ...nulls(2)))).toBe('accepted')
+  })
+
+  test('elements that stand behind its end are none of it', () => {
+    const whole = restriction(...nulls(13))
+    for (let end = 1; end < whole.length; end++)
+      expect(
+        codeOf(() => decodePayload(Uint8Array.of(...whole, ...nulls(20)), BLOCK_TYPE.RESTRICT, 0, end, 1)),
+        `${end}`,
+      ).toBe('E_CAP_INVALID')
+  })
+
+  test('as block 0, of a type nobody knows or a restriction', () => {
+    const grant = encodeBlock({ kind: 'grant', sections: new Map([['fs.read', ['/a/**']]]) })
+    expect(codeAt(grant.payload, BLOCK_TYPE.GRANT, 0)).toBe('accepted')
+    for (const type of [3, 4, 127, 255]) expect(codeAt(grant.payload, type, 0), `${type}`).toBe('E_CAP_INVALID')
+    expect(codeAt(restriction(...nulls(13)), BLOCK_TYPE.RESTRICT, 0)).toBe('E_CAP_INVALID')
+  })
 })
