@@ -97,6 +97,18 @@ describe('the log is enough to know what was spent', () => {
     expect(replay([a, leased(), leased()]).spent.get('run')?.calls).toBe(1)
   })
 
+  test('what an operator took back counts in each of its accounts, as far as it was charged for more than is known', () => {
+    const a = intent({ calls: 1, tokens: 70 }, ['run', 'block:x'])
+    const unknown = at({ type: 'OUTCOME', intent: a.seq, status: 'unknown', captured: { calls: 1, tokens: 70 } })
+    const b = intent({ tokens: 30 })
+    const records = [a, unknown, b, outcome(b, { tokens: 30 })]
+    const spentAfter = (lowered: ReadonlyMap<number, Charges>) => Object.fromEntries(replay(records, lowered).spent)
+    expect(spentAfter(new Map([[a.seq, { tokens: 60 }]]))).toEqual({ run: { calls: 1, tokens: 40 }, 'block:x': { calls: 1, tokens: 10 } })
+    // More than was charged, and of what is known.
+    expect(spentAfter(new Map([[a.seq, { tokens: 500 }]]))).toEqual({ run: { calls: 1, tokens: 30 }, 'block:x': { calls: 1 } })
+    expect(spentAfter(new Map([[b.seq, { tokens: 30 }]]))).toEqual(spentAfter(new Map()))
+  })
+
   test('amounts that are none are a fault of the log', () => {
     expect(() => replay([intent({ calls: -1 })])).toThrow(/record \d+: calls is -1/)
     expect(() => replay([intent(JSON.parse('{"calls":1e300}'))])).toThrow(expect.objectContaining({ code: 'E_AUDIT' }))
