@@ -1,14 +1,19 @@
-/** A sample of cli/campaigns/sockets-differential.ts, and every seed that ever found a difference. */
-import { readFileSync } from 'node:fs'
+/** A sample of cli/campaigns/sockets-differential.ts, every seed that ever found a difference, and a conformance client. */
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildBinary, differentialFolder } from './programs-guest/differential-run.ts'
+import { conform } from './sockets-guest/conformance-run.ts'
 import { compare, inMachine, prepare, type Where } from './sockets-guest/differential-run.ts'
 import { freshHome, removeFolder } from './vm-support.ts'
 
 const FAILED = join(import.meta.dirname, '../../fixtures/sockets-differential/failed.json')
+/** Cases of conformance.py that may differ: what each comes to in the VM and on the host, and why. It only shrinks. */
+const LISTED = join(import.meta.dirname, '../../fixtures/sockets-differential/conformance.json')
 const SAMPLE = Array.from({ length: 20 }, (_, i) => i + 1)
 const OPERATIONS = 120
+/** Of the conformance client; fewer would mean that it ended early. */
+const CASES = 48
 
 let folder = ''
 beforeAll(async () => {
@@ -33,4 +38,14 @@ test('what a program sent arrives whole, though it ends without a close or a wai
   expect(answers).toMatch(/sent 20005 0\n$/)
   expect(connections.get(1)).toContain(`ended after ${10 + 200 * 20_005} bytes`)
   expect(connections.get(2)).toContain(`ended after ${15 + 40 * 20_005} bytes`)
+})
+
+test('each case of the conformance client comes to the same in the VM and on the host, except for what is listed', async () => {
+  const listed = JSON.parse(readFileSync(LISTED, 'utf8')) as Record<string, { vm: string; host: string; why: string }>
+  const expected = Object.fromEntries(Object.entries(listed).map(([name, { vm, host }]) => [name, { vm, host }]))
+  const place = where('conformance')
+  mkdirSync(place.folder, { recursive: true })
+  const { cases, differing } = await conform(place)
+  expect(differing).toEqual(expected)
+  expect(cases).toBeGreaterThanOrEqual(CASES)
 })
