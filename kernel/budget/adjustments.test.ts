@@ -66,6 +66,14 @@ describe('an effect is lowered', () => {
     expect(settled.lower(ofNet, { calls: 9 })).toEqual({ lowered: { calls: 1 }, shared: { calls: 1, 'net.calls': 1 } })
   })
 
+  test('of what runs share never more than the run spent, over all its effects together', () => {
+    const once = after(lease({ calls: 20 }), spent({ calls: 10 }), adjust({ calls: 8 }, { calls: 8 }))
+    expect(once.lower(effect({ calls: 10 }, ['run', 'installation'], 9), { calls: 0 })).toEqual({
+      lowered: { calls: 10 },
+      shared: { calls: 2 },
+    })
+  })
+
   test('of a run that never had a lease: its own accounts alone', () => {
     expect(after().lower(effect({ calls: 10 }), { calls: 0 })).toEqual({ lowered: { calls: 10 }, shared: {} })
   })

@@ -89,6 +89,22 @@ describe('wall time that runs share', () => {
     room = true
     expect((await gate.budget.reserveShared(['run'], { calls: 1 })).ok).toBe(true)
   })
+
+  test('that the run’s log has no room to tell of is leased once, however often its timer looks', async () => {
+    const { log, records } = memoryLog({ wall_time_ms: HOUR })
+    let room = true
+    const gate = await gateOf(log, 1, 1, {
+      onLease: () => {
+        if (!room) throw new Error('no room')
+      },
+    })
+    const taken = gate.budget.reserve(['installation'], { wall_time_ms: gate.budget.available(['installation'], 'wall_time_ms') })
+    expect(taken.ok).toBe(true)
+    const before = recordsOf(records, 'BUDGET_LEASE').length
+    room = false
+    for (let i = 0; i < 20; i++) await expect(gate.share.leaseTime()).rejects.toThrow('no room')
+    expect(recordsOf(records, 'BUDGET_LEASE')).toHaveLength(before + 1)
+  })
 })
 
 describe('places that runs share', () => {

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { MAX_AMOUNT } from './limits.ts'
+import { Pool } from './pool.ts'
 import { type PoolLog, PoolShare } from './pool-share.ts'
 import { createBudgetStage } from './stage.ts'
 import { gateOf, memoryLog, proven, run } from './testing.ts'
@@ -54,6 +56,72 @@ test('a run whose lease another gate ended already, after its seal, says nothing
   await share.end()
   expect(records.filter(({ type }) => type === 'BUDGET_SPENT')).toHaveLength(1)
   expect(proven(records).counted).toEqual({ calls: 1 })
+})
+
+test('a run that is over uses nothing of its lease any more, and leases nothing', async () => {
+  const { log, records } = memoryLog({ calls: 32 })
+  const { budget, share } = await gateOf(log, 1)
+  const taken = await budget.reserveShared(['run'], { calls: 1 })
+  if (taken.ok) budget.settle(taken.reservation, { calls: 1 })
+  expect(proven(records).counted).toEqual({ calls: 2 })
+  await share.end()
+  const after = records.length
+  expect(budget.reserve(['run', 'installation'], { calls: 1 })).toMatchObject({ ok: false, account: 'installation' })
+  expect(await budget.reserveShared(['run'], { calls: 1 })).toMatchObject({ ok: false, account: 'installation' })
+  await share.end()
+  expect(records).toHaveLength(after)
+  expect(proven(records).counted).toEqual({ calls: 1 })
+})
+
+test('an end that comes while a lease is written waits for it: what was reserved of it is spent', async () => {
+  const { log, records } = memoryLog({ calls: 32 })
+  let written: Promise<void> = Promise.resolve()
+  const slow: PoolLog = {
+    transact: async (see, decide) => {
+      const seq = await log.transact(see, decide)
+      await written
+      return seq
+    },
+  }
+  const { budget, share } = await gateOf(slow, 1)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  written = promise
+  const taking = budget.reserveShared(['run'], { calls: 1 })
+  while (records.at(-1)?.type !== 'BUDGET_LEASE') await Promise.resolve()
+  const ending = share.end()
+  resolve()
+  const [taken] = await Promise.all([taking, ending])
+  expect(taken.ok).toBe(true)
+  expect(proven(records).counted).toEqual({ calls: 1 })
+})
+
+test('a run that spent more than it reserved of what runs share is frozen there: it leases nothing more', async () => {
+  const { log, records } = memoryLog({ calls: 64 })
+  const { budget } = await gateOf(log, 1)
+  const taken = await budget.reserveShared(['run'], { calls: 1 })
+  if (taken.ok) budget.settle(taken.reservation, { calls: 60 })
+  const before = records.length
+  expect(await budget.reserveShared(['run'], { calls: 1 })).toMatchObject({ ok: false, account: 'installation', frozen: true })
+  expect(records).toHaveLength(before)
+})
+
+test('a limit that is lowered below what is leased leaves nothing free, never less, and a run what it has', async () => {
+  const { log, records } = memoryLog({ calls: 160 })
+  const { budget } = await gateOf(log, 1)
+  expect((await budget.reserveShared(['run'], { calls: 1 })).ok).toBe(true)
+  const left = budget.available(['installation'], 'calls')
+  expect(left).toBeGreaterThan(0)
+  records.push({ type: 'BUDGET_LIMITS', limits: { calls: 1 }, by_uid: 0 })
+  // Refused, it has seen the new limit.
+  expect((await budget.reserveShared(['run'], { calls: 100, tokens: 1 })).ok).toBe(false)
+  expect(budget.availableShared(['run'], 'calls')).toBe(budget.available(['installation'], 'calls'))
+  const pool = new Pool()
+  for (const record of [...records, { type: 'BUDGET_LEASE', run: run(2), lease: { calls: 9 } } as const]) pool.add(record)
+  expect(pool.free('calls')).toBe(0)
+})
+
+test('a lease is never more than can be counted', () => {
+  expect(new Pool().share({ bytes: MAX_AMOUNT })).toEqual({ bytes: MAX_AMOUNT })
 })
 
 test('limits that are lowered hold for the next lease; a forged return makes no room', async () => {

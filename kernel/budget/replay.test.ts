@@ -109,6 +109,13 @@ describe('the log is enough to know what was spent', () => {
     expect(spentAfter(new Map([[b.seq, { tokens: 30 }]]))).toEqual(spentAfter(new Map()))
   })
 
+  test('a sum beyond what can be counted stays at 2^53−1, in whatever order it comes', () => {
+    const most = Number.MAX_SAFE_INTEGER
+    const [a, b] = [intent({ bytes: most }), intent({ bytes: 2 })]
+    expect(replay([a, outcome(a, { bytes: most }), b, outcome(b, { bytes: 2 })]).spent.get('run')).toEqual({ bytes: most })
+    expect(replay([b, outcome(b, { bytes: 2 }), a]).spent.get('run')).toEqual({ bytes: most })
+  })
+
   test('amounts that are none are a fault of the log', () => {
     expect(() => replay([intent({ calls: -1 })])).toThrow(/record \d+: calls is -1/)
     expect(() => replay([intent(JSON.parse('{"calls":1e300}'))])).toThrow(expect.objectContaining({ code: 'E_AUDIT' }))

@@ -43,6 +43,35 @@ describe('time', () => {
     expect(stage.reserve(['run'], { calls: 1 })).toMatchObject({ ok: false, frozen: true })
   })
 
+  test('that passes after the last of it, until the machine is gone, is captured and freezes', () => {
+    const stage = createBudgetStage({ limits: { wall_time_ms: 100 } })
+    const clock = clockAt(0)
+    const slices = createTimeSlices({ budget: stage, clock, cpus: 1 })
+    clock.pass(100)
+    expect(slices.tick().exhausted).toEqual({ account: 'run', dimension: 'wall_time_ms' })
+    clock.pass(80)
+    expect(slices.stop().captured.wall_time_ms).toBe(80)
+    expect(spent(stage, 'wall_time_ms')).toBe(180)
+    expect(stage.reserve(['run'], { calls: 1 })).toMatchObject({ ok: false, frozen: true })
+  })
+
+  test('of a machine without a whole number of CPUs is a fault', () => {
+    for (const cpus of [0, -1, 1.5, Number.NaN])
+      expect(() => createTimeSlices({ budget: createBudgetStage(), clock: clockAt(0), cpus })).toThrow(RangeError)
+  })
+
+  test('a clock that jumps a day charges a day forward and nothing back', () => {
+    const day = 86_400_000
+    const stage = createBudgetStage()
+    const clock = clockAt(2 * day)
+    const slices = createTimeSlices({ budget: stage, clock, cpus: 1 })
+    clock.pass(-day)
+    expect(slices.tick().captured.wall_time_ms).toBe(0)
+    clock.pass(2 * day)
+    expect(slices.tick().captured.wall_time_ms).toBe(day)
+    expect(spent(stage, 'wall_time_ms')).toBe(day)
+  })
+
   test('CPU time is held in slices of 250 ms per CPU; a reading that goes back counts nothing', () => {
     const stage = createBudgetStage({ limits: { cpu_ms: 1000 } })
     const slices = createTimeSlices({ budget: stage, clock: clockAt(0), cpus: 2 })

@@ -1,7 +1,7 @@
 import { AuthorityError } from '@authority/protocol'
 import { describe, expect, test } from 'vitest'
 import type { Charges } from '../vocabulary/index.ts'
-import { MAX_ACCOUNTS } from './limits.ts'
+import { MAX_ACCOUNTS, MAX_OPEN_RESERVATIONS } from './limits.ts'
 import { createBudgetStage } from './stage.ts'
 import type { BudgetStage, Reservation } from './types.ts'
 
@@ -124,6 +124,21 @@ describe('a limit holds', () => {
     expect(stage.available(['run', 'block:a'], 'calls')).toBe(2)
   })
 
+  test('what is leased falls below what was spent of it: nothing more of the account, of whatever kind', () => {
+    const stage = createBudgetStage()
+    stage.lease('installation', { calls: 10 })
+    stage.settle(taken(stage, ['installation'], { calls: 5 }), { calls: 5 })
+    stage.lease('installation', { calls: 4 })
+    expect(stage.reserve(['installation'], { bytes: 1 })).toMatchObject({ ok: false, frozen: true, dimension: 'calls' })
+  })
+
+  test('time that passes in a frozen account leaves none of it, never less', () => {
+    const stage = createBudgetStage({ limits: { calls: 1, wall_time_ms: 100 } })
+    stage.settle(taken(stage, ['run'], { calls: 1 }), { calls: 2 })
+    stage.settle(taken(stage, ['run'], { wall_time_ms: 100 }), { wall_time_ms: 150 })
+    expect(stage.available(['run'], 'wall_time_ms')).toBe(0)
+  })
+
   test('available is the tightest account’s; unlimited is Infinity', () => {
     const stage = createBudgetStage({ limits: { bytes: 100 } })
     stage.limit('block:a', { bytes: 30 })
@@ -225,6 +240,15 @@ describe('a lease that is renewed', () => {
 })
 
 describe('only exact amounts', () => {
+  test('are what the list of charges says when it is given, not when it was read first', () => {
+    const stage = createBudgetStage({ limits: { calls: 10 } })
+    const charges = { calls: 1 }
+    stage.settle(taken(stage, ['run'], charges), charges)
+    charges.calls = 9
+    stage.settle(taken(stage, ['run'], charges), charges)
+    expect(stage.reserve(['run'], { calls: 1 })).toMatchObject({ ok: false, available: 0 })
+  })
+
   const bad: [string, Charges][] = [
     ['negative', { calls: -1 }],
     ['a fraction', { calls: 0.5 }],
@@ -269,6 +293,15 @@ describe('only exact amounts', () => {
 })
 
 describe('bounded', () => {
+  test('are the effects under way at once, whoever pays for them; one that ends makes room', { timeout: 60_000 }, () => {
+    const stage = createBudgetStage()
+    const first = taken(stage, ['run'], {})
+    for (let i = 1; i < MAX_OPEN_RESERVATIONS; i++) stage.reserve(['run'], {})
+    expect(() => stage.reserve(['run'], {})).toThrow(expect.objectContaining({ code: 'E_RATE_LIMIT' }))
+    stage.void(first)
+    expect(stage.reserve(['run'], {}).ok).toBe(true)
+  })
+
   test('idle accounts without limits make room; the run’s and declared ones never do', () => {
     const stage = createBudgetStage()
     stage.settle(taken(stage, ['run'], { calls: 1 }), { calls: 1 })
