@@ -29,25 +29,43 @@ class Totals {
   bytes = 0
   #hash: Hash | null = createHash('sha256')
   #next = 0
+  /** Counted and not hashed yet: one request's bytes at most. */
+  #late: Uint8Array | null = null
 
   add(data: Uint8Array, offset: number | null): void {
+    if (this.#count(data, offset)) this.#hash?.update(data)
+  }
+
+  /** As `add`, hashed in the next turn of the loop, while the guest has its answer already: of `data` that nobody changes any more. */
+  addLate(data: Uint8Array, offset: number | null): void {
+    if (!this.#count(data, offset)) return
+    this.#late = data
+    setImmediate(() => this.#hashLate())
+  }
+
+  /** Whether these bytes belong to the digest, which has all before them then. */
+  #count(data: Uint8Array, offset: number | null): boolean {
+    this.#hashLate()
     this.bytes += data.byteLength
-    if (this.#hash === null) return
-    if (offset !== null && offset !== this.#next) {
-      this.#hash = null
-      return
-    }
-    this.#hash.update(data)
+    if (offset !== null && offset !== this.#next) this.lose()
     this.#next += data.byteLength
+    return this.#hash !== null
+  }
+
+  #hashLate(): void {
+    if (this.#late !== null) this.#hash?.update(this.#late)
+    this.#late = null
   }
 
   /** The file holds something else than what was counted here: no digest any more. */
   lose(): void {
     this.#hash = null
+    this.#late = null
   }
 
   /** `sha256` is null when bytes moved out of order: then only the totals are known. */
   detail(): { readonly [key: string]: Json } {
+    this.#hashLate()
     return { bytes: this.bytes, sha256: this.#hash?.copy().digest('hex') ?? null }
   }
 }
@@ -205,7 +223,7 @@ export class FileHandle implements HeldThing {
       if (!put.ok || put.value === 0) break
       done += put.value
     }
-    this.#written.add(data.subarray(0, done), this.#file.append ? null : offset)
+    this.#written.addLate(data.subarray(0, done), this.#file.append ? null : offset)
     return done
   }
 

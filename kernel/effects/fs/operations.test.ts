@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { AuthorityError, OPEN_FLAGS } from '@authority/protocol'
@@ -38,6 +39,33 @@ describe('reading and writing through the SDK path', () => {
       },
     ])
     expect((await refusal(w.call('fs.read', file as number, 0, 1))).code).toBe('E_CAP_INVALID')
+  })
+
+  it('the digest is of every byte written in order, hashed in a later turn or at the close; written out of order there is none', async () => {
+    const w = world()
+    const parts = [bytes('one'), new Uint8Array(70_000).fill(7), bytes('three')]
+    const sha256 = createHash('sha256').update(Buffer.concat(parts)).digest('hex')
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+    for (const between of [turn, () => Promise.resolve()]) {
+      const [file] = await w.call('fs.open', '/work/a.txt', WRITE | CREATE | TRUNCATE, 0o640)
+      let at = 0
+      for (const part of parts) {
+        await w.call('fs.write', file as number, at, part)
+        at += part.length
+        await between()
+      }
+      await w.call('fs.close', file as number)
+      expect(w.gate.closes.pop()).toEqual({ written: { bytes: at, sha256 } })
+    }
+    const [file] = await w.call('fs.open', '/work/a.txt', WRITE, 0)
+    for (const [at, part] of [
+      [0, 'ab'],
+      [1, 'b'],
+      [3, 'd'],
+    ] as const)
+      await w.call('fs.write', file as number, at, bytes(part))
+    await w.call('fs.close', file as number)
+    expect(w.gate.closes.pop()).toEqual({ written: { bytes: 4, sha256: null } })
   })
 
   it('a file whose permission is taken away is closed on the host at once, and everything on its handle says why', async () => {
