@@ -128,9 +128,9 @@ async function ofOneClass({ leased, used }: { readonly leased: number; readonly 
   return fs.snapshot(HOME)
 }
 
-type Taken = Partial<Omit<Adjustment, 'intent'>> & { readonly of: 'unknown' | 'known' | 'overrun' | 'lease' | 'nothing' }
+type Taken = Partial<Omit<Adjustment, 'intent'>> & { readonly of: 'unknown' | 'known' | 'overrun' | 'lease' | 'closed' | 'nothing' }
 
-/** What is taken back of effects of a run that was charged 50 calls for an unknown outcome, 2 for a known one, 3 of 1 for an overrun, and 20 bytes of a lease that was open at its crash. */
+/** What is taken back of effects of a run that was charged 50 calls for an unknown outcome, 2 for a known one, 3 of 1 for an overrun, 20 bytes of a lease that was open at its crash, and 5 of one that it had closed. */
 const ADJUSTED: readonly (readonly [name: string, ...adjustments: readonly Taken[]])[] = [
   ['all there is', { of: 'unknown', lowered: { calls: 50 }, shared: { calls: 50 } }, { of: 'overrun', lowered: { calls: 3 } }],
   ['in two parts', { of: 'unknown', lowered: { calls: 30 } }, { of: 'unknown', lowered: { calls: 20 }, shared: { calls: 50 } }],
@@ -139,7 +139,9 @@ const ADJUSTED: readonly (readonly [name: string, ...adjustments: readonly Taken
   ['an open lease, and the call it began with', { of: 'lease', lowered: { bytes: 20, calls: 1 } }],
   ['one too many', { of: 'unknown', lowered: { calls: 51 } }],
   ['what is known', { of: 'known', lowered: { calls: 1 } }],
+  ['a lease that the gate closed', { of: 'closed', lowered: { bytes: 1 } }],
   ['of no effect', { of: 'nothing', lowered: { calls: 1 } }],
+  ['nothing, of no effect', { of: 'nothing' }],
   ['more of what runs share than of the effect', { of: 'unknown', lowered: { calls: 1 }, shared: { calls: 2 } }],
   ['what the effect was not charged to', { of: 'unknown', lowered: { calls: 1 }, shared: { 'net.calls': 1 } }],
   [
@@ -159,12 +161,21 @@ async function adjusted(adjustments: readonly Taken[]): Promise<Files> {
   log.append({ type: 'LEASED', leased: { calls: 60 } })
   const begun = (calls: number, more: { readonly [dimension: string]: number } = {}): number =>
     log.append({ ...intent('/data', { calls, ...more }), accounts: ['run', 'class:fs', 'installation'] })
-  const effects = { unknown: begun(50), known: begun(2), overrun: begun(1), lease: begun(1, { bytes: 20 }), nothing: 1 }
+  const effects = {
+    unknown: begun(50),
+    known: begun(2),
+    overrun: begun(1),
+    lease: begun(1, { bytes: 20 }),
+    closed: begun(1, { bytes: 5 }),
+    nothing: 1,
+  }
   await log.durable()
   log.append({ type: 'OUTCOME', intent: effects.unknown, status: 'unknown', captured: { calls: 50 } })
   log.append({ type: 'OUTCOME', intent: effects.known, status: 'ok', captured: { calls: 2 } })
   log.append({ type: 'OUTCOME', intent: effects.overrun, status: 'ok', captured: { calls: 3 }, overrun: true })
   log.append({ type: 'OUTCOME', intent: effects.lease, status: 'ok', captured: { calls: 1 }, leased: { bytes: 20 } })
+  log.append({ type: 'OUTCOME', intent: effects.closed, status: 'ok', captured: { calls: 1 }, leased: { bytes: 5 } })
+  log.append({ type: 'CLOSE', intent: effects.closed, captured: { bytes: 5 }, detail: {} })
   await log.durable()
   log.abandon()
   await recoverRun({ path: log.path, installation })

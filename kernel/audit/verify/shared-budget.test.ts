@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { MAX_ADJUSTABLE_RUNS } from './limits.ts'
 import { SharedBudget } from './shared-budget.ts'
 
 const RUN = 'a'.repeat(32)
@@ -47,5 +48,17 @@ describe('what runs share', () => {
     ],
   ])('is not %s', (_name, steps, message) => {
     expect(judged(...steps)).toContain(message)
+  })
+
+  it('has again what was taken back of one of the runs that ended last; what one before them spent is not remembered', () => {
+    const budget = new SharedBudget()
+    const runOf = (number: number): string => number.toString(16).padStart(32, '0')
+    for (let i = 0; i <= MAX_ADJUSTABLE_RUNS; i++) {
+      budget.add(...lease(runOf(i), 1))
+      budget.add('BUDGET_SPENT', { run: runOf(i), spent: { calls: 1 } })
+    }
+    expect(budget.add('BUDGET_ADJUST', { run: runOf(0), shared: { calls: 1 } })).toContain('is adjusted by more calls than it spent')
+    expect(budget.add('BUDGET_ADJUST', { run: runOf(1), shared: { calls: 1 } })).toBe(null)
+    expect(budget.add('BUDGET_ADJUST', { run: runOf(1), shared: { calls: 1 } })).toContain('is adjusted by more calls than it spent')
   })
 })
