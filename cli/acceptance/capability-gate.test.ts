@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -28,6 +29,19 @@ with authority.connect() as gate:
             print("allowed", act())
         except authority.AuthorityError as error:
             print(error.code)
+`
+/** A connection over which nothing is said when its token is revoked: told before the acknowledgement is. */
+const IDLE = `
+import authority, os, subprocess
+with authority.connect() as gate:
+    stream = gate.net.connect("127.0.0.1", int(os.environ["PORT"]))
+    stream.write(b"hello")
+    print(stream.read(10_000))
+    ${REVOKE}
+    try:
+        print("allowed", stream.read(10_000))
+    except authority.AuthorityError as error:
+        print(error.code)
 `
 /** Three sessions that go on asking, each until 20 requests it began after the acknowledgement were answered. */
 const RACE = `
@@ -92,6 +106,29 @@ const python = (program: string): readonly string[] => ['--', 'python3', '-c', p
 test('revocation ends what was opened before: the open file and everything after it', async () => {
   expect((await serve(...python(WARM))).trim().split('\n')).toEqual(["b'012'", 'E_CAP_REVOKED', 'E_CAP_REVOKED'])
   expect(await authority('audit', 'verify', 'last')).toContain('intact and sealed')
+})
+
+test('revocation ends an idle connection: the server sees it end, and not a byte more', async () => {
+  const heard: string[] = []
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined).on('close', () => end())
+    socket.on('data', (bytes) => {
+      heard.push(String(bytes))
+      socket.write(bytes)
+    })
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  try {
+    const { port } = server.address() as AddressInfo
+    env.PORT = String(port)
+    writeFileSync(join(folder, 'p.json'), JSON.stringify({ version: '1.0', net: { connect: [`ip:127.0.0.1:${port}`] } }))
+    expect((await serve(...python(IDLE))).trim().split('\n')).toEqual(["b'hello'", 'E_CAP_REVOKED'])
+    await ended
+    expect(heard).toEqual(['hello'])
+  } finally {
+    server.close()
+  }
 })
 
 test('every effect on record says how many µs each stage of the gate took', async () => {

@@ -190,10 +190,10 @@ describe('nothing happens when a step refuses', () => {
 
 describe('revocation and the INTENT', () => {
   test('a token revoked while the INTENT is written performs nothing, and its INTENT is void', async () => {
-    const world = await makeWorld({ hold: true, budgets: { calls: 5 } })
+    const world = await makeWorld({ hold: true, budgets: { calls: 5, bytes: 500 } })
     const token = world.capability.mint({ fs: { read: ['/work/**'] } }, { notBefore: 0, expires: 253402300799999 })
     const handle = world.capability.bind('test:1', token)
-    const effect = world.effect()
+    const effect = world.effect({ charges: { bytes: 100 } })
     const admitted = codeOf(world.admit(effect, { handle }))
     await settle()
     expect(world.trace).toContain('INTENT')

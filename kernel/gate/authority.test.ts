@@ -73,6 +73,15 @@ describe('tokens that do not hold', () => {
     expect(seen).toEqual(['/work/a'])
   })
 
+  test('what the policy allows and the run’s own capability does not grant is refused', async () => {
+    const { effect, seen } = openClass()
+    const world = await makeWorld({ effects: [effect], grants: { fs: { read: ['/work/only/**'] } } })
+    const { peer } = await greeted(world)
+    expect(await peer.call('fs.open', ['/work/only/x', 1, 0])).toEqual([1, 0])
+    expect(await peer.call('fs.open', OPEN)).toBe('E_CAP_MISSING')
+    expect(seen).toEqual(['/work/only/x'])
+  })
+
   test('once the run is over nothing holds', async () => {
     const { world, seen, token } = await setup()
     const { peer } = await greeted(world)
@@ -105,6 +114,7 @@ describe('handles', () => {
     const mine = await greeted(world)
     const [handle] = (await mine.peer.call('cap.bind', [token])) as [number]
     await mine.session.end()
+    expect(world.capability.check(mine.session.subject.session, handle, [], true)).toMatchObject({ allow: false, code: 'E_CAP_INVALID' })
     const next = await greeted(world)
     expect(await next.peer.call('fs.open', OPEN, { handle })).toBe('E_CAP_INVALID')
     const [fresh] = (await next.peer.call('cap.bind', [token])) as [number]

@@ -86,9 +86,9 @@ test('what was revoked stays revoked, with all that came from it, over any numbe
   }
 })
 
-test('uses and budgets go on where they stood', async () => {
+test('uses go on where they stood', async () => {
   const first = await start()
-  const token = first.capability.mint({ fs: { read: ['/in/**'] }, uses: 3, budget: { calls: 5 } }, forever)
+  const token = first.capability.mint({ fs: { read: ['/in/**'] }, uses: 3 }, forever)
   const handle = first.capability.bind('s', token)
   expect(first.capability.check('s', handle, [question]).allow).toBe(true)
   expect(first.capability.check('s', handle, [question]).allow).toBe(true)
@@ -97,6 +97,22 @@ test('uses and budgets go on where they stood', async () => {
   const again = second.capability.bind('s', token)
   expect(second.capability.check('s', again, [question]).allow).toBe(true)
   expect(second.capability.check('s', again, [question])).toMatchObject({ allow: false, code: 'E_CAP_RATE' })
+  await second.stop()
+})
+
+test('what a token’s own budget has left is what earlier processes left of it', async () => {
+  const first = await start()
+  const token = first.capability.mint({ fs: { read: ['/in/**'] }, budget: { calls: 5 } }, forever)
+  const accounts = ['run', `block:${lastBlockId(token)}`]
+  const what = { op: 'fs.open', session: 's', action: 'fs.read', object: '/in/a', requested: '/in/a', rule: null } as const
+  const paid = { policy: first.policy.id, blocks: [lastBlockId(token)], accounts, reserve: { calls: 4 } }
+  const intent = first.audit.append({ type: 'INTENT', ...what, ...paid })
+  first.audit.append({ type: 'OUTCOME', intent, status: 'ok', captured: { calls: 4 } })
+  await first.stop()
+  const second = await start()
+  second.capability.bind('s', token)
+  expect(second.budget.reserve(accounts, { calls: 2 })).toMatchObject({ ok: false, dimension: 'calls' })
+  expect(second.budget.reserve(accounts, { calls: 1 }).ok).toBe(true)
   await second.stop()
 })
 
@@ -118,6 +134,17 @@ test('a gate whose past cannot be read does not start', async () => {
     writeFileSync(file, broken)
     await expect(start()).rejects.toThrow('cannot go on')
   }
+})
+
+test('nor one whose last process has not sealed its log: what it did is not known', async () => {
+  await (await start()).stop()
+  const going = await start({ keep: 'two' })
+  const file = join(home, 'gates', 'one', 'gate.json')
+  const stored = JSON.parse(readFileSync(file, 'utf8')) as { readonly runs: readonly string[] }
+  writeFileSync(file, JSON.stringify({ ...stored, runs: [...stored.runs, going.run] }))
+  await expect(start()).rejects.toThrow('is not sealed')
+  await going.stop()
+  await (await start()).stop()
 })
 
 test('another policy is another grant: the old run token is refused, a minted one stays within what is decided now', async () => {

@@ -7,7 +7,7 @@ import { hostContext } from '../../audit/host.ts'
 import { ensureInstallation, openRunLog, type RecordBody, type RunLog, readRecords, type Verdict, verifyRun } from '../../audit/index.ts'
 import type { AuditStage } from '../../audit/types.ts'
 import { type BudgetStage, createBudgetStage } from '../../budget/index.ts'
-import { bunMac, createCapabilityStage, type OperatorCapabilities, patternRules } from '../../capability/index.ts'
+import { bunMac, createCapabilityStage, type Grants, type OperatorCapabilities, patternRules } from '../../capability/index.ts'
 import type { BytesOperation, EffectClass } from '../../effects/contract.ts'
 import { type LoadedPolicy, loadPolicy } from '../../policy/index.ts'
 import type { Charges, Clock, Dimension } from '../../vocabulary/index.ts'
@@ -25,6 +25,8 @@ export const POLICY = {
 
 export interface WorldOptions {
   readonly policy?: object
+  /** Of the run's own capability: what the policy grants, unless said otherwise. */
+  readonly grants?: Grants
   readonly budgets?: Charges
   /** Flushes wait for `flush()`. */
   readonly hold?: boolean
@@ -110,7 +112,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   const capability = createCapabilityStage({
     run: RUN,
     installation: installation.id,
-    grants: policy.grants,
+    grants: options.grants ?? policy.grants,
     compile: patternRules,
     clock,
     random: host.random,
