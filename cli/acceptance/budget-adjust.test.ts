@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { BINARY, KilledRun } from './killed-run.ts'
@@ -93,4 +93,16 @@ test('a log that was changed is adjusted by nobody', async () => {
   const words = [String(effects[0].intent), '--actual', 'bytes=5', '--reason', 'x']
   const { lines, code } = await world.authority('budget', 'adjust', run, ...words)
   expect({ lines, code }).toEqual({ lines: expect.stringContaining('was tampered with'), code: 1 })
+})
+
+test('a run that is said to be over, with a log that nobody sealed, is adjusted by nobody', async () => {
+  await world.kill()
+  const runs = join(world.home, 'runs')
+  const [run = ''] = readdirSync(runs)
+  const record = join(runs, run, 'run.json')
+  writeFileSync(record, JSON.stringify({ ...JSON.parse(readFileSync(record, 'utf8')), state: 'ended' }))
+  for (const words of [[], ['4', '--actual', 'bytes=5', '--reason', 'x']]) {
+    const { lines, code } = await world.authority('budget', 'adjust', run, ...words)
+    expect({ lines, code }).toEqual({ lines: expect.stringContaining('is not sealed'), code: 64 })
+  }
 })
