@@ -38,10 +38,11 @@ with authority.connect() as gate:
     stream.write(b"hello")
     print(stream.read(10_000))
     ${REVOKE}
-    try:
-        print("allowed", stream.read(10_000))
-    except authority.AuthorityError as error:
-        print(error.code)
+    for act in (lambda: gate.fs.read_text("/in/b"), lambda: stream.read(10_000)):
+        try:
+            print("allowed", act())
+        except authority.AuthorityError as error:
+            print(error.code)
 `
 /** Three sessions that go on asking, each until 20 requests it began after the acknowledgement were answered. */
 const RACE = `
@@ -123,9 +124,12 @@ test('revocation ends an idle connection: the server sees it end, and not a byte
     const { port } = server.address() as AddressInfo
     env.PORT = String(port)
     writeFileSync(join(folder, 'p.json'), JSON.stringify({ version: '1.0', net: { connect: [`ip:127.0.0.1:${port}`] } }))
-    expect((await serve(...python(IDLE))).trim().split('\n')).toEqual(["b'hello'", 'E_CAP_REVOKED'])
+    expect((await serve(...python(IDLE))).trim().split('\n')).toEqual(["b'hello'", 'E_CAP_REVOKED', 'E_CAP_REVOKED'])
     await ended
     expect(heard).toEqual(['hello'])
+    // Closed before the acknowledgement, and so before what the agent tried after it.
+    const types = (await authority('audit', 'show', 'last', '--json')).match(/"type":"(REVOKE|CLOSE|DENY)"/g)
+    expect(types).toEqual(['"type":"REVOKE"', '"type":"CLOSE"', '"type":"DENY"'])
   } finally {
     server.close()
   }
