@@ -1,6 +1,6 @@
 /**
- * What every side of the comparison verifies, ours and the peers', by the same rule: as many different tokens, each a root and three narrowing blocks, made
- * beforehand, in the same order, one after the other and then from the beginning.
+ * What every side of the comparison verifies, ours and the peers', by the same rule: as many different tokens (fewer biscuits, capability-peers.ts), each a root and
+ * three narrowing blocks, made beforehand, in the same order, one after the other and then from the beginning.
  */
 export interface Kind {
   readonly name: string
@@ -25,6 +25,11 @@ export const KINDS: readonly Kind[] = [
 /** The folder token `i` is narrowed to: children of one root differ in it. */
 export function folderOf({ tokens, roots }: Kind, i: number): string {
   return tokens > roots ? `/work/unit-${i}` : '/work/src'
+}
+
+/** What is asked of a token that was narrowed to the folder: may this file be read? */
+export function pathIn(folder: string): string {
+  return `${folder}/main.ts`
 }
 
 /** The root of token `i`, by number; all of one length. */

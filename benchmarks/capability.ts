@@ -7,9 +7,8 @@ import {
   patternRules,
   portableMac,
 } from '@authority/kernel/capability'
-import type { Question } from '@authority/kernel/vocabulary'
 import { openPeers } from './capability-peers.ts'
-import { inTurn, KINDS, type Kind, makeAll, type Side } from './capability-tokens.ts'
+import { inTurn, KINDS, type Kind, makeAll, pathIn, type Side } from './capability-tokens.ts'
 import { atMost, type Row } from './statistics.ts'
 
 /** Each side is measured so often, all of them in turn: whatever else the machine does meets all of them. */
@@ -26,9 +25,11 @@ const RUN = '000102030405060708090a0b0c0d0e0f'
 const HOUR_MS = 3_600_000
 
 /**
- * A token of a root and three narrowing blocks, from its text: parsed, its MACs verified, bound, asked about one effect, let go. Peers parse, verify and ask
- * three first-party caveats, each checked. Three kinds of tokens, since the gate remembers those that were genuine; every side gets as many different ones in
- * the same order (capability-tokens.ts). Names of blocks are made for the record of an effect, not here: peers have none.
+ * A token of a root and three narrowing blocks, from its text, and one question: may this path be read now? Ours is parsed, its MACs verified, bound to a session,
+ * asked and let go; every block is asked for the path, and the time is looked at when it is bound and when it is asked. A peer's is parsed, verified, and its three
+ * first-party caveats (path, time, action) are each decided for that path and the clock. Three kinds of tokens, since the gate remembers those that were
+ * genuine; every side gets different ones in the same order (capability-tokens.ts). Names of blocks are made for the record of an effect, not here: peers have
+ * none.
  */
 export async function capabilitySuite(): Promise<readonly Row[]> {
   const peersWith = await openPeers()
@@ -62,14 +63,14 @@ function fastestRounds(sides: readonly Side[]): Map<Side, number> {
 
 interface Case {
   readonly token: string
-  readonly questions: readonly Question[]
+  readonly path: string
 }
 
 function ownSide(kind: Kind, mac = bunMac): Side {
   const stage = openStage(mac)
-  return inTurn('ours', ownCases(kind, stage), ({ token, questions }) => {
+  return inTurn('ours', ownCases(kind, stage), ({ token, path }) => {
     const handle = stage.bind('s', token)
-    if (!stage.check('s', handle, questions).allow) throw new Error('refused')
+    if (!stage.check('s', handle, [{ action: 'fs.read', object: path }]).allow) throw new Error('refused')
     stage.release('s', handle)
   })
 }
@@ -83,7 +84,7 @@ function ownCases(kind: Kind, stage: OperatorCapabilities): readonly Case[] {
     roots.set(name, root)
     const toPath = attenuate(root, { fs: { read: [`${folder}/**`] } }, portableMac)
     const token = attenuate(attenuate(toPath, { expires: now + HOUR_MS / 2 }, portableMac), { tools: [] }, portableMac)
-    return { token, questions: [{ action: 'fs.read', object: `${folder}/main.ts` }] }
+    return { token, path: pathIn(folder) }
   })
 }
 

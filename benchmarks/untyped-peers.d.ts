@@ -23,7 +23,7 @@ declare module 'macaroons.js' {
     getMacaroon(): Macaroon
   }
   interface Verifier {
-    satisfyExact(caveat: string): Verifier
+    satisfyGeneral(holds: (caveat: string) => boolean): void
     isValid(key: Uint8Array): boolean
   }
   const macaroons: {
