@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { serveMany } from './testing/many.ts'
 import { openClass } from './testing/serve.ts'
-import { captured, closeWorlds, codeOf, makeWorld, reserved } from './testing/world.ts'
+import { captured, closeWorlds, codeOf, makeWorld, reserved, settle } from './testing/world.ts'
 
 afterEach(closeWorlds)
 
@@ -86,6 +86,47 @@ describe('1,000 concurrent effects against a budget of 50: exactly 50 happen', (
     expect(most).toBe(50)
     expect(tally(codes)).toEqual({ done: 50, E_BUDGET_EXCEEDED: 950 })
     expect(await codeOf(world.admit(world.effect()))).toBe('done')
+    expect(reserved(world.budget)).toBe(0)
+  })
+})
+
+describe('reserve and hold', () => {
+  const FOREVER = { notBefore: 0, expires: 253402300799999 }
+
+  test('a child with places of its own holds no more of its parent’s, and none of its siblings’', async () => {
+    const world = await makeWorld({ budgets: { concurrency: 5 } })
+    const token = world.capability.mint({ fs: { read: ['/work/**'] }, budget: { concurrency: 2 } }, FOREVER)
+    const handle = world.capability.bind('test:1', token)
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>()
+    const holding = () => world.effect({ execute: () => held.then(() => ({ result: [] })) })
+    const child = Array.from({ length: 10 }, () => codeOf(world.admit(holding(), { handle })))
+    const siblings = Array.from({ length: 4 }, () => codeOf(world.admit(holding())))
+    await settle()
+    expect(reserved(world.budget)).toBeGreaterThan(0)
+    letGo()
+    expect(tally(await Promise.all(child))).toEqual({ done: 2, E_BUDGET_EXCEEDED: 8 })
+    expect(tally(await Promise.all(siblings))).toEqual({ done: 3, E_BUDGET_EXCEEDED: 1 })
+    expect(reserved(world.budget)).toBe(0)
+  })
+
+  test('a child with bytes of its own reserves no more of its parent’s, whatever it says it may need', async () => {
+    const world = await makeWorld({ budgets: { bytes: 100 } })
+    const token = world.capability.mint({ fs: { read: ['/work/**'] }, budget: { bytes: 40 } }, FOREVER)
+    const handle = world.capability.bind('test:1', token)
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>()
+    const holding = () =>
+      world.effect({
+        charges: (available) => ({ bytes: Math.min(60, available('bytes')) }),
+        execute: () => held.then(() => ({ result: [] })),
+      })
+    const child = [codeOf(world.admit(holding(), { handle })), codeOf(world.admit(holding(), { handle }))]
+    await settle()
+    const sibling = codeOf(world.admit(holding()))
+    await settle()
+    // 40 of the child's, and the 60 its sibling asked for.
+    expect(world.budget.rows(['run']).find(({ dimension }) => dimension === 'bytes')?.reserved).toBe(100)
+    letGo()
+    expect(await Promise.all([...child, sibling])).toEqual(['done', 'done', 'done'])
     expect(reserved(world.budget)).toBe(0)
   })
 })
