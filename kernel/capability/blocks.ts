@@ -2,6 +2,7 @@ import { encode, type WireValue } from '@authority/protocol'
 import type { Charges } from '../vocabulary/index.ts'
 import { malformed } from './errors.ts'
 import { Fields, writeBudget, writeRate } from './fields.ts'
+import { readPlainBody } from './plain-body.ts'
 import type { PlainPatterns } from './rules.ts'
 import { ADDED_SECTION, SECTIONS, type Sections } from './sections.ts'
 import type { Block } from './token.ts'
@@ -86,6 +87,10 @@ export function decodePayload(
   // A second grant would widen what the first gave.
   if ((index === 0) === (type === BLOCK_TYPE.RESTRICT))
     throw malformed(index === 0 ? 'block 0 is not a grant' : `block ${index} is a grant, only block 0 may be`)
+  if (patterns !== undefined && type !== BLOCK_TYPE.RUN_GRANT) {
+    const plain = readPlainBody(bytes, type === BLOCK_TYPE.RESTRICT, from, to, patterns)
+    if (plain !== null) return plain
+  }
   FIELDS.enter(bytes, from, to, index, patterns)
   const body = readBody(type, FIELDS)
   FIELDS.end()

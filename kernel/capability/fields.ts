@@ -15,10 +15,9 @@ import {
 import { PayloadReader } from './payload-reader.ts'
 import type { PlainPatterns } from './rules.ts'
 import { ADDED_SECTION, SECTIONS, type Sections } from './sections.ts'
-import { StoredSections } from './stored-sections.ts'
+import { NO_SECTIONS, StoredSections } from './stored-sections.ts'
 
 const NOTHING = new Uint8Array()
-const NO_SECTIONS = new StoredSections(NOTHING, 0, 0, 0, true)
 /** Longest dimension name, in bytes. */
 const MAX_DIMENSION_BYTES = 32
 

@@ -9,7 +9,7 @@ const DIGEST = 32
 const INNER_PAD = 0x36363636
 const OUTER_PAD = 0x5c5c5c5c
 /** Below it a loop copies quicker than the call does. */
-const SHORT = 96
+const SHORT = 160
 
 /** The value, behind room for a label. */
 const named = Buffer.alloc(MAX_LABEL + DIGEST)

@@ -72,6 +72,9 @@ export class StoredSections implements Sections {
   }
 }
 
+/** Of a block that names none. */
+export const NO_SECTIONS = new StoredSections(new Uint8Array(), 0, 0, 0, true)
+
 /** Of an item that was gone through: its head has 1 to 3 bytes, since no list and no pattern is longer than a u16 says. */
 function headBytes(bytes: Uint8Array, at: number): number {
   const info = (bytes[at] as number) & 0x1f
