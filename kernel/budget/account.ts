@@ -1,7 +1,7 @@
 import { DIMENSIONS, type Dimension } from '../vocabulary/index.ts'
 import { type Amounts, at, type Charged, CONCURRENCY, isOnlyTime, isTime, LOG_BYTES, noAmounts } from './amounts.ts'
 import { AccountHistory, type Histories } from './history.ts'
-import { MAX_AMOUNT } from './limits.ts'
+import { MAX_AMOUNT, MAX_OPEN_RESERVATIONS } from './limits.ts'
 import type { HistoryPoint } from './types.ts'
 
 /** What one account has of each dimension. Invariant: captured + reserved ≤ limit, unless frozen; and never above 2^53−1. */
@@ -15,6 +15,7 @@ export class Account {
   #frozenBy: number | null = null
   /** Reservations that stand on it. */
   open = 0
+  maxOpen = MAX_OPEN_RESERVATIONS
   /** Effects under way: the most there ever were. */
   mostAtOnce = 0
   #logBytes: (() => number) | null = null

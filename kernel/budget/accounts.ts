@@ -1,7 +1,7 @@
 import { AuthorityError } from '@authority/protocol'
 import { Account } from './account.ts'
 import type { Histories } from './history.ts'
-import { MAX_ACCOUNT_NAME, MAX_ACCOUNTS, MAX_PATH } from './limits.ts'
+import { MAX_ACCOUNT_NAME, MAX_ACCOUNTS, MAX_OPEN_RESERVATIONS, MAX_PATH, OPEN_OF_BLOCK } from './limits.ts'
 import type { AccountName } from './types.ts'
 
 /** What one reservation is charged to. */
@@ -41,6 +41,7 @@ export class Accounts {
     if (names.length === 0 || names.length > MAX_PATH)
       throw new RangeError(`a reservation is charged to 1 to ${MAX_PATH} accounts, not ${names.length}`)
     const accounts = [...new Set(names.map((name) => this.open(name)))]
+    boundOpen(accounts)
     const path = { accounts, names: accounts.map(({ name }) => name) }
     if (Object.isFrozen(names)) this.#paths.set(names, path)
     return path
@@ -73,4 +74,14 @@ export class Accounts {
       hint: 'Use fewer tokens with budgets of their own.',
     })
   }
+}
+
+/** A block stands below the same others in every token, so its part is always the same. */
+function boundOpen(accounts: readonly Account[]): void {
+  let most = MAX_OPEN_RESERVATIONS
+  for (const account of accounts)
+    if (account.name.startsWith('block:')) {
+      most = Math.floor(most * OPEN_OF_BLOCK)
+      account.maxOpen = most
+    }
 }

@@ -9,8 +9,10 @@ export const MAX_AMOUNT = Number.MAX_SAFE_INTEGER
 export const MAX_ACCOUNTS = 16_384
 /** Accounts one reservation may be charged to: the run and every block of a token, with room for the installation. */
 export const MAX_PATH = 32
-/** Reservations open at once: more than all sessions' requests, files and streams together. */
+/** Reservations open at once: some 200 bytes each. */
 export const MAX_OPEN_RESERVATIONS = 1 << 18
+/** Part of what the run may have open that one token's first block may have, and each further block of what the one before may: whoever holds on to everything leaves the others the rest. */
+export const OPEN_OF_BLOCK = 3 / 4
 /** UTF-16 units of an account's name. */
 export const MAX_ACCOUNT_NAME = 128
 /** ms of wall time, and of CPU time per CPU, that one slice reserves: time overshoots by at most one slice. */

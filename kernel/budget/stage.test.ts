@@ -1,7 +1,7 @@
 import { AuthorityError } from '@authority/protocol'
 import { describe, expect, test } from 'vitest'
 import type { Charges } from '../vocabulary/index.ts'
-import { MAX_ACCOUNTS, MAX_OPEN_RESERVATIONS } from './limits.ts'
+import { MAX_ACCOUNTS, MAX_OPEN_RESERVATIONS, OPEN_OF_BLOCK } from './limits.ts'
 import { createBudgetStage } from './stage.ts'
 import type { BudgetStage, Reservation } from './types.ts'
 
@@ -300,6 +300,24 @@ describe('bounded', () => {
     expect(() => stage.reserve(['run'], {})).toThrow(expect.objectContaining({ code: 'E_RATE_LIMIT' }))
     stage.void(first)
     expect(stage.reserve(['run'], {}).ok).toBe(true)
+  })
+
+  test('one child that reserves and never ends leaves its siblings and its parent their places, however many children it makes', {
+    timeout: 60_000,
+  }, () => {
+    const stage = createBudgetStage()
+    const ofGreedy = Math.floor(MAX_OPEN_RESERVATIONS * OPEN_OF_BLOCK ** 2)
+    const path = (...blocks: string[]) => Object.freeze(['run', ...blocks.map((block) => `block:${block}`)])
+    const grandchildren = Array.from({ length: 10 }, (_, i) => path('root', 'greedy', `${i}`))
+    const held = Array.from({ length: ofGreedy }, (_, i) => taken(stage, grandchildren[i % 10] ?? [], {}))
+    const refused = expect.objectContaining({ code: 'E_RATE_LIMIT', message: expect.stringContaining('block:greedy') })
+    for (const names of [path('root', 'greedy'), path('root', 'greedy', '0'), path('root', 'greedy', 'another')])
+      expect(() => stage.reserve(names, {})).toThrow(refused)
+    expect(stage.reserve(path('root', 'sibling'), {}).ok).toBe(true)
+    expect(stage.reserve(path('root'), {}).ok).toBe(true)
+    const [one] = held
+    if (one !== undefined) stage.void(one)
+    expect(stage.reserve(path('root', 'greedy', '0'), {}).ok).toBe(true)
   })
 
   test('idle accounts without limits make room; the run’s and declared ones never do', () => {

@@ -70,6 +70,7 @@ class BudgetLedger implements BudgetStage {
     const path = this.#accounts.path(accounts)
     const refusal = refusalOf(path, asked)
     if (refusal !== null) return refusal
+    refuseHoarding(path)
     for (const account of path.accounts) {
       account.hold(asked)
       account.open += 1
@@ -206,6 +207,15 @@ class BudgetLedger implements BudgetStage {
 
 const NOTHING = new Charged(noAmounts())
 const ALREADY_SETTLED: Settlement = { overrun: false, captured: {} }
+
+/** Throws E_RATE_LIMIT: who reserves and never ends must not take the places of siblings. */
+function refuseHoarding({ accounts }: Path): void {
+  for (const { open, maxOpen, name } of accounts)
+    if (open >= maxOpen)
+      throw new AuthorityError('E_RATE_LIMIT', `${maxOpen} effects of ${name} are under way, all that it may have`, {
+        hint: 'Wait for some of them to end.',
+      })
+}
 
 /** The first account, in the order of the path, that has no room. */
 function refusalOf({ accounts }: Path, asked: Charged): Extract<ReserveResult, { ok: false }> | null {
