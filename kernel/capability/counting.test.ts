@@ -82,6 +82,38 @@ describe('uses and rates', () => {
     expect(happened).toHaveLength(5)
   })
 
+  describe('finding out what a token does not allow', () => {
+    const rate = { count: 10, periodMs: 1000, burst: 3 }
+    const codes = (check: () => { readonly allow: boolean; readonly code?: string }, times: number): string[] =>
+      Array.from({ length: times }, () => check().code ?? 'allowed')
+
+    test('has the pace of its rate, and takes no use', () => {
+      const { stage, clock } = testStage()
+      const handle = stage.bind('s', attenuate(stage.runToken, { fs: { read: ['/work/**'] }, uses: 3, rate }))
+      const guess = () => stage.check('s', handle, [read('/etc/passwd')])
+      expect(codes(guess, 5)).toEqual(['E_CAP_SCOPE', 'E_CAP_SCOPE', 'E_CAP_SCOPE', 'E_CAP_RATE', 'E_CAP_RATE'])
+      expect(codes(() => stage.check('s', handle, [read('/work/a')]), 4)).toEqual(['allowed', 'allowed', 'allowed', 'E_CAP_RATE'])
+      clock.pass(100)
+      expect(codes(guess, 2)).toEqual(['E_CAP_SCOPE', 'E_CAP_RATE'])
+    })
+
+    test('goes no quicker by its children, new handles or sessions', () => {
+      const { stage } = testStage()
+      const parent = attenuate(stage.runToken, { fs: { read: ['/work/**'] }, rate })
+      const guesses = Array.from({ length: 20 }, (_, i) => stage.bind(`s${i % 5}`, attenuate(parent, { uses: 1000 + i }))).map(
+        (handle, i) => stage.check(`s${i % 5}`, handle, [read('/etc/passwd')]),
+      )
+      expect(guesses.filter((verdict) => !verdict.allow && verdict.code === 'E_CAP_SCOPE')).toHaveLength(3)
+      expect(guesses.filter(({ allow }) => allow)).toEqual([])
+    })
+
+    test('is not slowed where no block has a rate', () => {
+      const { stage } = testStage()
+      const handle = stage.bind('s', attenuate(stage.runToken, { fs: { read: ['/work/**'] }, uses: 3 }))
+      expect(new Set(codes(() => stage.check('s', handle, [read('/etc/passwd')]), 1000))).toEqual(new Set(['E_CAP_SCOPE']))
+    })
+  })
+
   test('a block’s budget is declared before its first use, once', () => {
     const calls: string[] = []
     const { stage } = testStage({ declareBudget: (account, limits) => calls.push(`${account} ${JSON.stringify(limits)}`) })

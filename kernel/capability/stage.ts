@@ -3,7 +3,7 @@ import type { Charges, Clock, Question, RandomBytes } from '../vocabulary/index.
 import { type BlockBody, type Limits, writeAdded, writeSections } from './blocks.ts'
 import { readBodies } from './bodies.ts'
 import { chainValueOf, unhex } from './chain.ts'
-import { type Counters, continuedCounters, freshCounters, refusesUse, takeUse } from './counters.ts'
+import { type Counters, continuedCounters, freshCounters, takeRefusals, takeUses } from './counters.ts'
 import { refuse } from './errors.ts'
 import { HandleTable } from './handles.ts'
 import { deriveRunKey, KEY_BYTES, keyIdOf } from './keys.ts'
@@ -127,7 +127,7 @@ class HmacCapabilities implements OperatorCapabilities {
     if (late !== null) return refusal('E_CAP_EXPIRED', `the token: ${late}`, null)
     for (const question of questions) {
       const outside = this.#outside(token, question)
-      if (outside >= 0) return notCovered(token, handle, question, outside)
+      if (outside >= 0) return this.#tooManyRefused(token) ?? notCovered(token, handle, question, outside)
     }
     return again === true || questions.length === 0 || token.counted.length === 0 ? token.names : this.#use(token)
   }
@@ -160,15 +160,14 @@ class HmacCapabilities implements OperatorCapabilities {
     return -1
   }
 
-  /** All of the token's blocks have room for one more use, or none is charged. */
   #use(token: VerifiedToken): CapabilityVerdict {
-    const now = this.#options.clock.monotonicMs()
-    for (const { limits, counters, index, id } of token.counted) {
-      const reason = refusesUse(limits, counters ?? NO_USE, now)
-      if (reason !== null) return refusal('E_CAP_RATE', `block ${index} of the token: ${reason}`, id)
-    }
-    for (const { limits, counters } of token.counted) if (counters !== null) takeUse(limits, counters, now)
-    return token.names
+    const full = takeUses(token.counted, this.#options.clock.monotonicMs())
+    return full === null ? token.names : refusal('E_CAP_RATE', full.reason, full.block)
+  }
+
+  #tooManyRefused(token: VerifiedToken): CapabilityVerdict | null {
+    const full = token.counted.length === 0 ? null : takeRefusals(token.counted, this.#options.clock.monotonicMs())
+    return full === null ? null : refusal('E_CAP_RATE', full.reason, full.block)
   }
 
   #verify(text: string, now: number): VerifiedToken {
@@ -267,7 +266,6 @@ class HmacCapabilities implements OperatorCapabilities {
 
 const NONE: readonly CountedBlock[] = []
 const NO_RULES: readonly (Rules | null)[] = []
-const NO_USE: Counters = { usesLeft: 0, arrival: 0 }
 
 function withRules(rules: readonly (Rules | null)[], index: number, made: Rules): readonly (Rules | null)[] {
   const all = [...rules]
